@@ -1,0 +1,136 @@
+"""Progress of long work: a bar on a terminal, one plain line now and then elsewhere.
+
+Everything goes to standard error, so that results on standard output can be piped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PLAIN_LINE_EVERY_S = 15.0
+
+Advance = Callable[[float], None]
+"""Told how much more is done, in the unit of the work."""
+
+
+@contextmanager
+def track(label: str, total: float | None, unit: str) -> Iterator[Advance]:
+    """Show the progress of one stage and yield the function that advances it.
+
+    `total` is the amount of work in `unit` (utterances, audio s, steps), None where unknown.
+    What was done before an interruption is best left out of `total`, for the rate counts only
+    what happens inside this block.
+    """
+    if sys.stderr.isatty():
+        with _bar(label, total, unit) as advance:
+            yield advance
+    else:
+        plain = PlainProgress(label, total, unit)
+        try:
+            yield plain.advance
+        except BaseException:
+            plain.line("stopped")
+            raise
+        plain.line("done")
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as people read them: `7 s`, `3 min 05 s`, `2 h 04 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+class PlainProgress:
+    """Lines for logs and pipes: label, done of total, rate, time left."""
+
+    def __init__(
+        self,
+        label: str,
+        total: float | None,
+        unit: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        write: Callable[[str], None] | None = None,
+    ) -> None:
+        self._label = label
+        self._total = total
+        self._unit = unit
+        self._clock = clock
+        self._write = write or _to_stderr
+        self._started_s = self._written_s = clock()
+        self._done = 0.0
+
+    def advance(self, amount: float = 1.0) -> None:
+        """Count `amount` more; writes a line when the last one is old enough."""
+        self._done += amount
+        if self._clock() - self._written_s >= PLAIN_LINE_EVERY_S:
+            self.line()
+
+    def line(self, state: str | None = None) -> None:
+        """Write where the work stands; `state` ("done", "stopped") replaces the time left."""
+        now_s = self._clock()
+        elapsed_s = now_s - self._started_s
+        self._written_s = now_s
+        rate = self._done / elapsed_s if elapsed_s > 0 else 0.0
+        of_total = "" if self._total is None else f"/{_amount(self._total)}"
+        parts = [f"{_amount(self._done)}{of_total} {self._unit}"]
+        if rate > 0:
+            parts.append(f"{rate:.3g} {self._unit}/s")
+        if state is not None:
+            parts.append(f"{state} after {duration_text(elapsed_s)}")
+        else:
+            parts.append(f"{duration_text(elapsed_s)} gone")
+            if rate > 0 and self._total is not None and self._total >= self._done:
+                parts.append(f"{duration_text((self._total - self._done) / rate)} left")
+        self._write(f"{self._label}: {', '.join(parts)}")
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bar(label: str, total: float | None, unit: str) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Amounts(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            of_total = "" if task.total is None else f"/{_amount(task.total)}"
+            speed = task.finished_speed or task.speed
+            rate = f"  {speed:.3g} {unit}/s" if speed else ""
+            return Text(f"{_amount(task.completed)}{of_total} {unit}{rate}")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        Amounts(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60.0) as progress:
+        task_id = progress.add_task(label, total=total)
+        yield lambda amount=1.0: progress.advance(task_id, amount)
