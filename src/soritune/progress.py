@@ -69,7 +69,7 @@ class PlainProgress:
         self._started_s = self._written_s = clock()
         self._done = 0.0
 
-    def advance(self, amount: float = 1.0) -> None:
+    def advance(self, amount: float) -> None:
         """Count `amount` more; writes a line when the last one is old enough."""
         self._done += amount
         if self._clock() - self._written_s >= PLAIN_LINE_EVERY_S:
@@ -133,4 +133,8 @@ def _bar(label: str, total: float | None, unit: str) -> Iterator[Advance]:
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60.0) as progress:
         task_id = progress.add_task(label, total=total)
-        yield lambda amount=1.0: progress.advance(task_id, amount)
+
+        def advance(amount: float) -> None:
+            progress.advance(task_id, amount)
+
+        yield advance
