@@ -1,0 +1,44 @@
+"""What is done to a text before its errors are counted."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from soritune.errors import UserError
+
+RAW = "raw"
+NO_PUNCTUATION = "no-punctuation"
+# The part of a signature that says what each one does.
+NORMALIZATIONS = {RAW: "case:mixed|punct:kept", NO_PUNCTUATION: "case:lc|punct:removed"}
+
+
+def normalize(text: str, normalization: str = RAW) -> str:
+    """`text` as it is compared, in NFC, with single spaces and none at its ends.
+
+    "raw" changes nothing else. "no-punctuation" also lower-cases and drops what Unicode calls
+    punctuation (category P), except that a dash parts its neighbours as a space does.
+    Raises UserError on an unknown name.
+    """
+    if normalization not in NORMALIZATIONS:
+        raise UserError(
+            f"normalization {normalization!r} is unknown: use {' or '.join(NORMALIZATIONS)}"
+        )
+    # NFC first: a decomposed syllable (ㅎㅏㄴ) would count as three characters.
+    text = unicodedata.normalize("NFC", text)
+    if normalization == NO_PUNCTUATION:
+        text = "".join(_without_punctuation(character) for character in text.lower())
+    return " ".join(text.split())
+
+
+def normalize_all(texts: Sequence[str], normalization: str, spaces: bool = True) -> list[str]:
+    """Each text as it is compared; without `spaces`, every one of them is taken out."""
+    normalized = [normalize(text, normalization) for text in texts]
+    return normalized if spaces else [text.replace(" ", "") for text in normalized]
+
+
+def _without_punctuation(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Pd":
+        return " "
+    return "" if category.startswith("P") else character

@@ -1,0 +1,110 @@
+"""BLEU and chrF against sacrebleu itself."""
+
+import pytest
+import sacrebleu
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.tokenizers import tokenizer_ko_mecab
+
+from soritune.errors import UserError
+from soritune.scoring.evaluate import evaluate_hypotheses
+from soritune.scoring.translation import bleu, bleu_tokenizer, chrf
+from soritune.text.tasks import Task
+
+ENGLISH = [
+    "The train to Busan leaves at three in the afternoon.",
+    "I would like two cups of coffee, please.",
+    "She works at a small company near the river.",
+    "How much are these apples?",
+    "",
+]
+WRITTEN = [
+    "The train to Busan leaves at four in the afternoon.",
+    "I would like two coffees please.",
+    "She works in a small company near the river.",
+    "",
+    "nothing was said",
+]
+KOREAN = [
+    "부산으로 가는 기차는 오후 세 시에 떠납니다.",
+    "커피 두 잔 주세요.",
+    "이 사과는 얼마예요?",
+]
+WRITTEN_KOREAN = [
+    "부산에 가는 기차는 오후 세시에 떠납니다.",
+    "커피 두 잔을 주세요.",
+    "이 사과가 얼마예요?",
+]
+
+
+def test_bleu_equals_sacrebleu() -> None:
+    assert bleu(ENGLISH, WRITTEN, "en").value == sacrebleu.corpus_bleu(WRITTEN, [ENGLISH]).score
+
+
+def test_korean_bleu_is_counted_in_morphemes() -> None:
+    expected = sacrebleu.corpus_bleu(WRITTEN_KOREAN, [KOREAN], tokenize="ko-mecab").score
+    by_words = sacrebleu.corpus_bleu(WRITTEN_KOREAN, [KOREAN]).score
+    assert abs(expected - by_words) > 1
+    score = bleu(KOREAN, WRITTEN_KOREAN, "ko")
+    assert score.value == expected
+    assert "tok:ko-mecab-" in score.signature
+
+
+def test_chrf_equals_sacrebleu() -> None:
+    for references, hypotheses in [(ENGLISH, WRITTEN), (KOREAN, WRITTEN_KOREAN)]:
+        expected = sacrebleu.corpus_chrf(hypotheses, [references]).score
+        assert chrf(references, hypotheses).value == expected
+
+
+@pytest.mark.parametrize("metric", [BLEU(), CHRF()])
+def test_interval_and_signature_are_those_of_sacrebleu(metric: BLEU | CHRF) -> None:
+    # Many, since sacrebleu's own resampling of chrF stumbles over a resample that scores 0.
+    references, hypotheses = ENGLISH * 8, WRITTEN * 8
+    theirs = metric.corpus_score(hypotheses, [references], n_bootstrap=1000)
+    is_bleu = isinstance(metric, BLEU)
+    ours = bleu(references, hypotheses, "en") if is_bleu else chrf(references, hypotheses)
+    assert (ours.high - ours.low) / 2 == pytest.approx(theirs._ci, abs=1e-4)
+    assert str(metric.get_signature()) in ours.signature
+    assert "bs:1000|seed:12345" in ours.signature
+
+
+def test_tokenizer_follows_the_language_however_it_is_named() -> None:
+    assert {bleu_tokenizer(name) for name in ["ko", "ko-KR", "ko_kr", "Korean"]} == {"ko-mecab"}
+    assert {bleu_tokenizer(name) for name in ["en", "English", "en-US", "de"]} == {"13a"}
+
+
+def test_all_empty_outputs_score_zero() -> None:
+    score = bleu(ENGLISH, [""] * len(ENGLISH), "en")
+    assert (score.value, score.low, score.high) == (0, 0, 0)
+    assert chrf(ENGLISH, [""] * len(ENGLISH)).value == 0
+
+
+def test_missing_korean_tokenizer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer_ko_mecab, "MeCab", None)
+    with pytest.raises(UserError, match=r'pip install "sacrebleu\[ko\]"'):
+        bleu(KOREAN, WRITTEN_KOREAN, "ko")
+
+
+def test_no_utterances_is_a_user_error_and_unequal_lists_are_refused() -> None:
+    with pytest.raises(UserError, match="no utterances"):
+        bleu([], [], "en")
+    with pytest.raises(ValueError, match="1 references but 2"):
+        chrf(["a"], ["a", "b"])
+
+
+def test_chain_of_thought_is_scored_on_its_translation() -> None:
+    outputs = [f"무엇이든 <sep> {text}" for text in WRITTEN]
+    scores = evaluate_hypotheses(Task.AST_COT, ["bleu", "chrf"], "en", ENGLISH, outputs)
+    assert [score.metric for score in scores] == ["bleu", "chrf"]
+    assert scores[0] == bleu(ENGLISH, WRITTEN, "en")
+    assert scores[1] == chrf(ENGLISH, WRITTEN)
+
+
+def test_plain_tasks_are_scored_on_all_that_was_written() -> None:
+    (score,) = evaluate_hypotheses(Task.ASR, ["cer"], "ko", ["가나"], ["가<sep>나"])
+    assert score.value == 250
+
+
+def test_unknown_metric_is_named_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean bleu"):
+        evaluate_hypotheses(Task.AST, ["blue"], "en", ["a"], ["a"])
