@@ -1,0 +1,22 @@
+"""Teach a speech language model a new language, with figures that can be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from soritune.decoding.transcriber import Transcriber
+
+__version__ = "0.1.0"
+
+
+def load(model: str | Path, *, device: str | None = None) -> Transcriber:
+    """Load a trained or original model (folder or hub id) for transcription and translation.
+
+    `device` is a torch device name; None takes the first GPU where there is one, else the CPU.
+    """
+    # torch and transformers take seconds to import, and `import soritune` must not.
+    from soritune.decoding.transcriber import load as load_transcriber
+
+    return load_transcriber(model, device=device)

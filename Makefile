@@ -1,0 +1,61 @@
+# `make help` lists the targets. Everything runs in .venv, which is made on first use.
+
+PYTHON ?= python3
+# Words for pip's installation of torch alone, for instance an index that has the build you want.
+PIP_TORCH_ARGS ?=
+EXTRAS := demo,hub,dev
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TORCH := $(shell grep '^torch==' constraints.txt)
+TORCH_FITS := import torch; \
+	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) ## Run the whole experiment in miniature and print its table
+	$(BIN)/soritune run recipes/tiny-korean.yaml
+
+test: $(READY) ## Run the tests, without those that train for minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY) ## Run all the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the environment and the tools' caches (runs are kept)
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
+
+# torch comes first and alone, so that the build that pip is set up for, CPU or CUDA, is the one
+# taken; a fitting torch that $(PYTHON) already has is used as it is.
+# A broken or half-made environment is made anew; a good one is only brought up to date.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "soritune needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@if ! $(BIN)/python -m pip --version > /dev/null 2>&1; then \
+		if $(PYTHON) -c '$(TORCH_FITS)' 2> /dev/null; then site=--system-site-packages; fi; \
+		echo "making $(VENV) (a few minutes; torch is the largest part)"; \
+		$(PYTHON) -m venv --clear $$site $(VENV); \
+	fi
+	@grep -v '^torch==' constraints.txt > $(VENV)/constraints.txt
+	@if ! grep -q 'system-site-packages = true' $(VENV)/pyvenv.cfg \
+			|| ! $(BIN)/python -c '$(TORCH_FITS)' 2> /dev/null; then \
+		$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt \
+			$(PIP_TORCH_ARGS) $(TORCH) \
+		|| { echo "torch could not be installed: see Installation in README.md" >&2; exit 2; }; \
+	fi
+	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
