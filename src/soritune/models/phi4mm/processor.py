@@ -1,0 +1,173 @@
+"""Prompts, targets and batches of Phi-4-multimodal, built as token ids.
+
+One prompt form for training and inference:
+`<|user|>` + one audio token per 80 ms + instruction + `<|end|><|assistant|>`, then the target
++ `<|end|><|endoftext|>`. Only the target is supervised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerBase
+
+from soritune.errors import UserError
+from soritune.models.family import ModelInput
+from soritune.models.phi4mm import constants as c
+from soritune.models.phi4mm.features import log_mel
+
+IGNORE = -100  # label that the loss leaves out
+
+
+@dataclass(frozen=True)
+class _SpecialIds:
+    user: int
+    assistant: int
+    audio: int
+    ends: tuple[int, ...]
+    pad: int
+
+
+class Phi4mmProcessor:
+    """Turns clips and words into model inputs and token ids into words.
+
+    Raises UserError where the tokenizer lacks one of the family's special tokens.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        ends = tuple(self._id(token) for token in c.END_TOKENS)
+        self.ids = _SpecialIds(
+            user=self._id(c.USER_TOKEN),
+            assistant=self._id(c.ASSISTANT_TOKEN),
+            audio=self._id(c.AUDIO_TOKEN),
+            ends=ends,
+            pad=ends[-1],
+        )
+        self._instructions: dict[str, list[int]] = {}
+
+    def _id(self, token: str) -> int:
+        index = self.tokenizer.convert_tokens_to_ids(token)
+        unknown = getattr(self.tokenizer, "unk_token_id", None)
+        if not isinstance(index, int) or (index == unknown and token != "<|endoftext|>"):
+            raise UserError(
+                f"the tokenizer has no token {token}: this is no tokenizer of Phi-4-multimodal; "
+                "take tokenizer.json from the base model's folder"
+            )
+        return index
+
+    def text_ids(self, text: str) -> list[int]:
+        """Token ids of plain text; words that look like special tokens stay plain text."""
+        ids: list[int] = self.tokenizer.encode(
+            text, add_special_tokens=False, split_special_tokens=True
+        )
+        return ids
+
+    def instruction_ids(self, instruction: str) -> list[int]:
+        """Ids of an instruction; the few that exist are encoded once."""
+        if instruction not in self._instructions:
+            self._instructions[instruction] = self.text_ids(instruction)
+        return self._instructions[instruction]
+
+    def prompt_ids(self, instruction: str, num_audio_tokens: int) -> list[int]:
+        """Ids of the prompt for one clip."""
+        return [
+            self.ids.user,
+            *[self.ids.audio] * num_audio_tokens,
+            *self.instruction_ids(instruction),
+            self.ids.ends[0],
+            self.ids.assistant,
+        ]
+
+    def target_ids(self, text: str) -> list[int]:
+        """Ids of an answer with both end tokens."""
+        return [*self.text_ids(text), *self.ids.ends]
+
+    def num_tokens(self, duration_s: float, instruction: str, target: str | None = None) -> int:
+        """Length of the sequence that a clip makes, without reading its audio."""
+        audio = c.num_audio_tokens(round(duration_s * c.SAMPLE_RATE_HZ))
+        length = audio + len(self.instruction_ids(instruction)) + 3
+        return length if target is None else length + len(self.target_ids(target))
+
+    def max_new_tokens(self, duration_s: float) -> int:
+        """Room for an answer to a clip of this length, with no fixed cap.
+
+        Zeroth's Korean needs about 4 tokens a second in the official vocabulary; chain of thought
+        writes two texts. 25 tokens a second and 32 at least leave a wide margin and still end a
+        model that never stops.
+        """
+        return 32 + int(np.ceil(25 * duration_s))
+
+    def encode(
+        self,
+        samples: npt.NDArray[np.float32],
+        instruction: str,
+        target: str | None = None,
+    ) -> ModelInput:
+        """One clip (16 kHz mono, at least 400 samples) with its prompt and, to train, its target.
+
+        Raises ValueError for a clip under 25 ms or over 40 s.
+        """
+        num_tokens = c.num_audio_tokens(len(samples))
+        if num_tokens > c.MAX_AUDIO_TOKENS:
+            raise ValueError(f"clip of {len(samples) / c.SAMPLE_RATE_HZ:.1f} s is over 40 s")
+        return ModelInput(
+            features=log_mel(samples),
+            prompt_ids=self.prompt_ids(instruction, num_tokens),
+            target_ids=None if target is None else self.target_ids(target),
+        )
+
+    def collate(self, inputs: Sequence[ModelInput]) -> dict[str, torch.Tensor]:
+        """Batch for training, padded on the right; masks come from lengths, never from ids.
+
+        Returns tensors: input_ids, attention_mask, labels of shape (batch, tokens);
+        audio_input_features (batch, frames, 80); audio_attention_mask (batch, frames);
+        audio_embed_sizes (batch,).
+        """
+        rows, labels = [], []
+        for item in inputs:
+            target = item.target_ids or []
+            rows.append(torch.tensor(item.prompt_ids + target))
+            labels.append(torch.tensor([IGNORE] * len(item.prompt_ids) + target))
+        batch = self._pad(rows, "right")
+        batch["labels"] = pad_sequence(labels, batch_first=True, padding_value=IGNORE)
+        return batch | self._audio(inputs)
+
+    def collate_prompts(self, inputs: Sequence[ModelInput]) -> dict[str, torch.Tensor]:
+        """Batch for generation: prompts only, padded on the left."""
+        rows = [torch.tensor(item.prompt_ids) for item in inputs]
+        return self._pad(rows, "left") | self._audio(inputs)
+
+    def _pad(self, rows: list[torch.Tensor], side: str) -> dict[str, torch.Tensor]:
+        def pad(sequences: list[torch.Tensor], value: int) -> torch.Tensor:
+            return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side=side)
+
+        return {
+            "input_ids": pad(rows, self.ids.pad),
+            "attention_mask": pad([torch.ones_like(row) for row in rows], 0),
+        }
+
+    def _audio(self, inputs: Sequence[ModelInput]) -> dict[str, torch.Tensor]:
+        features = [item.features for item in inputs]
+        frames = torch.tensor([len(f) for f in features])
+        padded = pad_sequence(features, batch_first=True)
+        return {
+            "audio_input_features": padded,
+            "audio_attention_mask": torch.arange(padded.shape[1])[None, :] < frames[:, None],
+            "audio_embed_sizes": -(-frames // c.FRAMES_PER_TOKEN),
+        }
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Words of generated ids up to the first end token, special tokens left out."""
+        kept: list[int] = []
+        for index in ids:
+            if index in self.ids.ends:
+                break
+            kept.append(int(index))
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
+        return text.strip()
