@@ -53,9 +53,9 @@ $(READY): pyproject.toml constraints.txt
 	@grep -v '^torch==' constraints.txt > $(VENV)/constraints.txt
 	@if ! grep -q 'system-site-packages = true' $(VENV)/pyvenv.cfg \
 			|| ! $(BIN)/python -c '$(TORCH_FITS)' 2> /dev/null; then \
-		$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt \
+		$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt \
 			$(PIP_TORCH_ARGS) $(TORCH) \
 		|| { echo "torch could not be installed: see Installation in README.md" >&2; exit 2; }; \
 	fi
-	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
