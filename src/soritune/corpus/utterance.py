@@ -37,3 +37,17 @@ class Utterance:
     speaker: str | None = None
     translation: str | None = None
     translation_language: str | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An entry of a source, or a recording, that cannot be used: one line of the quarantine.
+
+    `reason` is one word for programs ("empty-text", "truncated"), `detail` the words for people,
+    `where` the file, line or place in the source that has to be mended.
+    """
+
+    id: str
+    reason: str
+    detail: str
+    where: str

@@ -1,0 +1,95 @@
+"""Chunks over worker processes: few in flight, in any order, and gone when the parent is."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from soritune.errors import UserError
+
+ChunkT = TypeVar("ChunkT")
+ResultT = TypeVar("ResultT")
+
+
+def run_chunks(
+    work: Callable[[ChunkT], ResultT],
+    chunks: Iterable[ChunkT],
+    workers: int,
+    *,
+    finished: Callable[[ChunkT], ResultT | None],
+    advance: Callable[[ResultT], None],
+) -> Iterator[ResultT]:
+    """Yield `work(chunk)` of every chunk, in the order in which they end.
+
+    `finished` gives the result of a chunk that an earlier run has done, None otherwise. With at
+    most one worker everything happens here; else `work` and its chunks must be picklable. No
+    more than `workers` + 1 chunks are held at a time.
+    """
+    if workers <= 1:
+        for chunk in chunks:
+            result = finished(chunk)
+            if result is None:
+                result = work(chunk)
+            advance(result)
+            yield result
+        return
+    others = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    running: set[Future[ResultT]] = set()
+    try:
+        for chunk in chunks:
+            result = finished(chunk)
+            if result is not None:
+                advance(result)
+                yield result
+                continue
+            running.add(executor.submit(work, chunk))
+            if len(running) > workers:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from _results(done, advance)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from _results(done, advance)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process ended by itself (killed, out of memory?); run the same command "
+            "again with fewer workers, it goes on where it stopped"
+        ) from error
+    except BaseException:
+        # Ctrl-C, or an error: what is in flight is redone by the next run.
+        executor.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _results(
+    done: Iterable[Future[ResultT]], advance: Callable[[ResultT], None]
+) -> Iterator[ResultT]:
+    for future in done:
+        result = future.result()
+        advance(result)
+        yield result
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent does, even by kill -9."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def end_with_parent() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=end_with_parent, daemon=True).start()

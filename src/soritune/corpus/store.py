@@ -1,0 +1,143 @@
+"""A prepared corpus: its card, its records, and the samples of any record."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from soritune.corpus.card import CorpusCard, read_card
+from soritune.corpus.chunk import ROWS_IN_GROUP
+from soritune.corpus.utterance import Split
+from soritune.errors import UserError
+
+CACHE_BYTES = 512 * 2**20
+METADATA = (
+    "id",
+    "text",
+    "language",
+    "translation",
+    "translation_language",
+    "speaker",
+    "split",
+    "duration_s",
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known of one utterance but its samples."""
+
+    id: str
+    text: str
+    language: str
+    translation: str | None
+    translation_language: str | None
+    speaker: str | None
+    split: Split
+    duration_s: float
+    _shard: int = field(repr=False)
+    _row: int = field(repr=False)
+
+
+class Corpus:
+    """A folder that `prepare` has completed; it only reads.
+
+    It may be pickled and forked: each process opens its own files and keeps its own cache of
+    encoded audio, at most `cache_bytes`. One instance is not meant for several threads.
+    """
+
+    def __init__(self, folder: Path, card: CorpusCard, cache_bytes: int = CACHE_BYTES) -> None:
+        self.folder = folder
+        self.card = card
+        self._cache_bytes = cache_bytes
+        self._cached_bytes = 0
+        self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
+        self._records: list[Record] | None = None
+
+    @classmethod
+    def open(cls, folder: Path, *, cache_bytes: int = CACHE_BYTES) -> Corpus:
+        """Open a prepared corpus. Raises UserError where it is not prepared or not whole."""
+        card = read_card(folder)
+        if card is None:
+            raise UserError(
+                f"{folder}: holds no prepared corpus; prepare it with: soritune prepare RECIPE"
+            )
+        for shard in card.shards:
+            if not (folder / shard.file).is_file():
+                raise UserError(
+                    f"{folder / shard.file}: missing; prepare the corpus again with: "
+                    f"soritune prepare RECIPE"
+                )
+        return cls(folder, card, cache_bytes)
+
+    def records(self, split: str | None = None) -> list[Record]:
+        """The records of a split (of all, for None), always in the order of the source."""
+        if self._records is None:
+            self._records = [
+                record for index in range(len(self.card.shards)) for record in self._read(index)
+            ]
+        if split is None:
+            return list(self._records)
+        return [record for record in self._records if record.split == split]
+
+    def samples(self, record: Record) -> npt.NDArray[np.float32]:
+        """Samples of a record of this corpus, shape (num_samples,), 16 kHz, float32 in [-1, 1]."""
+        import soundfile
+
+        samples, _ = soundfile.read(io.BytesIO(self.flac(record)), dtype="float32")
+        return cast("npt.NDArray[np.float32]", samples)
+
+    def flac(self, record: Record) -> bytes:
+        """The encoded audio of a record: mono 16-bit FLAC at 16 kHz."""
+        group, row = divmod(record._row, ROWS_IN_GROUP)
+        key = (record._shard, group)
+        encoded = self._cache.get(key)
+        if encoded is None:
+            encoded = self._read_audio(record._shard, group)
+            self._cache[key] = encoded
+            self._cached_bytes += sum(map(len, encoded))
+            while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
+                _, dropped = self._cache.popitem(last=False)
+                self._cached_bytes -= sum(map(len, dropped))
+        else:
+            self._cache.move_to_end(key)
+        return encoded[row]
+
+    def _read(self, index: int) -> list[Record]:
+        with self._open_shard(index) as shard:
+            table = shard.read(columns=list(METADATA), use_threads=False)
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return [Record(**values, _shard=index, _row=row) for row, values in enumerate(rows)]
+
+    def _read_audio(self, index: int, group: int) -> list[bytes]:
+        with self._open_shard(index) as shard:
+            table = shard.read_row_group(group, columns=["audio"], use_threads=False)
+        return cast("list[bytes]", table.column("audio").to_pylist())
+
+    def _open_shard(self, index: int) -> Any:
+        """Opened anew each time: no file position or thread is shared with a forked process."""
+        import pyarrow.parquet as pq
+
+        path = self.folder / self.card.shards[index].file
+        try:
+            return pq.ParquetFile(path, memory_map=True)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: cannot be read ({error}); remove it and run: soritune prepare RECIPE"
+            ) from error
+
+    def __len__(self) -> int:
+        return self.card.taken
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            **self.__dict__,
+            "_cache": OrderedDict(),
+            "_cached_bytes": 0,
+        }
