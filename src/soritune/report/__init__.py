@@ -1,0 +1,1 @@
+"""What a person reads at the end: the table, what was trained, transcripts, the best model."""

@@ -13,12 +13,6 @@ from soritune.scoring.score import METRICS, Score
 from soritune.scoring.translation import bleu, chrf
 from soritune.text.tasks import Task, answer
 
-DEFAULT_METRICS = {
-    Task.ASR: ("cer", "wer"),
-    Task.AST: ("bleu", "chrf"),
-    Task.AST_COT: ("bleu", "chrf"),
-}
-
 
 def evaluate_hypotheses(
     task: Task,

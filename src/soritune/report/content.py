@@ -1,0 +1,208 @@
+"""A report's content and the sentences that follow from its figures; no layout here."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from soritune.report.records import CaseSummary, Result, Sample
+from soritune.report.table import Column, Comparison, Row, best_case, comparisons, table
+
+SYNTHETIC_NOTE = (
+    "All speech here is synthetic (espeak-ng voices): these figures show that the method works; "
+    "they say nothing about recordings of people."
+)
+INTERVAL_NOTE = (
+    "Intervals are 95 % percentile bootstrap intervals over the utterances (settings in the "
+    "signatures: bs resamples, seed). They tell how far a figure would move with other "
+    "utterances of the same kind, not with another training seed. Where two intervals overlap, "
+    "the difference is not certain."
+)
+# A model that never stops would fill pages.
+MAX_SAMPLE_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report shows. `cases` are in the order of the recipe, with or without results."""
+
+    name: str
+    columns: tuple[Column, ...]
+    cases: tuple[CaseSummary, ...]
+    results: tuple[Result, ...]
+    samples: tuple[Sample, ...] = ()
+    synthetic_speech: bool = False
+    results_path: Path | None = None
+    report_path: Path | None = None
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return table(self.results, self.columns, self.cases)
+
+    @cached_property
+    def best(self) -> Row | None:
+        """Best in the first column; None where nothing is scored there yet."""
+        return best_case(self.rows, self.columns)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        return comparisons(self.rows, self.columns)
+
+    def title_of(self, case: str) -> str:
+        """A case's title in the table; its name where it is not among the cases."""
+        return next((each.title for each in self.cases if each.name == case), case)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How one metric of one evaluation was scored; several values where cases differ."""
+
+    evaluation: str
+    metric: str
+    utterances: tuple[int, ...]
+    signatures: tuple[str, ...]
+
+    @property
+    def comparable(self) -> bool:
+        return len(self.utterances) == 1 and len(self.signatures) == 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What may not be concluded from one column, in phrases `“later” against “earlier”, …`.
+
+    `worse`: the later case is worse and the intervals lie apart. `unsure`: the intervals overlap.
+    Where both are empty, every case is better than each one before it, intervals apart.
+    """
+
+    column: Column
+    worse: tuple[str, ...]
+    unsure: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        parts = []
+        if self.worse:
+            parts.append(f"worse for certain: {'; '.join(self.worse)}")
+        if self.unsure:
+            parts.append(f"not certain, for the intervals overlap: {'; '.join(self.unsure)}")
+        return ". ".join(parts) or "every case is better than each one before it, intervals apart"
+
+
+@dataclass(frozen=True)
+class SampleGroup:
+    """One utterance: its reference and what each case wrote, as (title, hypothesis)."""
+
+    evaluation: str
+    reference: str
+    written: tuple[tuple[str, str], ...]
+
+
+def scorings(report: Report) -> list[Scoring]:
+    """One record for each evaluation and metric, in the order of the results."""
+    grouped: dict[tuple[str, str], list[Result]] = {}
+    for result in report.results:
+        grouped.setdefault((result.evaluation, result.metric), []).append(result)
+    return [
+        Scoring(
+            evaluation,
+            metric,
+            tuple(sorted({result.utterances for result in group})),
+            tuple(sorted({result.signature for result in group})),
+        )
+        for (evaluation, metric), group in grouped.items()
+    ]
+
+
+def sample_groups(report: Report) -> list[SampleGroup]:
+    """Samples by evaluation and reference, each in the order of its first appearance."""
+    grouped: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    evaluations = list(dict.fromkeys(sample.evaluation for sample in report.samples))
+    for sample in report.samples:
+        written = (report.title_of(sample.case), shorten(sample.hypothesis))
+        grouped.setdefault((sample.evaluation, sample.reference), []).append(written)
+    return [
+        SampleGroup(evaluation, reference, tuple(written))
+        for wanted in evaluations
+        for (evaluation, reference), written in grouped.items()
+        if evaluation == wanted
+    ]
+
+
+def best_sentence(report: Report) -> str:
+    """Which model is best, by which figure."""
+    if report.best is None:
+        return "No case has a result in the first column yet."
+    column, result = report.columns[0], report.best.results[0]
+    by = f"{'lowest' if column.lower_is_better else 'highest'} {column.title}"
+    value = "" if result is None else f", {result.value:.2f}"
+    return f"Best: {report.best.case.title} ({by}{value})."
+
+
+def transcribe_command(report: Report) -> str | None:
+    """The command that transcribes a file with the best model; None where there is none."""
+    if report.best is None or report.best.case.model is None:
+        return None
+    return f"soritune transcribe --model {shlex.quote(report.best.case.model)} recording.wav"
+
+
+def unfinished_sentence(report: Report) -> str | None:
+    """What is still missing in the table, or None."""
+    missing = [row.case.title for row in report.rows if None in row.results]
+    if not missing:
+        return None
+    return f"Not finished: {_listed(missing)}. Run the same command again to go on."
+
+
+def findings(report: Report) -> list[Finding]:
+    """One record for each column in which two cases can be compared."""
+    found = []
+    for column in report.columns:
+        pairs = [pair for pair in report.comparisons if pair.column == column]
+        if pairs:
+            worse = [pair for pair in pairs if pair.certain and not pair.better]
+            unsure = [pair for pair in pairs if not pair.certain]
+            found.append(Finding(column, _phrases(worse, report), _phrases(unsure, report)))
+    return found
+
+
+def not_comparable(report: Report) -> list[str]:
+    """A warning for each metric whose cases were scored on other utterances or otherwise."""
+    return [
+        f"{scoring.evaluation} {scoring.metric}: the cases were not scored alike (utterances "
+        f"{', '.join(map(str, scoring.utterances))}; {len(scoring.signatures)} signature(s)): "
+        "do not compare them."
+        for scoring in scorings(report)
+        if not scoring.comparable
+    ]
+
+
+def shorten(text: str) -> str:
+    """`text` on one line, cut where it is very long."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_SAMPLE_CHARACTERS else line[: MAX_SAMPLE_CHARACTERS - 1] + "…"
+
+
+def _phrases(pairs: Sequence[Comparison], report: Report) -> tuple[str, ...]:
+    """`“C” against “A”, “B”`, one phrase a later case."""
+    names = [case.name for case in report.cases]
+    earlier: dict[str, list[str]] = {}
+    for pair in pairs:
+        earlier.setdefault(pair.later.name, []).append(_short_title(pair.earlier))
+    return tuple(
+        f"“{_short_title(report.cases[names.index(name)])}” against "
+        + ("every earlier case" if 1 < len(titles) == names.index(name) else _listed(titles))
+        for name, titles in earlier.items()
+    )
+
+
+def _short_title(case: CaseSummary) -> str:
+    """The title without a remark in brackets at its end: `baseline (LoRA)` is `baseline`."""
+    return case.title.partition(" (")[0]
+
+
+def _listed(titles: Sequence[str]) -> str:
+    return ", ".join(f"“{title}”" for title in titles)

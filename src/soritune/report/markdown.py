@@ -1,0 +1,174 @@
+"""`report.md`: the report as a page that reads well on a forge and in a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from soritune.progress import duration_text
+from soritune.report.content import (
+    INTERVAL_NOTE,
+    SYNTHETIC_NOTE,
+    Report,
+    best_sentence,
+    findings,
+    not_comparable,
+    sample_groups,
+    scorings,
+    transcribe_command,
+    unfinished_sentence,
+)
+from soritune.report.records import CaseSummary, Result, write_text
+from soritune.report.table import METRIC_TITLES, MISSING, best_values, figures
+
+# What Markdown would take for marks of its own; "<sep>" would vanish as an HTML tag.
+MARKS = re.compile(r"([\\`*_\[\]<>|#~])")
+
+
+def write_markdown(path: Path, report: Report) -> None:
+    """Write `markdown(report)` to `path`, whole or not at all."""
+    write_text(path, markdown(report))
+
+
+def markdown(report: Report) -> str:
+    """The report as GitHub-flavoured Markdown; what is missing is an em dash."""
+    parts = [f"# {escape(report.name)}", _results_table(report)]
+    if report.synthetic_speech:
+        parts.append(f"**{SYNTHETIC_NOTE}**")
+    unfinished = unfinished_sentence(report)
+    if unfinished:
+        parts.append(escape(unfinished))
+    parts += [escape(warning) for warning in not_comparable(report)]
+    parts += [_best(report), "## What is certain", INTERVAL_NOTE]
+    parts += _findings_table(report)
+    parts += ["## What was trained", _trained_table(report.cases)]
+    parts += ["## How it was scored", _scoring_table(report)]
+    groups = _samples(report)
+    if groups:
+        parts += ["## Transcripts beside their references", *groups]
+    if report.results_path is not None:
+        folder = report.report_path.parent if report.report_path else Path()
+        shown = os.path.relpath(report.results_path, folder)
+        parts.append(f"All figures as records: `{shown}`")
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """`text` so that Markdown shows it as it is, on one line and inside a table's cell."""
+    return MARKS.sub(r"\\\1", " ".join(text.split()).replace("&", "&amp;"))
+
+
+def parameters_text(case: CaseSummary) -> tuple[str, str, str]:
+    """Trained parts, their parameters, and their share of the model, as they are shown."""
+    if not case.trained:
+        return ("none", "0", "0 %") if case.mode is None else (MISSING, MISSING, MISSING)
+    parts = "; ".join(f"{part} {number:,}" for part, number in case.trained.items())
+    share = case.trained_share
+    return (
+        parts,
+        f"{case.trained_parameters:,}",
+        MISSING if share is None else f"{100 * share:.3g} %",
+    )
+
+
+def moved_text(case: CaseSummary) -> str:
+    """`moved of trained` tensors, or a dash."""
+    if case.moved_tensors is None:
+        return MISSING
+    of = "" if case.trained_tensors is None else f" of {case.trained_tensors}"
+    return f"{case.moved_tensors}{of}"
+
+
+def time_text(seconds: float | None) -> str:
+    return MISSING if seconds is None else duration_text(seconds)
+
+
+def _results_table(report: Report) -> str:
+    best = best_values(report.rows, report.columns)
+    body = [
+        [
+            escape(row.case.title),
+            *(_cell(result, value) for result, value in zip(row.results, best, strict=True)),
+        ]
+        for row in report.rows
+    ]
+    titles = [escape(column.title) for column in report.columns]
+    return _grid(["model", *titles], body)
+
+
+def _cell(result: Result | None, best: float | None) -> str:
+    value, interval = figures(result)
+    if result is None:
+        return value
+    return f"{f'**{value}**' if result.value == best else value} [{interval}]"
+
+
+def _best(report: Report) -> str:
+    command = transcribe_command(report)
+    sentence = escape(best_sentence(report))
+    if command is None:
+        return sentence
+    return f"{sentence} To transcribe a recording with it:\n\n```sh\n{command}\n```"
+
+
+def _findings_table(report: Report) -> list[str]:
+    """Nothing where no two cases can be compared."""
+    body = [
+        [
+            escape(finding.column.title),
+            "<br>".join(map(escape, finding.worse)) or "none",
+            "<br>".join(map(escape, finding.unsure)) or "none",
+        ]
+        for finding in findings(report)
+    ]
+    head = ["column", "worse than an earlier case", "difference not certain (overlap)"]
+    return [_grid(head, body)] if body else []
+
+
+def _trained_table(cases: Sequence[CaseSummary]) -> str:
+    body = []
+    for case in cases:
+        parts, number, share = parameters_text(case)
+        times = [time_text(case.training_s), time_text(case.evaluating_s)]
+        mode = MISSING if case.mode is None else escape(case.mode)
+        titles = [escape(case.title), mode, escape(parts)]
+        body.append([*titles, number, share, moved_text(case), *times])
+    head = ["model", "mode", "trained parts", "parameters", "share", "tensors moved"]
+    return _grid([*head, "training", "evaluation"], body)
+
+
+def _scoring_table(report: Report) -> str:
+    body = [
+        [
+            escape(scoring.evaluation),
+            METRIC_TITLES.get(scoring.metric, scoring.metric),
+            ", ".join(map(str, scoring.utterances)),
+            "<br>".join(_code(signature) for signature in scoring.signatures),
+        ]
+        for scoring in scorings(report)
+    ]
+    return _grid(["evaluation", "metric", "utterances", "signature"], body)
+
+
+def _code(text: str) -> str:
+    # In a table a bar ends the cell even inside code, so it is escaped there too.
+    return f"`{text.replace('|', chr(92) + '|')}`"
+
+
+def _samples(report: Report) -> list[str]:
+    parts = []
+    evaluation = None
+    for group in sample_groups(report):
+        if group.evaluation != evaluation:
+            evaluation = group.evaluation
+            parts.append(f"### {escape(evaluation)}")
+        body = [[escape(title), escape(text) or "*(nothing)*"] for title, text in group.written]
+        parts.append(_grid(["reference", escape(group.reference)], body))
+    return parts
+
+
+def _grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
