@@ -1,0 +1,152 @@
+"""YAML read safely, with the line of every value, so that a mistake can be pointed at.
+
+Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), not
+PyYAML's YAML 1.1: `4e-5` is a number, `no` (Norwegian, too) and `1:30` are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from soritune.errors import UserError
+
+Scalar = str | int | float | bool | None
+# An alias may repeat a part of the document; this many values is no recipe but an attack.
+MAX_NODES = 50_000
+
+_NULL = re.compile(r"null|Null|NULL|~|")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and where it stands.
+
+    `line` (from 1) is that of the key for an entry of a mapping, of the item for one of a list.
+    Exactly one of `scalar`, `entries` and `items` is in use; `kind` says which.
+    """
+
+    line: int
+    kind: str  # "scalar", "mapping" or "list"
+    scalar: Scalar = None
+    entries: Mapping[str, Node] = field(default_factory=dict)
+    items: tuple[Node, ...] = ()
+
+    def child(self, step: str | int) -> Node | None:
+        """The entry or item `step`, None where there is none."""
+        if isinstance(step, str):
+            return self.entries.get(step)
+        return self.items[step] if 0 <= step < len(self.items) else None
+
+    def line_of(self, loc: tuple[str | int, ...]) -> int:
+        """Line of the deepest value on the way `loc`; steps that do not exist are left out."""
+        node = self
+        for step in loc:
+            node = node.child(step) or node
+        return node.line
+
+    def value(self) -> object:
+        """The value as dicts, lists and scalars."""
+        if self.kind == "mapping":
+            return {key: entry.value() for key, entry in self.entries.items()}
+        if self.kind == "list":
+            return [item.value() for item in self.items]
+        return self.scalar
+
+
+def read_document(path: Path) -> Node:
+    """Read the YAML mapping in `path`.
+
+    Raises UserError (one line with file and line) for a file that is missing, unreadable, empty,
+    no YAML, no mapping, or that gives a key twice.
+    """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the recipe's YAML file")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; name an existing recipe") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text; save the recipe as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = " ".join((error.problem or "cannot be understood").split())
+        raise UserError(f"{path}:{line}: not valid YAML: {problem}") from None
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if root is None:
+        raise UserError(f"{path}: is empty; a recipe needs at least name, output, model, corpora")
+    node = _Builder(path).build(root, root.start_mark.line + 1)
+    if node.kind != "mapping":
+        raise UserError(f"{path}:{node.line}: a recipe is a mapping of keys, not a {node.kind}")
+    return node
+
+
+class _Builder:
+    """Turns PyYAML's nodes into ours; nothing is ever constructed from a tag."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.num_nodes = 0
+        self.open: set[int] = set()
+
+    def build(self, node: yaml.Node, line: int) -> Node:
+        self.num_nodes += 1
+        if id(node) in self.open or self.num_nodes > MAX_NODES:
+            raise UserError(f"{self.path}:{line}: an alias (*name) repeats its own surroundings")
+        self.open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self.mapping(node, line)
+            if isinstance(node, yaml.SequenceNode):
+                items = (self.build(item, item.start_mark.line + 1) for item in node.value)
+                return Node(line, "list", items=tuple(items))
+            return Node(line, "scalar", scalar=self.scalar(node, line))
+        finally:
+            self.open.remove(id(node))
+
+    def mapping(self, node: yaml.MappingNode, line: int) -> Node:
+        entries: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            key_line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise UserError(f"{self.path}:{key_line}: a key must be a word")
+            key = str(key_node.value)
+            if key in entries:
+                raise UserError(
+                    f'{self.path}:{key_line}: key "{key}" is given twice '
+                    f"(first in line {entries[key].line})"
+                )
+            entries[key] = self.build(value_node, key_line)
+        return Node(line, "mapping", entries=entries)
+
+    def scalar(self, node: yaml.Node, line: int) -> Scalar:
+        text = str(node.value)
+        if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"', "|", ">"):
+            return text
+        if node.tag not in _TAGS and node.tag.startswith("!"):
+            raise UserError(f'{self.path}:{line}: tag "{node.tag}" is not allowed in a recipe')
+        if node.tag.startswith("tag:yaml.org,2002:python"):
+            raise UserError(f"{self.path}:{line}: Python tags are not allowed in a recipe")
+        if _NULL.fullmatch(text):
+            return None
+        if _BOOL.fullmatch(text):
+            return text.lower() == "true"
+        if _INT.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+        return text

@@ -1,0 +1,122 @@
+"""Reads a recipe: YAML to the typed experiment, or one line that says what to mend and where."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from soritune.errors import UserError
+from soritune.recipe.document import Node, read_document
+from soritune.recipe.messages import describe, full_loc
+from soritune.recipe.schema import Recipe
+from soritune.recipe.words import nearest
+
+Loc = tuple[str | int, ...]
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check the recipe in `path`; `like` is resolved, files of corpora are found.
+
+    Paths of corpora and a base given as a folder are relative to the recipe's folder if they
+    exist there, else to the current directory. Raises UserError with one line, `file:line: what`,
+    for the first mistake in the file.
+    """
+    # 1. YAML with lines.
+    root = read_document(path)
+    # 2. `like`: every key that a case does not give comes from the other case.
+    cases = root.child("cases")
+    inherited: set[Loc] = set()
+    if cases is not None and cases.kind == "mapping":
+        root, inherited = _resolve_likes(path, root, cases)
+    # 3. Paths beside the recipe.
+    root = _with_paths(root, path.parent)
+    # 4. Types, and what must fit together. JSON mode: text becomes a path or a task, but "4" is
+    #    no number and 1.5 no whole one.
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(root.value()), strict=True)
+    except ValidationError as failure:
+        raise UserError(_first_mistake(path, root, failure, inherited)) from None
+    # 5. Files that must be there.
+    _check_files(path, root, recipe)
+    return recipe
+
+
+def _first_mistake(path: Path, root: Node, failure: ValidationError, inherited: set[Loc]) -> str:
+    """The mistake that stands first in the file; an inherited one is told where it was made."""
+    errors = failure.errors(include_url=False)
+    own = [error for error in errors if full_loc(error)[:3] not in inherited] or errors
+    first = min(own, key=lambda error: root.line_of(full_loc(error)))
+    return f"{path}:{root.line_of(full_loc(first))}: {describe(first)}"
+
+
+def _resolve_likes(path: Path, root: Node, cases: Node) -> tuple[Node, set[Loc]]:
+    """The document with `like` replaced by what it stands for, and the places it filled."""
+    done: dict[str, Node] = {}
+    inherited: set[Loc] = set()
+
+    def resolve(name: str, way: tuple[str, ...]) -> Node:
+        case = cases.entries[name]
+        if name in done or case.kind != "mapping" or "like" not in case.entries:
+            return done.setdefault(name, case)
+        like = case.entries["like"]
+        if name in way:
+            circle = " -> ".join((*way[way.index(name) :], name))
+            raise UserError(f'{path}:{like.line}: "like" goes in a circle: {circle}')
+        other = like.scalar
+        if not isinstance(other, str):
+            raise UserError(f'{path}:{like.line}: "like" in case "{name}" must name a case')
+        if other not in cases.entries:
+            raise UserError(
+                f'{path}:{like.line}: case "{name}" is like "{other}", which is no case'
+                f"{nearest(other, cases.entries)}"
+            )
+        taken = resolve(other, (*way, name)).entries
+        own = {key: entry for key, entry in case.entries.items() if key != "like"}
+        inherited.update(("cases", name, key) for key in taken if key not in own)
+        done[name] = replace(case, entries={**taken, **own})
+        return done[name]
+
+    resolved = {name: resolve(name, ()) for name in cases.entries}
+    return _put(root, "cases", replace(cases, entries=resolved)), inherited
+
+
+def _with_paths(root: Node, folder: Path) -> Node:
+    """The document with each corpus's `path`, and the base, made to start at `folder` if there."""
+    corpora, model = root.child("corpora"), root.child("model")
+    if corpora is not None:
+        found = {name: _beside(corpus, "path", folder) for name, corpus in corpora.entries.items()}
+        root = _put(root, "corpora", replace(corpora, entries=found))
+    return _put(root, "model", _beside(model, "base", folder)) if model is not None else root
+
+
+def _beside(node: Node, key: str, folder: Path) -> Node:
+    entry = node.child(key)
+    if entry is None or not isinstance(entry.scalar, str) or not entry.scalar:
+        return node
+    there = folder / Path(entry.scalar).expanduser()
+    return _put(node, key, replace(entry, scalar=str(there))) if there.exists() else node
+
+
+def _put(node: Node, key: str, entry: Node) -> Node:
+    return replace(node, entries={**node.entries, key: entry})
+
+
+def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
+    """Whatever a source's settings type as a Path must exist (hub ids are typed as text)."""
+    for name, source in recipe.corpora.items():
+        settings: BaseModel = source
+        for key in type(settings).model_fields:
+            value = getattr(settings, key)
+            if isinstance(value, Path) and not value.exists():
+                line = root.line_of(("corpora", name, key))
+                raise UserError(
+                    f'{path}:{line}: "{key}" in corpus "{name}": {value} does not exist, '
+                    f"neither beside the recipe nor in the current directory"
+                )
+    base = recipe.model.base
+    if base.startswith((".", "/", "~")) and not Path(base).expanduser().is_dir():
+        line = root.line_of(("model", "base"))
+        raise UserError(f"{path}:{line}: base {base} is no folder; give a folder or a hub id")

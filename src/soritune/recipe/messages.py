@@ -1,0 +1,203 @@
+"""Words for what pydantic finds: one line that says what is wrong and what would be right."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from soritune.recipe.schema import Case, Recipe, RecipeProblem
+from soritune.recipe.words import nearest
+
+Loc = tuple[str | int, ...]
+
+_OWNERS = {"cases": "case", "corpora": "corpus", "evaluate": "evaluation"}
+# How a wrong type is told: pydantic's error type -> what the value must be.
+_MUST_BE = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys",
+    "model_type": "a mapping of keys",
+    "model_attributes_type": "a mapping of keys",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def full_loc(error: ErrorDetails) -> Loc:
+    """Way to the key to mend, the part that one of our own checks adds included."""
+    problem = error.get("ctx", {}).get("error")
+    return error["loc"] + (problem.loc if isinstance(problem, RecipeProblem) else ())
+
+
+def describe(error: ErrorDetails) -> str:
+    """What is wrong, in one line without file and line number."""
+    kind, loc, ctx = error["type"], error["loc"], error.get("ctx", {})
+    given = error["input"]
+    if kind == "value_error":
+        problem, where = ctx["error"], _owner(loc)
+        at_root = isinstance(problem, RecipeProblem) and not loc
+        where = _owner(problem.loc) if at_root and problem.loc[-1] == "corpus" else where
+        return _one_line(f"{problem}{where}" if ": did you" not in str(problem) else str(problem))
+    if kind == "extra_forbidden":
+        key = str(loc[-1])
+        return f'unknown key "{key}"{_owner(loc[:-1])}{nearest(key, keys_at(loc[:-1]))}'
+    if kind == "missing":
+        return f'missing key "{loc[-1]}"{_owner(loc[:-1])}'
+    if kind in ("union_tag_invalid", "union_tag_not_found") or _is_source(kind, loc):
+        return _unknown_source(error)
+    where = _place(loc)
+    if kind in _MUST_BE:
+        return f"{where} must be {_MUST_BE[kind]}, not {_shown(given)}"
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"{where} must be {words} {ctx[name]:g}, not {_shown(given)}"
+    if kind in ("literal_error", "enum"):
+        right = [word.strip("'") for word in ctx["expected"].replace(" or ", ", ").split(", ")]
+        hint = nearest(given, right) if isinstance(given, str) else ""
+        return f"{where} must be one of {', '.join(right)}, not {_shown(given)}{hint}"
+    if kind in ("too_short", "string_too_short"):
+        return f"{where} is empty"
+    if kind == "string_pattern_mismatch":
+        if ctx["pattern"].startswith("^[a-z]"):
+            return f'{where} must be a language code such as "ko", not {_shown(given)}'
+        return f"{where}: {_shown(given)} is no name; use letters, digits, - _ + and ."
+    return _one_line(f"{where}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_shown(given)}")
+
+
+def keys_at(loc: Loc) -> list[str]:
+    """Keys that a recipe may have at the place `loc`, as they are written in YAML."""
+    found = _model_at(Recipe, loc)
+    if found is None:
+        return []
+    keys = [str(info.validation_alias or name) for name, info in found.model_fields.items()]
+    return [*keys, "like"] if found is Case else keys
+
+
+def source_names() -> list[str]:
+    """Names of the sources that this version reads, sorted."""
+    return sorted(_tags(Recipe.model_fields["corpora"].annotation))
+
+
+def _model_at(annotation: Any, loc: Loc) -> type[BaseModel] | None:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _model_at(arguments[0], loc)
+    if origin in (Union, UnionType):
+        members = [member for member in arguments if member is not type(None)]
+        if len(members) == 1:
+            return _model_at(members[0], loc)
+        for member in members:
+            if loc and loc[0] in _tags(member):
+                return _model_at(member, loc[1:])
+        return None
+    if origin is dict and loc:
+        return _model_at(arguments[1], loc[1:])
+    if origin in (list, tuple) and loc:
+        return _model_at(arguments[0], loc[1:])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not loc:
+            return annotation
+        for name, info in annotation.model_fields.items():
+            if loc[0] in (name, info.validation_alias):
+                return _model_at(info.annotation, loc[1:])
+    return None
+
+
+def _tags(annotation: Any) -> set[str]:
+    """All values of `source` of the models inside an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        source = annotation.model_fields.get("source")
+        return set(typing.get_args(source.annotation)) if source else set()
+    return {tag for part in get_args(annotation) for tag in _tags(part)}
+
+
+def _is_source(kind: str, loc: Loc) -> bool:
+    return kind == "literal_error" and loc[:1] == ("corpora",) and loc[-1] == "source"
+
+
+def _unknown_source(error: ErrorDetails) -> str:
+    available = source_names()
+    given = error["input"]
+    source = given.get("source") if isinstance(given, dict) else given
+    if source is None:
+        return f'missing key "source"{_owner(error["loc"])}; available: {", ".join(available)}'
+    return (
+        f'source "{source}" is not available in this version; '
+        f"available: {', '.join(available)}{nearest(str(source), available)}"
+    )
+
+
+def _owner(loc: Loc) -> str:
+    """` in case "x"`, with the way inside it where there is one; empty for the recipe itself."""
+    rest, owner = _split(loc)
+    inside = f' in "{rest}"' if rest else ""
+    return f"{inside}{' of' if inside and owner else ' in' if owner else ''}{owner}"
+
+
+def _place(loc: Loc) -> str:
+    """`"epochs" in case "x"`: the value at `loc`."""
+    rest, owner = _split(loc)
+    if not rest:
+        return owner.strip() or "the recipe"
+    return f'"{rest}"' + (f" in{owner}" if owner else "")
+
+
+def _split(loc: Loc) -> tuple[str, str]:
+    """The way inside its owner, dotted, and the owner: (`train[0].tasks`, ` case "x"`)."""
+    steps, owner = list(_without_tags(loc)), ""
+    if len(steps) > 1 and steps[0] in _OWNERS:
+        owner = f' {_OWNERS[str(steps[0])]} "{steps[1]}"'
+        steps = steps[2:]
+    return _dotted(steps), owner
+
+
+def _without_tags(loc: Loc) -> Iterable[str | int]:
+    """pydantic puts the tag of a union into the way, and [key] behind a wrong key."""
+    for index, step in enumerate(loc):
+        is_tag = index == 2 and loc[0] == "corpora" and step in source_names()
+        if not is_tag and step != "[key]":
+            yield step
+
+
+def _dotted(steps: Iterable[str | int]) -> str:
+    text = ""
+    for step in steps:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _shown(value: object) -> str:
+    """A value as the user would recognise it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return f'"{_one_line(value)}"' if isinstance(value, str) else f"{value:g}"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else line[:299] + "…"
