@@ -1,8 +1,8 @@
 """Korean particles that depend on how the word before them ends.
 
-Rules of standard Korean: a word that ends in a final consonant takes the first form (은, 이, 을,
-과, 이에요), one that ends in a vowel the second (는, 가, 를, 와, 예요); 으로 becomes 로 after a vowel
-and after ㄹ.
+Rules of standard Korean: a word that ends in a final consonant takes the first form
+(은, 이, 을, 과, 이에요), one that ends in a vowel the second (는, 가, 를, 와, 예요);
+으로 becomes 로 after a vowel and after ㄹ.
 """
 
 from __future__ import annotations
