@@ -27,7 +27,7 @@ from soritune.report.records import CaseSummary
 from soritune.report.table import MISSING, best_values, figures
 
 # Below this the titles of the cases break into too many lines.
-MIN_TITLE_WIDTH = 16
+MIN_TITLE_WIDTH = 14
 PADDING = 2  # of each column, both sides together
 
 

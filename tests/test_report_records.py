@@ -1,0 +1,95 @@
+"""Files of a report: exact keys, whole or not at all, mistakes named."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import UserError
+from soritune.report.records import (
+    CaseSummary,
+    Result,
+    Sample,
+    read_records,
+    read_results,
+    write_records,
+    write_results,
+)
+from soritune.scoring.error_rates import cer
+
+KEYS = ["case", "evaluation", "metric", "value", "low", "high", "utterances", "signature"]
+
+
+def a_result() -> Result:
+    return Result.of("lora-1", "zeroth", cer(["가나", "다라"], ["가나", "다마"]))
+
+
+def test_results_file_is_a_flat_list_with_exactly_the_promised_keys(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "results.json"
+    write_results(path, [a_result(), a_result()])
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert [list(record) for record in found] == [KEYS, KEYS]
+    assert found[0]["case"] == "lora-1"
+    assert (found[0]["metric"], found[0]["value"], found[0]["utterances"]) == ("cer", 25.0, 2)
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "records.json"
+    write_results(path, [a_result()])
+    assert read_results(path) == [a_result()]
+    write_results(path, [])
+    assert read_results(path) == []
+    cases = [CaseSummary("original", "original"), CaseSummary("a", "A", "lora", {"LoRA": 3}, 10)]
+    write_records(path, cases)
+    assert read_records(path, CaseSummary) == cases
+    samples = [Sample("a", "zeroth", "한국어 \u2028 “x”", "")]
+    write_records(path, samples)
+    assert read_records(path, Sample) == samples
+    assert "한국어" in path.read_text(encoding="utf-8")
+
+
+def test_share_is_trained_over_all_parameters() -> None:
+    case = CaseSummary("a", "A", "lora", {"LoRA": 3, "encoder": 2}, 20)
+    assert (case.trained_parameters, case.trained_share) == (5, 0.25)
+    assert CaseSummary("a", "A", "lora", {"LoRA": 3}).trained_share is None
+
+
+def test_interrupted_write_leaves_the_old_file_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.json"
+    write_results(path, [a_result()])
+    before = path.read_bytes()
+
+    def interrupted(source: str, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_results(path, [])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_file_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file; run the recipe first"):
+        read_results(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[{",
+        "{}",
+        '[{"case": "a"}]',
+        "\udcff",
+        json.dumps([{**dict.fromkeys(KEYS, "1"), "surplus": 1}]),
+        json.dumps([{**dict.fromkeys(KEYS, "1"), "value": "much"}]),
+    ],
+)
+def test_broken_results_file_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match=r"results\.json: "):
+        read_results(path)
