@@ -1,0 +1,70 @@
+"""What a stage's result depends on, as one number that changes when any of it does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from soritune.corpus.card import CorpusCard
+
+# Raised by hand when the code of a stage changes so that old results must not stand beside new.
+TRAINING_FORMAT = 1
+DECODING_FORMAT = 1
+SCORING_FORMAT = 1
+
+# Up to this size a file of a model is read whole; of larger ones the ends and the size must do
+# (a safetensors file has the names and shapes of all its tensors at its beginning).
+WHOLE_FILE_BYTES = 64 * 2**20
+END_BYTES = 2**20
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of `content`; the order of keys does not matter."""
+    canonical = json.dumps(
+        content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def corpus_identity(card: CorpusCard) -> str:
+    """The utterances of a prepared corpus, wherever it lies and whatever it is called."""
+    return fingerprint({"shards": [shard.sha256 for shard in card.shards]})
+
+
+def base_identity(base: str, revision: str | None) -> str:
+    """The base model: the content of a folder, or name and revision of one on the hub.
+
+    A hub name without a revision is taken for what it was before: name a revision in the recipe
+    where that matters.
+    """
+    # Light: torch is imported there only by `load`.
+    from soritune.models import BUILTIN_PREFIX, resolve
+
+    folder = resolve(base) if base.startswith(BUILTIN_PREFIX) else Path(base).expanduser()
+    if not folder.is_dir():
+        return fingerprint({"hub": base, "revision": revision})
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return fingerprint(
+        {str(path.relative_to(folder)): _content_identity(path) for path in files if _counts(path)}
+    )
+
+
+def _counts(path: Path) -> bool:
+    """Descriptions for people change without a change of the model."""
+    return path.suffix != ".md" and not any(part.startswith(".") for part in path.parts[-2:])
+
+
+def _content_identity(path: Path) -> list[Any]:
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if size <= WHOLE_FILE_BYTES:
+            digest.update(file.read())
+        else:
+            digest.update(file.read(END_BYTES))
+            file.seek(size - END_BYTES)
+            digest.update(file.read(END_BYTES))
+    return [size, digest.hexdigest()]

@@ -1,0 +1,156 @@
+"""Where everything of a run lies, and the fingerprint of each of its stages.
+
+<output>/experiment.json        the recipe as it was understood, and the base's identity
+<output>/recipe.yaml            the recipe as it was written
+<output>/corpora/<name>/        prepared speech
+<output>/cases/<case>/          model/, training.json, train.json (stamp),
+                                hypotheses/<evaluation>.jsonl and .json (stamp),
+                                scores/<evaluation>.json (stamp with the figures)
+<output>/results.json, report.md
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from soritune.corpus.card import CorpusCard, read_card
+from soritune.corpus.files import write_atomically
+from soritune.errors import UserError
+from soritune.experiment.fingerprint import (
+    DECODING_FORMAT,
+    SCORING_FORMAT,
+    TRAINING_FORMAT,
+    base_identity,
+    corpus_identity,
+    fingerprint,
+)
+from soritune.experiment.stage import Stage
+from soritune.recipe import Recipe
+from soritune.recipe.schema import ORIGINAL
+
+EXPERIMENT_FILE = "experiment.json"
+EXPERIMENT_FORMAT = 1
+# Stands for a corpus that is not prepared: no stage can have been done with it.
+NOT_PREPARED = "not prepared"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with the identity of its base; knows every path and every stage of its run."""
+
+    recipe: Recipe
+    output: Path
+    base: str
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Plan:
+        """The plan of a recipe. Raises UserError where its built-in base does not exist."""
+        return cls(recipe, recipe.output, base_identity(recipe.model.base, recipe.model.revision))
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan:
+        """The plan of what ran in `folder`, wherever that lies now. Raises UserError."""
+        path = folder / EXPERIMENT_FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != EXPERIMENT_FORMAT:
+                raise ValueError(f"format {content['format']}")
+            recipe = Recipe.model_validate_json(json.dumps(content["recipe"]))
+            return cls(recipe, folder, str(content["base"]))
+        except FileNotFoundError:
+            raise UserError(
+                f"{folder}: no experiment ran here; give a recipe or a recipe's output folder"
+            ) from None
+        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{path}: cannot be read ({reason}); run the recipe again with this version"
+            ) from None
+
+    def write(self) -> None:
+        """Remember in the output folder what runs there."""
+        content = {
+            "format": EXPERIMENT_FORMAT,
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
+            "base": self.base,
+        }
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        write_atomically(self.output / EXPERIMENT_FILE, text.encode("utf-8"))
+
+    @property
+    def results_path(self) -> Path:
+        return self.output / "results.json"
+
+    @property
+    def report_path(self) -> Path:
+        return self.output / "report.md"
+
+    def corpus_folder(self, corpus: str) -> Path:
+        return self.output / "corpora" / corpus
+
+    def case_folder(self, case: str) -> Path:
+        return self.output / "cases" / case
+
+    def model_folder(self, case: str) -> Path:
+        return self.case_folder(case) / "model"
+
+    def hypotheses_path(self, case: str, evaluation: str) -> Path:
+        return self.case_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
+
+    def card(self, corpus: str) -> CorpusCard | None:
+        """The card of a prepared corpus, None where it is not prepared."""
+        return read_card(self.corpus_folder(corpus))
+
+    def train_stage(self, case: str) -> Stage:
+        """Training of a case: case, model settings, base, seed and the corpora it takes."""
+        settings = self.recipe.cases[case]
+        folder = self.case_folder(case)
+        depends_on = {
+            "format": TRAINING_FORMAT,
+            "name": case,
+            "case": settings.model_dump(mode="json"),
+            "model": self._model_settings(),
+            "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
+            "seed": self.recipe.seed,
+        }
+        return Stage(
+            stamp=folder / "train.json",
+            fingerprint=fingerprint(depends_on),
+            outputs=(self.model_folder(case), folder / "training.json"),
+            scratch=(folder / "checkpoints", folder / "hypotheses", folder / "scores"),
+        )
+
+    def decode_stage(self, case: str, evaluation: str) -> Stage:
+        """Decoding of an evaluation's utterances by a case's model."""
+        settings = self.recipe.evaluate[evaluation]
+        depends_on = {
+            "format": DECODING_FORMAT,
+            "evaluation": settings.model_dump(mode="json", exclude={"corpus", "metrics"}),
+            "corpus": self._corpus(settings.corpus),
+            "model": self.base if case == ORIGINAL else self.train_stage(case).fingerprint,
+            "dtype": self.recipe.model.dtype,
+        }
+        path = self.hypotheses_path(case, evaluation)
+        return Stage(path.with_suffix(".json"), fingerprint(depends_on), outputs=(path,))
+
+    def score_stage(self, case: str, evaluation: str) -> Stage:
+        """Scores of what was decoded; other metrics need no other decoding."""
+        depends_on = {
+            "format": SCORING_FORMAT,
+            "hypotheses": self.decode_stage(case, evaluation).fingerprint,
+            "metrics": list(self.recipe.evaluate[evaluation].metric_names),
+        }
+        path = self.case_folder(case) / "scores" / f"{evaluation}.json"
+        return Stage(path, fingerprint(depends_on))
+
+    def _model_settings(self) -> dict[str, object]:
+        settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})
+        return {**settings, "base": self.base}
+
+    def _corpus(self, corpus: str) -> str:
+        card = self.card(corpus)
+        return NOT_PREPARED if card is None else corpus_identity(card)

@@ -1,0 +1,297 @@
+"""The steps of an experiment, each alone useful, and all of them in their order."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soritune.corpus.card import CARD_FILE, CorpusCard
+from soritune.corpus.store import Corpus
+from soritune.errors import UserError
+from soritune.experiment.plan import Plan
+from soritune.experiment.selection import select_records, spoken_language, spread
+from soritune.experiment.summary import build_report, case_title
+from soritune.progress import duration_text, track
+from soritune.recipe import Recipe
+from soritune.recipe.schema import ORIGINAL
+from soritune.recipe.words import nearest
+from soritune.report.content import Report
+from soritune.report.markdown import write_markdown
+from soritune.report.records import Result, Sample, write_results
+
+if TYPE_CHECKING:
+    from soritune.corpus.store import Record
+    from soritune.decoding.evaluate import Hypothesis
+    from soritune.models.family import SpeechModel
+
+NUM_SAMPLES = 3
+"""Utterances of each evaluation that the report shows."""
+MAX_WORKERS = 8
+
+Say = Callable[[str], None]
+
+
+class Experiment:
+    """A recipe at work in its output folder; hold `lock.locked(recipe.output)` meanwhile.
+
+    `say` is told one line for each thing that is done or was done before.
+    """
+
+    def __init__(self, recipe: Recipe, say: Say, *, source: Path | None = None) -> None:
+        self.recipe = recipe
+        self.plan = Plan.of(recipe)
+        self._say = say
+        recipe.output.mkdir(parents=True, exist_ok=True)
+        self.plan.write()
+        if source is not None:
+            shutil.copyfile(source, recipe.output / "recipe.yaml")
+
+    def run(self, only: Sequence[str] = ()) -> Report:
+        """Everything, or what the cases in `only` need; the report covers all that is done."""
+        cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
+        # 1. The speech of all cases and evaluations, so that a mistake there shows at once.
+        self.prepare(self._corpora_of(cases, list(self.recipe.evaluate)))
+        # 2. The base as it is, then each case: train, evaluate. The report grows with each.
+        for case in cases:
+            if case != ORIGINAL:
+                self.train(case)
+            self.evaluate(case)
+            self.report()
+        return self.report()
+
+    def prepare(self, corpora: Sequence[str] = (), *, workers: int | None = None) -> None:
+        """Prepare the named corpora (all of the recipe, if none is named)."""
+        from soritune.corpus.readers import prepare
+
+        for name in corpora or list(self.recipe.corpora):
+            if name not in self.recipe.corpora:
+                raise UserError(
+                    f'the recipe has no corpus "{name}"{nearest(name, self.recipe.corpora)}'
+                )
+            folder = self.plan.corpus_folder(name)
+            before = _changed_at(folder / CARD_FILE)
+            with track(f"prepare {name}", None, "utterances") as advance:
+                card: CorpusCard = prepare(
+                    name,
+                    self.recipe.corpora[name],
+                    folder,
+                    workers=default_workers() if workers is None else workers,
+                    advance=advance,
+                )
+            again = before is not None and before == _changed_at(folder / CARD_FILE)
+            self._say(f"corpus {name}: {'done before, ' if again else ''}{card_text(card)}")
+            if card.quarantined:
+                reasons = ", ".join(f"{reason} {count}" for reason, count in card.reasons.items())
+                self._say(
+                    f"  {card.quarantined} of {card.read} left out ({reasons}): see "
+                    f"{folder / 'quarantine.jsonl'}"
+                )
+
+    def train(self, case: str) -> None:
+        """Train a case; its corpora must be prepared. Goes on where an earlier run stopped."""
+        from soritune.training.run import train_case
+
+        settings = self.recipe.cases[self._known_case(case, trained=True)]
+        stage = self.plan.train_stage(case)
+        title = case_title(case, self.recipe)
+        if stage.outcome() is not None:
+            self._say(f"train {title}: done before")
+            return
+        corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
+        self._say(f"train {title}")
+
+        def work() -> Mapping[str, Any]:
+            summary = train_case(
+                settings,
+                name=case,
+                model=self.recipe.model,
+                corpora=corpora,
+                out=self.plan.case_folder(case),
+                seed=self.recipe.seed,
+            )
+            return {"summary": asdict(summary)}
+
+        stage.run(work)
+
+    def evaluate(self, case: str, evaluations: Sequence[str] = ()) -> None:
+        """Put a case's model through the named evaluations (all, if none is named).
+
+        Raises UserError where the case is not trained or a corpus not prepared.
+        """
+        self._known_case(case)
+        names = [self._known_evaluation(name) for name in evaluations] or list(self.recipe.evaluate)
+        if case != ORIGINAL and self.plan.train_stage(case).outcome() is None:
+            raise UserError(
+                f'case "{case}" is not trained with these settings yet; '
+                f"run: soritune train RECIPE --case {case}"
+            )
+        model: SpeechModel | None = None
+        for name in names:
+            stage = self.plan.score_stage(case, name)
+            outcome = stage.outcome()
+            again = outcome is not None
+            if outcome is None:
+                corpus = self._open(self.recipe.evaluate[name].corpus)
+                records = select_records(name, self.recipe.evaluate[name], corpus)
+                if self.plan.decode_stage(case, name).outcome() is None and model is None:
+                    model = self._load(case)
+                hypotheses, seconds = self._decode(case, name, corpus, records, model)
+                outcome = stage.run(
+                    lambda n=name, r=records, h=hypotheses, s=seconds: self._score(case, n, r, h, s)  # type: ignore[misc]
+                )
+            figures = ", ".join(
+                f"{result['metric']} {result['value']:.2f}" for result in outcome["results"]
+            )
+            self._say(f"evaluate {case}, {name}: {'done before, ' if again else ''}{figures}")
+        if model is not None:
+            del model
+            _free_memory()
+
+    def report(self) -> Report:
+        """Write results.json and report.md of all that is done with this recipe."""
+        return write_report(self.plan)
+
+    def _decode(
+        self,
+        case: str,
+        name: str,
+        corpus: Corpus,
+        records: Sequence[Record],
+        model: SpeechModel | None,
+    ) -> tuple[list[Hypothesis], float | None]:
+        from soritune.decoding.evaluate import decode_records, read_hypotheses
+
+        stage = self.plan.decode_stage(case, name)
+        path = self.plan.hypotheses_path(case, name)
+        outcome = stage.outcome()
+        if outcome is not None:
+            by_id = {hypothesis.id: hypothesis for hypothesis in read_hypotheses(path)}
+            if all(record.id in by_id for record in records):
+                return [by_id[record.id] for record in records], outcome["seconds"]
+        loaded = model or self._load(case)
+        settings = self.recipe.evaluate[name]
+        found: list[Hypothesis] = []
+
+        def work() -> Mapping[str, Any]:
+            with track(f"evaluate {case}, {name}", len(records), "utterances") as advance:
+                found.extend(
+                    decode_records(
+                        loaded,
+                        corpus,
+                        records,
+                        task=settings.task,
+                        to=settings.to,
+                        beams=settings.beams,
+                        out=path,
+                        advance=advance,
+                    )
+                )
+            return {"utterances": len(records)}
+
+        return found, stage.run(work)["seconds"]
+
+    def _score(
+        self,
+        case: str,
+        name: str,
+        records: Sequence[Record],
+        hypotheses: Sequence[Hypothesis],
+        decoding_s: float | None,
+    ) -> Mapping[str, Any]:
+        from soritune.scoring.evaluate import evaluate_hypotheses
+
+        settings = self.recipe.evaluate[name]
+        language = spoken_language(records)
+        scores = evaluate_hypotheses(
+            settings.task,
+            settings.metric_names,
+            settings.to or language,
+            [hypothesis.reference for hypothesis in hypotheses],
+            [hypothesis.output for hypothesis in hypotheses],
+        )
+        by_id = {hypothesis.id: hypothesis for hypothesis in hypotheses}
+        shown = [by_id[each] for each in spread(list(by_id), NUM_SAMPLES)]
+        return {
+            "language": language,
+            "decoding_s": decoding_s,
+            "results": [asdict(Result.of(case, name, score)) for score in scores],
+            "samples": [asdict(Sample(case, name, h.reference, h.output)) for h in shown],
+        }
+
+    def _load(self, case: str) -> SpeechModel:
+        from soritune.models import load
+
+        model = self.recipe.model
+        if case == ORIGINAL:
+            return load(model.base, revision=model.revision, dtype=model.dtype, merge=True)
+        return load(self.plan.model_folder(case), dtype=model.dtype, merge=True)
+
+    def _open(self, corpus: str) -> Corpus:
+        return Corpus.open(self.plan.corpus_folder(corpus))
+
+    def _known_case(self, case: str, *, trained: bool = False) -> str:
+        known = [*self.recipe.cases] if trained else [ORIGINAL, *self.recipe.cases]
+        if case not in known:
+            raise UserError(
+                f'the recipe has no case "{case}"{nearest(case, known)}; there are: '
+                + ", ".join(known)
+            )
+        return case
+
+    def _known_evaluation(self, name: str) -> str:
+        known = self.recipe.evaluate
+        if name not in known:
+            raise UserError(
+                f'the recipe has no evaluation "{name}"{nearest(name, known)}; there are: '
+                + ", ".join(known)
+            )
+        return name
+
+    def _corpora_of(self, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
+        return corpora_of(self.recipe, cases, evaluations)
+
+
+def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
+    """Corpora that the cases and evaluations take, in the order of the recipe."""
+    needed = {recipe.evaluate[name].corpus for name in evaluations}
+    for case in cases:
+        if case != ORIGINAL:
+            needed |= {part.corpus for part in recipe.cases[case].train}
+    return [name for name in recipe.corpora if name in needed]
+
+
+def write_report(plan: Plan) -> Report:
+    """Write results.json and report.md into the plan's output folder."""
+    report = build_report(plan)
+    write_results(plan.results_path, report.results)
+    write_markdown(plan.report_path, report)
+    return report
+
+
+def card_text(card: CorpusCard) -> str:
+    """`12,000 utterances, 6 h 20 min (train 11,000, test 1,000)`."""
+    splits = ", ".join(f"{name} {split.utterances:,}" for name, split in card.splits.items())
+    return f"{card.taken:,} utterances, {duration_text(card.duration_s)} ({splits or 'empty'})"
+
+
+def default_workers() -> int:
+    """Processes that prepare speech: one a core that this process may use, within reason."""
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+
+
+def _changed_at(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def _free_memory() -> None:
+    """The next case loads its own model; two at once may be more than a GPU holds."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

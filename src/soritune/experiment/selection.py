@@ -1,0 +1,59 @@
+"""Which utterances an evaluation takes, and which are shown as samples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from soritune.corpus.store import Corpus, Record
+from soritune.errors import UserError
+from soritune.recipe import Evaluation
+from soritune.text.tasks import Task
+
+
+def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Record]:
+    """The utterances of an evaluation, in the order of the corpus.
+
+    Translations take those spoken in `from` that have a translation into `to`. A limit takes the
+    same utterances whatever the seed, spread over the split (its first ones are often of one
+    speaker). Raises UserError where none is left.
+    """
+    split = corpus.records(evaluation.split)
+    found = [record for record in split if _fits(record, evaluation)]
+    if not found:
+        wanted = (
+            ""
+            if evaluation.task is Task.ASR
+            else (f" in {evaluation.source_language} with a translation into {evaluation.to}")
+        )
+        raise UserError(
+            f'evaluation "{name}": corpus "{evaluation.corpus}" has no utterance of split '
+            f'"{evaluation.split}"{wanted} ({len(split)} in the split); choose another corpus '
+            "or split"
+        )
+    if evaluation.limit is None or evaluation.limit >= len(found):
+        return found
+    kept = set(spread([record.id for record in found], evaluation.limit))
+    return [record for record in found if record.id in kept]
+
+
+def spread(ids: Sequence[str], count: int) -> list[str]:
+    """`count` of `ids`, drawn by their hash: always the same, in no order of the source."""
+    return sorted(ids, key=lambda each: hashlib.sha256(each.encode()).digest())[:count]
+
+
+def spoken_language(records: Sequence[Record]) -> str:
+    """The language of most of the utterances; of equally many the first by name."""
+    counts = Counter(record.language for record in records)
+    return min(counts, key=lambda language: (-counts[language], language))
+
+
+def _fits(record: Record, evaluation: Evaluation) -> bool:
+    if evaluation.task is Task.ASR:
+        return True
+    return (
+        record.translation is not None
+        and record.language == evaluation.source_language
+        and record.translation_language == evaluation.to
+    )

@@ -1,0 +1,115 @@
+"""From what the stages left on disk to the content of the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from soritune.experiment.plan import Plan
+from soritune.recipe import Case, Recipe
+from soritune.recipe.schema import ORIGINAL
+from soritune.report.content import Report
+from soritune.report.records import CaseSummary, Result, Sample
+from soritune.report.table import EvaluationSummary, columns_for
+
+MODE_WORDS = {
+    "lora": "LoRA",
+    "audio": "audio encoder unfrozen",
+    "projector": "projector unfrozen",
+    "full": "all parameters",
+}
+# The source whose speech is synthesised; the report has to say so.
+SYNTHETIC_SOURCE = "demo"
+
+
+def build_report(plan: Plan) -> Report:
+    """The report of all stages that are done with exactly this recipe; the rest stays open."""
+    recipe = plan.recipe
+    results: list[Result] = []
+    samples: list[Sample] = []
+    languages: dict[str, str] = {}
+    cases = []
+    for case in (ORIGINAL, *recipe.cases):
+        outcomes = {name: plan.score_stage(case, name).outcome() for name in recipe.evaluate}
+        times_s: list[float | None] = []
+        for name, outcome in outcomes.items():
+            if outcome is None:
+                times_s.append(None)
+                continue
+            results += [Result(**result) for result in outcome["results"]]
+            samples += [Sample(**sample) for sample in outcome["samples"]]
+            languages[name] = outcome["language"]
+            times_s.append(outcome["decoding_s"])
+        known_s = [time_s for time_s in times_s if time_s is not None]
+        evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
+        cases.append(_case_summary(plan, case, evaluating_s))
+    return Report(
+        name=recipe.name,
+        columns=columns_for(
+            [
+                EvaluationSummary(
+                    name,
+                    evaluation.task,
+                    languages.get(name) or _language(plan, name),
+                    evaluation.metric_names,
+                )
+                for name, evaluation in recipe.evaluate.items()
+            ],
+            recipe.language,
+        ),
+        cases=tuple(cases),
+        results=tuple(results),
+        samples=tuple(samples),
+        synthetic_speech=any(
+            source.source == SYNTHETIC_SOURCE for source in recipe.corpora.values()
+        ),
+        results_path=plan.results_path,
+        report_path=plan.report_path,
+    )
+
+
+def case_title(name: str, recipe: Recipe) -> str:
+    """`baseline (LoRA, 1 epoch, part of the data)`; the base as it is has its name alone."""
+    return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name])})"
+
+
+def _words(case: Case) -> str:
+    words = [" + ".join(MODE_WORDS[part] for part in case.mode.split("+"))]
+    words.append(f"{case.epochs:g} epoch{'' if case.epochs == 1 else 's'}")
+    if any(part.share < 1 for part in case.train):
+        words.append("part of the data")
+    return ", ".join(words)
+
+
+def _language(plan: Plan, evaluation: str) -> str:
+    """What is spoken in an evaluation that is not done yet, as far as that is known."""
+    settings = plan.recipe.evaluate[evaluation]
+    if settings.source_language is not None:
+        return settings.source_language
+    card = plan.card(settings.corpus)
+    if card is None or not card.languages:
+        return plan.recipe.language
+    return max(card.languages, key=lambda language: card.languages[language])
+
+
+def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSummary:
+    title = case_title(case, plan.recipe)
+    if case == ORIGINAL:
+        base = plan.recipe.model.base
+        return CaseSummary(name=case, title=title, evaluating_s=evaluating_s, model=base)
+    mode = plan.recipe.cases[case].mode
+    outcome = plan.train_stage(case).outcome()
+    if outcome is None:
+        return CaseSummary(name=case, title=title, mode=mode)
+    summary: dict[str, Any] = outcome["summary"]
+    return CaseSummary(
+        name=case,
+        title=title,
+        mode=mode,
+        trained=summary["trained"],
+        parameters=summary["parameters"],
+        trained_tensors=summary["trained_tensors"],
+        moved_tensors=summary["moved_tensors"],
+        training_s=summary["seconds"],
+        evaluating_s=evaluating_s,
+        model=str(plan.model_folder(case)),
+    )
