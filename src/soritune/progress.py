@@ -34,7 +34,8 @@ def track(label: str, total: float | None, unit: str) -> Iterator[Advance]:
         except BaseException:
             plain.line("stopped")
             raise
-        plain.line("done")
+        if plain.done > 0:
+            plain.line("done")
 
 
 def duration_text(seconds: float) -> str:
@@ -67,11 +68,11 @@ class PlainProgress:
         self._clock = clock
         self._write = write or _to_stderr
         self._started_s = self._written_s = clock()
-        self._done = 0.0
+        self.done = 0.0
 
     def advance(self, amount: float) -> None:
         """Count `amount` more; writes a line when the last one is old enough."""
-        self._done += amount
+        self.done += amount
         if self._clock() - self._written_s >= PLAIN_LINE_EVERY_S:
             self.line()
 
@@ -80,17 +81,17 @@ class PlainProgress:
         now_s = self._clock()
         elapsed_s = now_s - self._started_s
         self._written_s = now_s
-        rate = self._done / elapsed_s if elapsed_s > 0 else 0.0
+        rate = self.done / elapsed_s if elapsed_s > 0 else 0.0
         of_total = "" if self._total is None else f"/{_amount(self._total)}"
-        parts = [f"{_amount(self._done)}{of_total} {self._unit}"]
+        parts = [f"{_amount(self.done)}{of_total} {self._unit}"]
         if rate > 0:
             parts.append(f"{rate:.3g} {self._unit}/s")
         if state is not None:
             parts.append(f"{state} after {duration_text(elapsed_s)}")
         else:
             parts.append(f"{duration_text(elapsed_s)} gone")
-            if rate > 0 and self._total is not None and self._total >= self._done:
-                parts.append(f"{duration_text((self._total - self._done) / rate)} left")
+            if rate > 0 and self._total is not None and self._total >= self.done:
+                parts.append(f"{duration_text((self._total - self.done) / rate)} left")
         self._write(f"{self._label}: {', '.join(parts)}")
 
 
@@ -138,3 +139,5 @@ def _bar(label: str, total: float | None, unit: str) -> Iterator[Advance]:
             progress.advance(task_id, amount)
 
         yield advance
+        # Nothing was left to do: an empty bar would say the contrary.
+        progress.update(task_id, visible=progress.tasks[0].completed > 0)

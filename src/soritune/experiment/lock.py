@@ -27,8 +27,10 @@ def locked(folder: Path) -> Iterator[None]:
         raise storage_error(error, folder) from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # A lock of this process alone: one that forked data loaders shared would outlive a
+            # killed run by the seconds they need to notice.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # which of them, POSIX leaves open
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise UserError(

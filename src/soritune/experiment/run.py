@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ class Experiment:
 
     def prepare(self, corpora: Sequence[str] = (), *, workers: int | None = None) -> None:
         """Prepare the named corpora (all of the recipe, if none is named)."""
-        from soritune.corpus.readers import prepare
+        from soritune.corpus.prepare import prepare
+        from soritune.corpus.readers import count_source
 
         for name in corpora or list(self.recipe.corpora):
             if name not in self.recipe.corpora:
@@ -75,10 +77,11 @@ class Experiment:
                 )
             folder = self.plan.corpus_folder(name)
             before = _changed_at(folder / CARD_FILE)
-            with track(f"prepare {name}", None, "utterances") as advance:
+            source = self.recipe.corpora[name]
+            with track(f"prepare {name}", count_source(source), "utterances") as advance:
                 card: CorpusCard = prepare(
                     name,
-                    self.recipe.corpora[name],
+                    source,
                     folder,
                     workers=default_workers() if workers is None else workers,
                     advance=advance,
@@ -141,9 +144,7 @@ class Experiment:
                 if self.plan.decode_stage(case, name).outcome() is None and model is None:
                     model = self._load(case)
                 hypotheses, seconds = self._decode(case, name, corpus, records, model)
-                outcome = stage.run(
-                    lambda n=name, r=records, h=hypotheses, s=seconds: self._score(case, n, r, h, s)  # type: ignore[misc]
-                )
+                outcome = stage.run(partial(self._score, case, name, records, hypotheses, seconds))
             figures = ", ".join(
                 f"{result['metric']} {result['value']:.2f}" for result in outcome["results"]
             )
