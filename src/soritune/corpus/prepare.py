@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, Limits
 from soritune.corpus.card import (
     CARD_FILE,
@@ -38,6 +40,7 @@ from soritune.corpus.chunk import (
 )
 from soritune.corpus.files import remove_temporaries, storage_error, write_atomically
 from soritune.corpus.pool import run_chunks
+from soritune.corpus.readers import describe_source, read_source
 from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
 
@@ -46,6 +49,33 @@ CHUNK_SIZE = 250
 FINGERPRINT_FILE = "fingerprint"
 
 Advance = Callable[[float], None]
+
+
+def prepare(
+    name: str,
+    source: BaseModel,
+    out: Path,
+    *,
+    workers: int = 1,
+    advance: Advance = lambda amount: None,
+) -> CorpusCard:
+    """Prepare a source of a recipe (a `SourceConfig`): see `prepare_utterances`.
+
+    Raises UserError where the source cannot be read or the folder cannot be written.
+    """
+    return prepare_utterances(
+        name,
+        read_source(source),
+        describe_source(source),
+        out,
+        workers=workers,
+        advance=advance,
+    )
+
+
+def is_prepared(name: str, source: BaseModel, out: Path) -> bool:
+    """Whether `prepare` with these arguments would return at once."""
+    return finished_card(out, fingerprint_of(name, describe_source(source))) is not None
 
 
 def prepare_utterances(
@@ -71,12 +101,7 @@ def prepare_utterances(
 
     Raises UserError where the folder cannot be written (disk full, no permission).
     """
-    settings: dict[str, Any] = {
-        "sample_rate_hz": SAMPLE_RATE_HZ,
-        "chunk_size": chunk_size,
-        **asdict(limits),
-    }
-    fingerprint = _fingerprint(name, described_by, settings)
+    fingerprint = fingerprint_of(name, described_by, limits, chunk_size)
     done = finished_card(out, fingerprint)
     if done is not None:
         return done
@@ -95,7 +120,7 @@ def prepare_utterances(
         )
     }
     results = [by_index[index] for index in sorted(by_index)]
-    card = _card(name, fingerprint, dict(described_by), settings, results)
+    card = _card(name, fingerprint, dict(described_by), _settings(limits, chunk_size), results)
     _close_folder(out, card, results)
     return card
 
@@ -111,14 +136,24 @@ def finished_card(out: Path, fingerprint: str) -> CorpusCard | None:
     return card if all(_is_whole(shard, out) for shard in card.shards) else None
 
 
-def _fingerprint(name: str, source: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+def fingerprint_of(
+    name: str,
+    described_by: Mapping[str, Any],
+    limits: Limits = DEFAULT_LIMITS,
+    chunk_size: int = CHUNK_SIZE,
+) -> str:
+    """Digest of all that decides what a corpus holds."""
     identity = {
         "format": FORMAT_VERSION,
         "name": name,
-        "source": dict(source),
-        "settings": dict(settings),
+        "source": dict(described_by),
+        "settings": _settings(limits, chunk_size),
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _settings(limits: Limits, chunk_size: int) -> dict[str, Any]:
+    return {"sample_rate_hz": SAMPLE_RATE_HZ, "chunk_size": chunk_size, **asdict(limits)}
 
 
 def _open_folder(out: Path, fingerprint: str) -> None:

@@ -1,0 +1,71 @@
+"""Sources of recordings, each in a file of its own.
+
+To add one:
+
+1. write `readers/<name>.py` with a frozen pydantic model whose `source: Literal["<name>"]` and
+   further fields are what a recipe may say, and `read(source)`, which yields `Utterance`s in an
+   order that never changes, and `Rejected` for entries that it cannot make one of; what makes
+   the whole source useless (no such file, no network) raises UserError;
+2. add the model to `SourceConfig` and a line to `READERS` below.
+
+`read` checks and decodes no audio (`prepare` does) and holds no more than it must: `audio` is a
+path, the bytes of a file, or something that renders itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from soritune.corpus.readers import manifest, zeroth
+from soritune.corpus.readers.manifest import ManifestSource
+from soritune.corpus.readers.zeroth import ZerothSource
+from soritune.corpus.utterance import Rejected, Utterance
+
+SourceConfig = Annotated[
+    ManifestSource | ZerothSource,
+    Field(discriminator="source"),
+]
+"""What a recipe may say under `corpora`; `source` tells which."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a source is read; `read`, `count` and `identity` take its config.
+
+    `count` is the number of entries where that is cheap to know (None: unknown); `identity` is
+    text that changes when the files behind an unchanged config do, so that they are read again.
+    """
+
+    read: Callable[[Any], Iterator[Utterance | Rejected]]
+    count: Callable[[Any], int | None] = lambda source: None
+    identity: Callable[[Any], str] = lambda source: ""
+
+
+READERS: dict[type[BaseModel], Reader] = {
+    ManifestSource: Reader(manifest.read, manifest.count, manifest.identity),
+    ZerothSource: Reader(zeroth.read, zeroth.count, zeroth.identity),
+}
+
+
+def read_source(source: BaseModel) -> Iterator[Utterance | Rejected]:
+    """Entries of a source in their order. Raises UserError where it cannot be read at all."""
+    return READERS[type(source)].read(source)
+
+
+def count_source(source: BaseModel) -> int | None:
+    """Number of entries of a source where that is cheap to know, else None."""
+    return READERS[type(source)].count(source)
+
+
+def describe_source(source: BaseModel) -> dict[str, Any]:
+    """The config and the identity of what it points to, as JSON values.
+
+    Equal descriptions promise equal entries, which is how `prepare` knows that it is done.
+    """
+    identity = READERS[type(source)].identity(source)
+    described: dict[str, Any] = source.model_dump(mode="json")
+    return {**described, "identity": identity} if identity else described
