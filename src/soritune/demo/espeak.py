@@ -22,6 +22,7 @@ SAMPLE_RATE_HZ = 22_050  # what espeak-ng's own voices produce
 # Values of speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _EE_OK = 0
+_INITIALIZE_DONT_EXIT = 0x8000
 _PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
 _POS_CHARACTER = 1
 _CHARS_UTF8 = 1
@@ -38,11 +39,14 @@ def synthesize(text: str, voice: str, rate_wpm: int, pitch: int) -> npt.NDArray[
 
     `voice` is espeak-ng's name of a voice and variant ("ko+f2"), `rate_wpm` its words a minute
     (80 to 450), `pitch` its pitch from 0 to 99 (50 is normal). Equal arguments give equal samples
-    in any process and after any other clip.
+    in any process and after any other clip, as long as nothing else in the process holds the
+    library open.
 
     Raises UserError where espeak-ng is missing or cannot be used, ValueError for an unknown voice.
     """
     library_path, data_path = _locate()
+    chunks: list[bytes] = []
+    callback = _recorder(chunks)  # held until the end: the library keeps only its address
     with _one_at_a_time:
         # The flutter of the pitch and the noise of consonants go on from clip to clip in static
         # variables that no call resets; so each clip gets a library loaded afresh (some 2 ms).
@@ -50,10 +54,23 @@ def synthesize(text: str, voice: str, rate_wpm: int, pitch: int) -> npt.NDArray[
         try:
             _start(library, data_path)
             _choose_voice(library, voice, rate_wpm, pitch)
-            return _speak(library, text)
+            library.espeak_SetSynthCallback(callback)
+            _speak(library, text)
         finally:
             library.espeak_Terminate()
             _unload(library)
+    samples = np.frombuffer(b"".join(chunks), dtype=np.int16).astype(np.float32)
+    samples /= 32_768  # full scale of 16 bits
+    return samples
+
+
+def _recorder(chunks: list[bytes]) -> Any:
+    def keep(samples: Any, count: int, _events: Any) -> int:
+        if samples and count > 0:
+            chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
+        return 0
+
+    return _CALLBACK(keep)
 
 
 def _locate() -> tuple[str, str]:
@@ -83,7 +100,9 @@ def _unload(library: Any) -> None:
 
 
 def _start(library: ctypes.CDLL, data_path: str) -> None:
-    rate = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data_path.encode(), 0)
+    rate = library.espeak_Initialize(
+        _AUDIO_OUTPUT_SYNCHRONOUS, 0, data_path.encode(), _INITIALIZE_DONT_EXIT
+    )
     if rate != SAMPLE_RATE_HZ:
         raise UserError(
             f"espeak-ng cannot start with its data in {data_path} (answer {rate}); "
@@ -99,21 +118,9 @@ def _choose_voice(library: ctypes.CDLL, voice: str, rate_wpm: int, pitch: int) -
     library.espeak_SetParameter(_PARAMETER_PITCH, pitch, 0)
 
 
-def _speak(library: ctypes.CDLL, text: str) -> npt.NDArray[np.float32]:
-    chunks: list[bytes] = []
-
-    def keep(samples: Any, count: int, _events: Any) -> int:
-        if samples and count > 0:
-            chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
-        return 0
-
-    callback = _CALLBACK(keep)  # held here: the library keeps only its address
-    library.espeak_SetSynthCallback(callback)
+def _speak(library: ctypes.CDLL, text: str) -> None:
     encoded = text.encode() + b"\0"
     library.espeak_Synth(
         encoded, ctypes.c_size_t(len(encoded)), 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None
     )
     library.espeak_Synchronize()
-    samples = np.frombuffer(b"".join(chunks), dtype=np.int16).astype(np.float32)
-    samples /= 32_768  # full scale of 16 bits
-    return samples

@@ -14,11 +14,14 @@ from soritune.demo.numerals import english, native, sino
 
 
 def _can_go(chosen: Mapping[str, Phrase]) -> bool:
-    """Jeju is an island, and ships sail to three of the cities only."""
-    city, vehicle = chosen["city"].english, chosen["vehicle"].english
-    if vehicle == "ship":
+    """Jeju is an island; ships and planes go to some of the cities only."""
+    city = chosen["city"].english
+    vehicle = (chosen.get("vehicle") or chosen["tickets"]).english
+    if "ship" in vehicle:
         return city in ("busan", "incheon", "jeju")
-    return city != "jeju" or vehicle == "plane"
+    if "plane" in vehicle:
+        return city in ("seoul", "busan", "daegu", "jeju")
+    return city != "jeju"
 
 
 TRAVEL = (
@@ -95,7 +98,7 @@ TRAVEL = (
                 range(1, 9),
             ),
         },
-        lambda c: c["city"].english != "jeju" or "plane" in c["tickets"].english,
+        _can_go,
     ),
     Template(
         "{week} {weekday} {part} {people} 명 예약하고 싶어요",
