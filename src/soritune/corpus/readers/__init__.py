@@ -14,19 +14,21 @@ path, the bytes of a file, or something that renders itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from soritune.corpus.readers import manifest, zeroth
+from soritune.corpus.readers import demo, manifest, zeroth
+from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.utterance import Rejected, Utterance
 
 SourceConfig = Annotated[
-    ManifestSource | ZerothSource,
+    ManifestSource | ZerothSource | DemoSource,
     Field(discriminator="source"),
 ]
 """What a recipe may say under `corpora`; `source` tells which."""
@@ -45,9 +47,22 @@ class Reader:
     identity: Callable[[Any], str] = lambda source: ""
 
 
+def _digest(entries: Iterable[Utterance | Rejected]) -> str:
+    """For entries that are computed: their text changes when the code that makes them does."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(repr(entry).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
+
+
 READERS: dict[type[BaseModel], Reader] = {
     ManifestSource: Reader(manifest.read, manifest.count, manifest.identity),
     ZerothSource: Reader(zeroth.read, zeroth.count, zeroth.identity),
+    DemoSource: Reader(
+        demo.read,
+        count=lambda source: source.train + source.dev + source.test,
+        identity=lambda source: _digest(demo.read(source)),
+    ),
 }
 
 
