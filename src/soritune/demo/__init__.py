@@ -1,0 +1,1 @@
+"""Demo speech: sentences from a grammar, spoken by espeak-ng. All of it is synthetic."""
