@@ -15,8 +15,10 @@ def load(model: str | Path, *, device: str | None = None) -> Transcriber:
     """Load a trained or original model (folder or hub id) for transcription and translation.
 
     `device` is a torch device name; None takes the first GPU where there is one, else the CPU.
+    Raises UserError where there is no such model.
     """
     # torch and transformers take seconds to import, and `import soritune` must not.
-    from soritune.decoding.transcriber import load as load_transcriber
+    from soritune.decoding.transcriber import Transcriber
+    from soritune.models import load as load_model
 
-    return load_transcriber(model, device=device)
+    return Transcriber(load_model(model, device=device, merge=True))

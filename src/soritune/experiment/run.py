@@ -56,7 +56,7 @@ class Experiment:
         """Everything, or what the cases in `only` need; the report covers all that is done."""
         cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
         # 1. The speech of all cases and evaluations, so that a mistake there shows at once.
-        self.prepare(self._corpora_of(cases, list(self.recipe.evaluate)))
+        self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
         # 2. The base as it is, then each case: train, evaluate. The report grows with each.
         for case in cases:
             if case != ORIGINAL:
@@ -157,6 +157,19 @@ class Experiment:
         """Write results.json and report.md of all that is done with this recipe."""
         return write_report(self.plan)
 
+    def corpora_of(self, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
+        """Corpora that the named cases train on and the named evaluations take."""
+        known_cases = [self._known_case(case) for case in cases]
+        known = [self._known_evaluation(name) for name in evaluations]
+        return corpora_of(self.recipe, known_cases, known)
+
+    def trained_cases(self) -> list[str]:
+        """The base as it is, and the cases whose training is done."""
+        done = [
+            case for case in self.recipe.cases if self.plan.train_stage(case).outcome() is not None
+        ]
+        return [ORIGINAL, *done]
+
     def _decode(
         self,
         case: str,
@@ -252,9 +265,6 @@ class Experiment:
                 + ", ".join(known)
             )
         return name
-
-    def _corpora_of(self, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
-        return corpora_of(self.recipe, cases, evaluations)
 
 
 def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:

@@ -1,0 +1,151 @@
+"""Commands that work on a recipe: run, prepare, train, evaluate, report, pretrain."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soritune.cli.errors import plain_errors
+
+if TYPE_CHECKING:
+    from soritune.experiment.run import Experiment
+
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="The experiment as a YAML file, see recipes/.")
+]
+
+
+@plain_errors
+def run(
+    recipe: RecipePath,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what would be done and how much, do nothing.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="CASE", help="Only this case (may be given repeatedly)."),
+    ] = None,
+) -> None:
+    """Run a whole experiment: prepare, train, evaluate, report.
+
+    Interrupted at any moment, the same command goes on.
+    What is done and unchanged is skipped.
+    """
+    if check:
+        from soritune.cli.check import print_check
+        from soritune.experiment.check import check as look
+        from soritune.recipe import load_recipe
+
+        print_check(look(load_recipe(recipe), only or ()))
+        return
+    with _experiment(recipe) as experiment:
+        _show_report(experiment.run(only or ()))
+
+
+@plain_errors
+def prepare(
+    recipe: RecipePath,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option("--corpus", metavar="NAME", help="Only this corpus (may be repeated)."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes that decode; default: one a core."),
+    ] = None,
+) -> None:
+    """Read the recordings of a recipe, check them and store them as 16 kHz FLAC."""
+    with _experiment(recipe) as experiment:
+        experiment.prepare(corpus or (), workers=workers)
+
+
+@plain_errors
+def train(
+    recipe: RecipePath,
+    case: Annotated[str, typer.Option("--case", metavar="NAME", help="The case to train.")],
+) -> None:
+    """Train one case of a recipe (and prepare its corpora first)."""
+    with _experiment(recipe) as experiment:
+        experiment.prepare(experiment.corpora_of([case], []))
+        experiment.train(case)
+
+
+@plain_errors
+def evaluate(
+    recipe: RecipePath,
+    case: Annotated[
+        list[str] | None,
+        typer.Option("--case", metavar="NAME", help="Only this case (may be repeated)."),
+    ] = None,
+    evaluation: Annotated[
+        list[str] | None,
+        typer.Option("--evaluation", metavar="NAME", help="Only this one (may be repeated)."),
+    ] = None,
+) -> None:
+    """Decode and score: the base as it is (case "original") and the trained cases."""
+    with _experiment(recipe) as experiment:
+        names = evaluation or list(experiment.recipe.evaluate)
+        experiment.prepare(experiment.corpora_of([], names))
+        for each in case or experiment.trained_cases():
+            experiment.evaluate(each, names)
+        _show_report(experiment.report())
+
+
+@plain_errors
+def report(
+    source: Annotated[
+        Path, typer.Argument(metavar="RECIPE|FOLDER", help="A recipe, or its output folder.")
+    ],
+) -> None:
+    """Print the table of what is done, and write results.json and report.md anew."""
+    from soritune.experiment.plan import Plan
+    from soritune.experiment.run import write_report
+    from soritune.recipe import load_recipe
+
+    plan = Plan.read(source) if source.is_dir() else Plan.of(load_recipe(source))
+    _show_report(write_report(plan))
+
+
+@plain_errors
+def pretrain(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="A pre-training recipe: recipes/tiny-base.yaml")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model.")],
+) -> None:
+    """Make the small base model anew, from nothing but demo speech."""
+    from soritune.experiment.lock import locked
+    from soritune.training.pretrain import pretrain as make_base
+
+    with locked(out):
+        make_base(recipe, out)
+
+
+@contextmanager
+def _experiment(path: Path) -> Iterator[Experiment]:
+    from soritune.experiment.lock import locked
+    from soritune.experiment.run import Experiment
+    from soritune.recipe import load_recipe
+
+    recipe = load_recipe(path)
+    with locked(recipe.output):
+        yield Experiment(recipe, _say, source=path)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _show_report(report: object) -> None:
+    from rich.console import Console
+
+    from soritune.report.content import Report
+    from soritune.report.terminal import print_report
+
+    assert isinstance(report, Report)
+    print_report(Console(), report)

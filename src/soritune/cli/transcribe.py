@@ -1,0 +1,129 @@
+"""`soritune transcribe`: files in, text, JSON or subtitles out."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soritune.cli.errors import EXIT_USER_ERROR, plain_errors, show_error
+from soritune.errors import UserError
+from soritune.progress import track
+from soritune.text.tasks import Task
+
+if TYPE_CHECKING:
+    from soritune.decoding.transcriber import Transcript
+
+# Files that are read, transcribed and printed together, in batches: results come while a long
+# list is still at work.
+BATCHES_AT_ONCE = 8
+
+
+class Format(StrEnum):
+    """What is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SRT = "srt"
+
+
+@plain_errors
+def transcribe(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Recordings: wav, flac, mp3, ogg, …")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="PATH",
+            help="A trained model (runs/…/cases/…/model), a hub id, or builtin:tiny.",
+        ),
+    ] = None,
+    task: Annotated[
+        Task,
+        typer.Option(help="Transcribe (asr), translate (ast), or both, one after the other."),
+    ] = Task.ASR,
+    to: Annotated[
+        str | None, typer.Option(help="Language to translate into, such as en or ko.")
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="Text lines, JSON records, or subtitles.")
+    ] = Format.TEXT,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Files decoded together.")
+    ] = 8,
+) -> None:
+    """Transcribe or translate recordings of up to 30 s with a model.
+
+    A file that cannot be read costs a line on standard error and, at the end, exit code 2.
+    The others are transcribed all the same.
+    """
+    if model is None:
+        raise UserError(
+            "no model given; add --model with the folder of a trained model (a run prints it at "
+            "its end: runs/NAME/cases/CASE/model), a hub id, or builtin:tiny"
+        )
+    if task is Task.ASR and to is not None:
+        raise UserError("--to is for translations: add --task ast or --task ast-cot")
+    if task is not Task.ASR and to is None:
+        raise UserError(f"--task {task.value} needs the language to translate into: add --to en")
+
+    import soritune
+    from soritune.decoding.transcriber import Failure
+
+    transcriber = soritune.load(model)
+    num_failed = num_done = 0
+    at_once = batch_size * BATCHES_AT_ONCE
+    with track("transcribe", len(files), "files") as advance:
+        for start in range(0, len(files), at_once):
+            group = files[start : start + at_once]
+            results = transcriber.try_transcribe(group, task=task, to=to, batch_size=batch_size)
+            for result in results:
+                if isinstance(result, Failure):
+                    show_error(result.error)
+                    num_failed += 1
+                else:
+                    num_done += 1
+                    typer.echo(_shown(result, format_, num_done, several=len(files) > 1))
+            advance(len(group))
+    if num_failed:
+        raise typer.Exit(EXIT_USER_ERROR)
+
+
+def _shown(transcript: Transcript, format_: Format, number: int, *, several: bool) -> str:
+    if format_ is Format.JSON:
+        record = {
+            "file": transcript.file,
+            "text": transcript.text,
+            "translation": transcript.translation,
+            "duration_s": round(transcript.duration_s, 3),
+        }
+        return json.dumps(
+            {key: value for key, value in record.items() if value is not None}, ensure_ascii=False
+        )
+    lines = [transcript.text]
+    if transcript.translation is not None:
+        lines.append(transcript.translation)
+    if format_ is Format.SRT:
+        return subtitle(number, 0.0, transcript.duration_s, lines)
+    text = "\t".join(" ".join(line.split()) for line in lines)
+    return f"{transcript.file}\t{text}" if several else text
+
+
+def subtitle(number: int, start_s: float, end_s: float, lines: list[str]) -> str:
+    """One cue of a SubRip file, with the empty line that ends it."""
+    shown = "\n".join(" ".join(line.split()) for line in lines)
+    return f"{number}\n{subtitle_time(start_s)} --> {subtitle_time(end_s)}\n{shown}\n"
+
+
+def subtitle_time(seconds: float) -> str:
+    """`01:02:03,456`, rounded to milliseconds."""
+    total_ms = round(seconds * 1000)
+    total_s, ms = divmod(total_ms, 1000)
+    minutes, s = divmod(total_s, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours:02d}:{minute:02d}:{s:02d},{ms:03d}"
