@@ -104,6 +104,7 @@ def prepare_utterances(
     fingerprint = fingerprint_of(name, described_by, limits, chunk_size)
     done = finished_card(out, fingerprint)
     if done is not None:
+        _tidy(out)
         return done
     try:
         _open_folder(out, fingerprint)
@@ -121,7 +122,10 @@ def prepare_utterances(
     }
     results = [by_index[index] for index in sorted(by_index)]
     card = _card(name, fingerprint, dict(described_by), _settings(limits, chunk_size), results)
-    _close_folder(out, card, results)
+    try:
+        _close_folder(out, card, results)
+    except OSError as error:
+        raise storage_error(error, out) from error
     return card
 
 
@@ -283,4 +287,10 @@ def _close_folder(out: Path, card: CorpusCard, results: list[ChunkResult]) -> No
         if path not in wanted:
             path.unlink()
     write_atomically(out / CARD_FILE, (card.model_dump_json(indent=2) + "\n").encode("utf-8"))
-    shutil.rmtree(out / UNFINISHED_FOLDER)
+    _tidy(out)
+
+
+def _tidy(out: Path) -> None:
+    """Remove what only an unfinished corpus needs; a kill may come between the card and this."""
+    if (out / UNFINISHED_FOLDER).exists():
+        shutil.rmtree(out / UNFINISHED_FOLDER)
