@@ -109,6 +109,11 @@ class Corpus:
             self._cache.move_to_end(key)
         return encoded[row]
 
+    @property
+    def cached_bytes(self) -> int:
+        """Encoded audio that is held in memory."""
+        return self._cached_bytes
+
     def _read(self, index: int) -> list[Record]:
         with self._open_shard(index) as shard:
             table = shard.read(columns=list(METADATA), use_threads=False)

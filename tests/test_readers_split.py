@@ -1,0 +1,162 @@
+"""Test speakers and test sentences are unseen in training, and nothing is lost unsaid."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soritune.corpus.readers import read_source
+from soritune.corpus.readers.manifest import ManifestSource
+from soritune.corpus.split import Keys, Shares, sentence_key, split_entries
+from soritune.corpus.utterance import Rejected, Utterance
+from soritune.errors import UserError
+
+SHARES = Shares(test=0.1, dev=0.05)
+
+
+def crossed(speakers: int, sentences: int) -> list[Keys]:
+    """Everybody reads the same list."""
+    return [Keys(f"s{s}", f"t{t}") for s in range(speakers) for t in range(sentences)]
+
+
+def own(speakers: int, sentences: int) -> list[Keys]:
+    """Everybody reads sentences of their own."""
+    return [Keys(f"s{s}", f"t{s}-{t}") for s in range(speakers) for t in range(sentences)]
+
+
+def tangled(seed: int) -> list[Keys]:
+    """Some sentences are everybody's, some speakers talk much more than others."""
+    rng = random.Random(seed)
+    return [
+        Keys(f"s{int(rng.paretovariate(0.8)) % 30}", f"t{int(rng.paretovariate(0.5)) % 500}")
+        for _ in range(1000)
+    ]
+
+
+LAYOUTS = {
+    "crossed": crossed(20, 50),
+    "own": own(40, 25),
+    "two speakers": crossed(2, 40),
+    **{f"tangled {seed}": tangled(seed) for seed in range(5)},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("seed", range(5))
+def test_no_two_splits_share_a_speaker_or_a_sentence(layout: str, seed: int) -> None:
+    entries = LAYOUTS[layout]
+    splits = split_entries(entries, SHARES, seed)
+    speakers: dict[str | None, set[str]] = {}
+    sentences: dict[str | None, set[str]] = {}
+    for entry, split in zip(entries, splits, strict=True):
+        if split is not None:
+            speakers.setdefault(entry.speaker, set()).add(split)
+            sentences.setdefault(entry.sentence, set()).add(split)
+    assert all(len(found) == 1 for found in speakers.values())
+    assert all(len(found) == 1 for found in sentences.values())
+    assert {"train", "test"} <= set(splits)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_is_left_out_where_speakers_share_no_sentence(seed: int) -> None:
+    counts = Counter(split_entries(LAYOUTS["own"], SHARES, seed))
+    assert counts[None] == 0
+    assert counts["test"] == 100
+    assert counts["dev"] == 50
+
+
+def test_speakers_of_the_same_list_stay_together_where_there_are_several_lists() -> None:
+    entries = [
+        Keys(f"g{group}-s{s}", f"g{group}-t{t}")
+        for group in range(20)
+        for s in range(3)
+        for t in range(10)
+    ]
+    counts = Counter(split_entries(entries, SHARES, 0))
+    assert counts == {"train": 510, "test": 60, "dev": 30}
+
+
+def test_by_sentence_alone_the_shares_are_met() -> None:
+    entries = [Keys(None, f"t{index}") for index in range(1000)]
+    assert Counter(split_entries(entries, SHARES, 3)) == {"train": 850, "test": 100, "dev": 50}
+
+
+def test_the_order_of_the_list_does_not_matter_and_the_seed_does() -> None:
+    entries = LAYOUTS["tangled 0"]
+    once = dict(zip(entries, split_entries(entries, SHARES, 1), strict=True))
+    again = dict(zip(entries[::-1], split_entries(entries[::-1], SHARES, 1), strict=True))
+    other = dict(zip(entries, split_entries(entries, SHARES, 2), strict=True))
+    assert once == again
+    assert once != other
+
+
+def test_punctuation_spacing_case_and_form_make_no_other_sentence() -> None:
+    assert sentence_key("네, 한글 OK!") == sentence_key("네 \u1112\u1161\u11ab글ｏｋ")
+    assert sentence_key("1월") != sentence_key("2월")
+
+
+@pytest.mark.parametrize(
+    "entries", [[Keys("s", f"t{i}") for i in range(9)], [Keys(None, "same")] * 9]
+)
+def test_what_cannot_be_split_says_what_to_do(entries: list[Keys]) -> None:
+    with pytest.raises(UserError, match="column `split`"):
+        split_entries(entries, SHARES, 0)
+    assert set(split_entries(entries, Shares(0, 0), 0)) == {"train"}
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read(path: Path, **settings: Any) -> list[Utterance | Rejected]:
+    return list(read_source(ManifestSource(source="manifest", path=path, **settings)))
+
+
+def test_what_a_split_costs_is_reported_line_by_line(tmp_path: Path) -> None:
+    rows = [
+        {"audio": f"{s}-{t}.wav", "text": f"t{t}", "speaker": f"s{s}"}
+        for s in range(6)
+        for t in range(20)
+    ]
+    found = read(write(tmp_path / "l.jsonl", rows))
+    lost = [entry for entry in found if isinstance(entry, Rejected)]
+    assert len(found) == 120
+    assert lost
+    assert {entry.reason for entry in lost} == {"split-conflict"}
+    assert all(entry.id and "line" in entry.where for entry in lost)
+
+
+def test_a_row_without_speaker_among_others_is_reported(tmp_path: Path) -> None:
+    rows = [{"audio": f"{i}.wav", "text": f"t{i}", "speaker": f"s{i}"} for i in range(30)]
+    del rows[4]["speaker"]
+    rows[7]["text"] = "..."
+    found = read(write(tmp_path / "l.jsonl", rows))
+    assert [entry.reason for entry in found if isinstance(entry, Rejected)] == [
+        "no-speaker",
+        "empty-text",
+    ]
+
+
+def test_without_a_speaker_column_sentences_alone_are_split(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "l.jsonl", [{"audio": f"{i}.wav", "text": f"t{i % 40}"} for i in range(80)]
+    )
+    found = read(path)
+    assert all(isinstance(entry, Utterance) for entry in found)
+    texts: dict[str, set[str]] = {}
+    for entry in found:
+        assert isinstance(entry, Utterance)
+        texts.setdefault(entry.split, set()).add(entry.text)
+    assert {name: len(found) for name, found in texts.items()} == {
+        "train": 34,
+        "dev": 2,
+        "test": 4,
+    }
+    with pytest.raises(UserError, match="needs a column speaker"):
+        read(path, split_by=["speaker"])
