@@ -21,9 +21,8 @@ MAX_NODES = 50_000
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 
 
 @dataclass(frozen=True)
@@ -83,12 +82,19 @@ def read_document(path: Path) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        problem = " ".join((error.problem or "cannot be understood").split())
-        raise UserError(f"{path}:{line}: not valid YAML: {problem}") from None
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise UserError(f"{path}:{line}: not valid YAML: {' '.join(problem.split())}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UserError(
+            f"{path}:{line}: not valid YAML: character U+{error.character:04X} is not allowed"
+        ) from None
+    except RecursionError:
+        raise UserError(f"{path}: is nested too deeply for a recipe") from None
     if root is None:
-        raise UserError(f"{path}: is empty; a recipe needs at least name, output, model, corpora")
+        raise UserError(
+            f"{path}: is empty; a recipe needs name, output, model, corpora, cases and evaluate"
+        )
     node = _Builder(path).build(root, root.start_mark.line + 1)
     if node.kind != "mapping":
         raise UserError(f"{path}:{node.line}: a recipe is a mapping of keys, not a {node.kind}")
@@ -106,7 +112,10 @@ class _Builder:
     def build(self, node: yaml.Node, line: int) -> Node:
         self.num_nodes += 1
         if id(node) in self.open or self.num_nodes > MAX_NODES:
-            raise UserError(f"{self.path}:{line}: an alias (*name) repeats its own surroundings")
+            raise UserError(f"{self.path}:{line}: an alias (*name) repeats too much")
+        if not node.tag.startswith("tag:yaml.org,2002:") or ":python/" in node.tag:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            raise UserError(f"{self.path}:{line}: tag {tag} is not allowed in a recipe")
         self.open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -114,7 +123,7 @@ class _Builder:
             if isinstance(node, yaml.SequenceNode):
                 items = (self.build(item, item.start_mark.line + 1) for item in node.value)
                 return Node(line, "list", items=tuple(items))
-            return Node(line, "scalar", scalar=self.scalar(node, line))
+            return Node(line, "scalar", scalar=_scalar(node))
         finally:
             self.open.remove(id(node))
 
@@ -125,6 +134,10 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise UserError(f"{self.path}:{key_line}: a key must be a word")
             key = str(key_node.value)
+            if key == "<<":
+                raise UserError(
+                    f'{self.path}:{key_line}: merge keys (<<) are not read; use "like" in a case'
+                )
             if key in entries:
                 raise UserError(
                     f'{self.path}:{key_line}: key "{key}" is given twice '
@@ -133,20 +146,17 @@ class _Builder:
             entries[key] = self.build(value_node, key_line)
         return Node(line, "mapping", entries=entries)
 
-    def scalar(self, node: yaml.Node, line: int) -> Scalar:
-        text = str(node.value)
-        if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"', "|", ">"):
-            return text
-        if node.tag not in _TAGS and node.tag.startswith("!"):
-            raise UserError(f'{self.path}:{line}: tag "{node.tag}" is not allowed in a recipe')
-        if node.tag.startswith("tag:yaml.org,2002:python"):
-            raise UserError(f"{self.path}:{line}: Python tags are not allowed in a recipe")
-        if _NULL.fullmatch(text):
-            return None
-        if _BOOL.fullmatch(text):
-            return text.lower() == "true"
-        if _INT.fullmatch(text):
-            return int(text)
-        if _FLOAT.fullmatch(text):
-            return float(text)
+
+def _scalar(node: yaml.Node) -> Scalar:
+    text = str(node.value)
+    if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"', "|", ">"):
         return text
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text.lower() == "true"
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from soritune.errors import UserError
 from soritune.recipe.document import Node, read_document
@@ -48,7 +50,14 @@ def _first_mistake(path: Path, root: Node, failure: ValidationError, inherited: 
     """The mistake that stands first in the file; an inherited one is told where it was made."""
     errors = failure.errors(include_url=False)
     own = [error for error in errors if full_loc(error)[:3] not in inherited] or errors
-    first = min(own, key=lambda error: root.line_of(full_loc(error)))
+    # A key that is lacking beside one that is unknown is most likely that one misspelt.
+    misspelt = {error["loc"][:-1] for error in own if error["type"] == "extra_forbidden"}
+
+    def order(error: ErrorDetails) -> tuple[bool, int]:
+        lacking = error["type"] == "missing" and error["loc"][:-1] in misspelt
+        return lacking, root.line_of(full_loc(error))
+
+    first = min(own, key=order)
     return f"{path}:{root.line_of(full_loc(first))}: {describe(first)}"
 
 
@@ -96,8 +105,9 @@ def _beside(node: Node, key: str, folder: Path) -> Node:
     entry = node.child(key)
     if entry is None or not isinstance(entry.scalar, str) or not entry.scalar:
         return node
-    there = folder / Path(entry.scalar).expanduser()
-    return _put(node, key, replace(entry, scalar=str(there))) if there.exists() else node
+    # os.path, not Path: it answers False, too, where a name is too long or a ~user unknown.
+    there = str(folder / os.path.expanduser(entry.scalar))
+    return _put(node, key, replace(entry, scalar=there)) if os.path.exists(there) else node
 
 
 def _put(node: Node, key: str, entry: Node) -> Node:
@@ -105,18 +115,26 @@ def _put(node: Node, key: str, entry: Node) -> Node:
 
 
 def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
-    """Whatever a source's settings type as a Path must exist (hub ids are typed as text)."""
+    """Whatever a source's settings type as a Path must exist.
+
+    What may be a hub id is typed as text and checked where it can only be meant as a path.
+    """
     for name, source in recipe.corpora.items():
         settings: BaseModel = source
         for key in type(settings).model_fields:
             value = getattr(settings, key)
-            if isinstance(value, Path) and not value.exists():
+            is_local = isinstance(value, Path) or (key == "path" and _is_path(value))
+            if is_local and not os.path.exists(os.path.expanduser(value)):
                 line = root.line_of(("corpora", name, key))
                 raise UserError(
                     f'{path}:{line}: "{key}" in corpus "{name}": {value} does not exist, '
                     f"neither beside the recipe nor in the current directory"
                 )
     base = recipe.model.base
-    if base.startswith((".", "/", "~")) and not Path(base).expanduser().is_dir():
+    if _is_path(base) and not os.path.isdir(os.path.expanduser(base)):
         line = root.line_of(("model", "base"))
         raise UserError(f"{path}:{line}: base {base} is no folder; give a folder or a hub id")
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith((".", "/", "~"))

@@ -53,29 +53,32 @@ def describe(error: ErrorDetails) -> str:
     kind, loc, ctx = error["type"], error["loc"], error.get("ctx", {})
     given = error["input"]
     if kind == "value_error":
-        problem, where = ctx["error"], _owner(loc)
-        at_root = isinstance(problem, RecipeProblem) and not loc
-        where = _owner(problem.loc) if at_root and problem.loc[-1] == "corpus" else where
-        return _one_line(f"{problem}{where}" if ": did you" not in str(problem) else str(problem))
+        return _one_line(_above(full_loc(error)) + str(ctx["error"]))
     if kind == "extra_forbidden":
         key = str(loc[-1])
         return f'unknown key "{key}"{_owner(loc[:-1])}{nearest(key, keys_at(loc[:-1]))}'
+    if kind == "missing" and isinstance(loc[-1], int):
+        return f"{_place(loc[:-1])} has too few items"
     if kind == "missing":
         return f'missing key "{loc[-1]}"{_owner(loc[:-1])}'
     if kind in ("union_tag_invalid", "union_tag_not_found") or _is_source(kind, loc):
         return _unknown_source(error)
     where = _place(loc)
     if kind in _MUST_BE:
-        return f"{where} must be {_MUST_BE[kind]}, not {_shown(given)}"
+        is_number = kind == "string_type" and isinstance(given, int | float)
+        remedy = "; put it in quotes" if is_number else ""
+        return f"{where} must be {_MUST_BE[kind]}, not {_shown(given)}{remedy}"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"{where} must be {words} {ctx[name]:g}, not {_shown(given)}"
+        return f"{where} must be {words} {_shown(ctx[name])}, not {_shown(given)}"
     if kind in ("literal_error", "enum"):
         right = [word.strip("'") for word in ctx["expected"].replace(" or ", ", ").split(", ")]
         hint = nearest(given, right) if isinstance(given, str) else ""
         return f"{where} must be one of {', '.join(right)}, not {_shown(given)}{hint}"
     if kind in ("too_short", "string_too_short"):
         return f"{where} is empty"
+    if kind == "too_long":
+        return f"{where} has {ctx['actual_length']} items, at most {ctx['max_length']} belong there"
     if kind == "string_pattern_mismatch":
         if ctx["pattern"].startswith("^[a-z]"):
             return f'{where} must be a language code such as "ko", not {_shown(given)}'
@@ -140,9 +143,11 @@ def _unknown_source(error: ErrorDetails) -> str:
     source = given.get("source") if isinstance(given, dict) else given
     if source is None:
         return f'missing key "source"{_owner(error["loc"])}; available: {", ".join(available)}'
+    if not isinstance(source, str):
+        return f'"source"{_owner(error["loc"])} must be one of {", ".join(available)}'
     return (
         f'source "{source}" is not available in this version; '
-        f"available: {', '.join(available)}{nearest(str(source), available)}"
+        f"available: {', '.join(available)}{nearest(source, available)}"
     )
 
 
@@ -151,6 +156,13 @@ def _owner(loc: Loc) -> str:
     rest, owner = _split(loc)
     inside = f' in "{rest}"' if rest else ""
     return f"{inside}{' of' if inside and owner else ' in' if owner else ''}{owner}"
+
+
+def _above(loc: Loc) -> str:
+    """`case "x", train[0]: `, what holds the key at `loc`; empty for the recipe itself."""
+    rest, owner = _split(loc[:-1])
+    text = ", ".join(part for part in (owner.strip(), rest) if part and part not in _OWNERS)
+    return f"{text}: " if text else ""
 
 
 def _place(loc: Loc) -> str:
@@ -195,7 +207,9 @@ def _shown(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    return f'"{_one_line(value)}"' if isinstance(value, str) else f"{value:g}"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return f'"{_one_line(value)}"' if isinstance(value, str) else str(value)
 
 
 def _one_line(text: str) -> str:

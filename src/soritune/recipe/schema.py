@@ -188,7 +188,7 @@ class Evaluation(Settings):
             if self.task is Task.ASR and value is not None:
                 raise RecipeProblem(f'"{key}" is for translations, but the task is asr', key)
             if self.task is not Task.ASR and value is None:
-                raise RecipeProblem(f'task {self.task.value} needs "{key}", such as {key}: ko')
+                raise RecipeProblem(f'task {self.task.value} needs "{key}", such as {key}: ko', key)
         if self.to is not None and self.to == self.source_language:
             raise RecipeProblem(f'"from" and "to" are both "{self.to}"', "to")
         return self
@@ -214,7 +214,7 @@ class Recipe(Settings):
         for name, case in self.cases.items():
             if name == ORIGINAL:
                 raise RecipeProblem(
-                    f'case "{ORIGINAL}" is always there (the base as it is); choose another name',
+                    f'case "{ORIGINAL}" is always there (the base as it is); choose another',
                     *("cases", name),
                 )
             for index, part in enumerate(case.train):

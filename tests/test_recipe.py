@@ -1,0 +1,193 @@
+"""A recipe that is right: what it means."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import UserError
+from soritune.recipe import Case, Evaluation, Recipe, TrainPart, load_recipe
+from soritune.text.tasks import Task
+
+SHIPPED = Path(__file__).parent.parent / "recipes"
+
+MINIMAL = """\
+name: small
+output: runs/small
+model: {base: builtin:tiny}
+corpora:
+  korean: {source: demo, language: ko}
+cases:
+  first: {mode: lora, train: [korean]}
+evaluate:
+  korean: {corpus: korean, task: asr}
+"""
+
+
+def load(folder: Path, text: str) -> Recipe:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_recipe(path)
+
+
+def with_cases(cases: str) -> str:
+    return MINIMAL.replace("  first: {mode: lora, train: [korean]}\n", cases)
+
+
+def test_what_is_not_given_is_the_reference_setting(tmp_path: Path) -> None:
+    recipe = load(tmp_path, MINIMAL)
+    assert (recipe.seed, recipe.language, recipe.output) == (0, "ko", Path("runs/small"))
+    lora = recipe.model.lora
+    assert (lora.r, lora.alpha, lora.dropout) == (320, 640, 0.01)
+    case = recipe.cases["first"]
+    assert (case.epochs, case.batch_size, case.learning_rate) == (1, 16, 4e-5)
+    assert (case.weight_decay, case.betas, case.eps) == (0.01, (0.9, 0.95), 1e-7)
+    assert (case.max_grad_norm, case.warmup_steps, case.schedule) == (1.0, 50, "linear")
+    for left_open in ("audio_learning_rate", "max_tokens", "lora", "gradient_checkpointing"):
+        assert getattr(case, left_open) is None
+    evaluation = recipe.evaluate["korean"]
+    assert (evaluation.split, evaluation.beams, evaluation.limit) == ("test", 1, None)
+
+
+def test_a_bare_corpus_name_is_its_whole_training_split_for_asr(tmp_path: Path) -> None:
+    (part,) = load(tmp_path, MINIMAL).cases["first"].train
+    assert part == TrainPart(corpus="korean", split="train", share=1.0, tasks={Task.ASR: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [("4e-5", 4e-5), ("4E-05", 4e-5), ("1", 1.0), ("+.5", 0.5), ("2.", 2.0)]
+)
+def test_numbers_are_numbers_in_every_notation(tmp_path: Path, written: str, number: float) -> None:
+    cases = f"  first: {{mode: lora, train: [korean], learning_rate: {written}}}\n"
+    rate = load(tmp_path, with_cases(cases)).cases["first"].learning_rate
+    assert isinstance(rate, float)
+    assert rate == number
+
+
+def test_no_is_norwegian_and_not_false(tmp_path: Path) -> None:
+    assert load(tmp_path, MINIMAL + "language: no\n").language == "no"
+
+
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    plain = load(tmp_path, MINIMAL)
+    assert load(tmp_path, "\ufeff" + MINIMAL.replace("\n", "\r\n")) == plain
+
+
+def test_weights_of_tasks_are_made_to_sum_to_one(tmp_path: Path) -> None:
+    tasks = "{asr: 2, ast: 1, ast-cot: 1}"
+    cases = f"  first: {{mode: lora, train: [{{corpus: korean, tasks: {tasks}}}]}}\n"
+    (part,) = load(tmp_path, with_cases(cases)).cases["first"].train
+    assert part.tasks == {Task.ASR: 0.5, Task.AST: 0.25, Task.AST_COT: 0.25}
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("audio+lora", "lora+audio"),
+        ("projector + lora", "lora+projector"),
+        ("full", "full"),
+        ("audio", "audio"),
+    ],
+)
+def test_a_mode_has_one_spelling(written: str, normal: str) -> None:
+    assert Case(mode=written, train=(TrainPart(corpus="korean"),)).mode == normal
+
+
+def test_like_takes_over_along_a_chain_whatever_the_order(tmp_path: Path) -> None:
+    cases = """\
+  third: {like: second, mode: lora+audio}
+  second: {like: first, epochs: 4, audio_learning_rate: null}
+  first: {mode: lora, train: [korean], batch_size: 8, audio_learning_rate: 1e-3}
+"""
+    recipe = load(tmp_path, with_cases(cases))
+    assert list(recipe.cases) == ["third", "second", "first"]
+    third = recipe.cases["third"]
+    assert (third.mode, third.epochs, third.batch_size) == ("lora+audio", 4, 8)
+    assert third.audio_learning_rate is None  # null is a value that was given
+    assert third.train == recipe.cases["first"].train
+    assert recipe.cases["first"].epochs == 1
+
+
+def test_a_case_s_lora_keeps_the_model_s_where_it_says_nothing(tmp_path: Path) -> None:
+    cases = "  first: {mode: lora, train: [korean], lora: {r: 8}}\n"
+    text = with_cases(cases).replace("builtin:tiny}", "builtin:tiny, lora: {r: 32, alpha: 64}}")
+    lora = load(tmp_path, text).cases["first"].lora
+    assert lora is not None
+    assert (lora.r, lora.alpha, lora.dropout) == (8, 64, 0.01)
+
+
+def test_metrics_follow_the_task_unless_given() -> None:
+    asr = Evaluation(corpus="korean", task=Task.ASR)
+    ast = Evaluation(corpus="korean", task=Task.AST, source_language="ko", to="en")
+    assert asr.metric_names == ("cer", "wer")
+    assert ast.metric_names == ("bleu", "chrf")
+    assert ast.model_copy(update={"metrics": ("chrf",)}).metric_names == ("chrf",)
+
+
+def test_a_file_is_looked_for_beside_the_recipe_then_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, current = tmp_path / "recipes", tmp_path / "current"
+    beside.mkdir()
+    current.mkdir()
+    monkeypatch.chdir(current)
+    text = MINIMAL.replace("{source: demo, language: ko}", "{source: manifest, path: list.jsonl}")
+    (current / "list.jsonl").touch()
+    assert getattr(load(beside, text).corpora["korean"], "path", None) == Path("list.jsonl")
+    (beside / "list.jsonl").touch()
+    assert getattr(load(beside, text).corpora["korean"], "path", None) == beside / "list.jsonl"
+
+
+def test_a_recipe_survives_being_written_and_read_as_json(tmp_path: Path) -> None:
+    part = "{corpus: korean, replay: 0.1, tasks: {asr: 1, ast: 2}, to: en}"
+    cases = f"  first: {{mode: lora, train: [korean, {part}], lora: {{r: 8}}}}\n"
+    recipe = load(tmp_path, with_cases(cases))
+    assert Recipe.model_validate_json(recipe.model_dump_json(by_alias=True)) == recipe
+
+
+def test_the_demo_s_cases_differ_only_in_what_the_table_compares() -> None:
+    cases = load_recipe(SHIPPED / "tiny-korean.yaml").cases
+    assert list(cases) == ["baseline", "lora-1", "lora-4", "audio-4"]
+    assert [case.mode for case in cases.values()] == ["lora", "lora", "lora", "lora+audio"]
+    assert [case.epochs for case in cases.values()] == [1, 1, 4, 4]
+    assert cases["baseline"].train[0].share == 0.6
+    assert cases["lora-1"].train[0].share == 1.0
+    varied = {"mode", "epochs", "train"}
+    rest = [case.model_dump(exclude=varied) for case in cases.values()]
+    assert all(one == rest[0] for one in rest)
+
+
+def test_the_demo_never_trains_on_a_test_split() -> None:
+    recipe = load_recipe(SHIPPED / "tiny-korean.yaml")
+    assert {part.split for case in recipe.cases.values() for part in case.train} == {"train"}
+    assert {evaluation.split for evaluation in recipe.evaluate.values()} == {"test"}
+
+
+def test_the_full_size_recipe_loads_and_keeps_the_reference_settings() -> None:
+    recipe = load_recipe(SHIPPED / "phi4-korean.yaml")
+    assert recipe.model.base == "microsoft/Phi-4-multimodal-instruct"
+    assert [case.batch_size for case in recipe.cases.values()] == [128, 16, 16, 16]
+    assert {case.learning_rate for case in recipe.cases.values()} == {4e-5}
+    assert (recipe.model.lora.r, recipe.model.lora.alpha) == (320, 640)
+
+
+def test_own_recordings_asks_for_the_list_and_loads_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = tmp_path / "own-recordings.yaml"
+    shutil.copy(SHIPPED / "own-recordings.yaml", recipe)
+    with pytest.raises(UserError, match=r'own-recordings\.yaml:\d+: "path" in corpus "mine": '):
+        load_recipe(recipe)
+    (tmp_path / "recordings.jsonl").touch()
+    assert list(load_recipe(recipe).cases) == ["lora-4", "audio-4"]
+
+
+def test_reading_recipes_needs_no_heavy_library() -> None:
+    heavy = "{'torch', 'transformers', 'datasets', 'pyarrow', 'peft'}"
+    code = f"import sys, soritune.recipe; sys.exit(repr({heavy} & set(sys.modules)) != 'set()')"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,268 @@
+"""A recipe that is wrong: each kind of mistake costs one line, with its place and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import UserError
+from soritune.recipe import load_recipe
+
+# Line numbers below are those of this text.
+RIGHT = """\
+name: small
+output: runs/small
+model: {base: builtin:tiny}
+corpora:
+  korean: {source: demo, language: ko, train: 10}
+cases:
+  lora-1:
+    mode: lora
+    train: [korean]
+  lora-4: {like: lora-1, epochs: 4}
+evaluate:
+  korean: {corpus: korean, task: asr}
+"""
+
+
+def mistake(folder: Path, text: str | bytes) -> str:
+    """The message without the folder of the recipe."""
+    path = folder / "x.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(UserError) as caught:
+        load_recipe(path)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def test_the_recipe_that_the_mistakes_are_made_in_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(RIGHT)
+    assert load_recipe(path).cases["lora-4"].epochs == 4
+
+
+CASES = [
+    # Keys.
+    ("epochs: 4", "epoch: 4", '10: unknown key "epoch" in case "lora-4": did you mean "epochs"?'),
+    ("like: lora-1", "lik: lora-1", '10: unknown key "lik" in case "lora-4": did you mean "like"?'),
+    ("model:", "modle:", '3: unknown key "modle": did you mean "model"?'),
+    ("train: 10", "trian: 10", '5: unknown key "trian" in corpus "korean": did you mean "train"?'),
+    ("tiny}", "tiny, lora: {rank: 8}}", '3: unknown key "rank" in "model.lora"'),
+    (
+        "[korean]",
+        "[{corpus: korean, shar: 1}]",
+        '9: unknown key "shar" in "train[0]" of case "lora-1": did you mean "share"?',
+    ),
+    ("    mode: lora\n", "", '7: missing key "mode" in case "lora-1"'),
+    ("name: small\n", "", '1: missing key "name"'),
+    ("    mode: lora\n", "    mode: lora\n" * 2, '9: key "mode" is given twice (first in line 8)'),
+    ("  lora-4:", "  lora-1:", '10: key "lora-1" is given twice (first in line 7)'),
+    ("mode: lora", "<<: {}", '8: merge keys (<<) are not read; use "like" in a case'),
+    # Types and bounds.
+    ("epochs: 4", "epochs: four", '10: "epochs" in case "lora-4" must be a number, not "four"'),
+    ("epochs: 4", 'epochs: "4"', '10: "epochs" in case "lora-4" must be a number, not "4"'),
+    ("epochs: 4", "epochs: true", '10: "epochs" in case "lora-4" must be a number, not true'),
+    ("name: small", "name: s\nseed: -1", '2: "seed" must be at least 0, not -1'),
+    (
+        "name: small",
+        "name: s\nseed: 5000000000",
+        '2: "seed" must be less than 4294967296, not 5000000000',
+    ),
+    ("epochs: 4", "epochs: 0", '10: "epochs" in case "lora-4" must be greater than 0, not 0'),
+    (
+        "epochs: 4",
+        "batch_size: 1.5",
+        '10: "batch_size" in case "lora-4" must be a whole number, not 1.5',
+    ),
+    ("epochs: 4", "betas: [0.9]", '10: "betas" in case "lora-4" has too few items'),
+    (
+        "epochs: 4",
+        "schedule: cosin",
+        '10: "schedule" in case "lora-4" must be one of linear, cosine, not "cosin": '
+        'did you mean "cosine"?',
+    ),
+    ("name: small", "name: 5", '1: "name" must be text, not 5; put it in quotes'),
+    ("[korean]", "korean", '9: "train" in case "lora-1" must be a list, not "korean"'),
+    ("[korean]", "[]", '9: "train" in case "lora-1" is empty'),
+    ("{like: lora-1, epochs: 4}", "", '10: case "lora-4" must be a mapping of keys, not nothing'),
+    ("{base: builtin:tiny}", "x", '3: "model" must be a mapping of keys, not "x"'),
+    (
+        "lora-4:",
+        "lora/4:",
+        '10: case "lora/4": "lora/4" is no name; use letters, digits, - _ + and .',
+    ),
+    # Modes, tasks and languages.
+    (
+        "mode: lora",
+        "mode: lora+adio",
+        '8: case "lora-1": mode "lora+adio" is not a sum of lora, audio, projector, full '
+        '("adio": did you mean "audio"?)',
+    ),
+    (
+        "mode: lora",
+        "mode: full+lora",
+        '8: case "lora-1": mode "full+lora": "full" stands alone, it trains everything',
+    ),
+    ("mode: lora", "mode: lora+lora", '8: case "lora-1": mode "lora+lora" names "lora" twice'),
+    (
+        "[korean]",
+        "[{corpus: korean, tasks: {asrr: 1}}]",
+        '9: "train[0].tasks.asrr" in case "lora-1" must be one of asr, ast, ast-cot, '
+        'not "asrr": did you mean "asr"?',
+    ),
+    (
+        "[korean]",
+        "[{corpus: korean, to: en}]",
+        '9: case "lora-1", train[0]: "to" is for translations, but the only task is asr',
+    ),
+    (
+        "task: asr",
+        "task: ast, to: en",
+        '12: evaluation "korean": task ast needs "from", such as from: ko',
+    ),
+    (
+        "task: asr",
+        "task: asr, to: en",
+        '12: evaluation "korean": "to" is for translations, but the task is asr',
+    ),
+    (
+        "task: asr",
+        "task: ast, from: Korean, to: en",
+        '12: "from" in evaluation "korean" must be a language code such as "ko", not "Korean"',
+    ),
+    # What must fit together.
+    (
+        "[korean]",
+        "[koraen]",
+        '9: case "lora-1", train[0]: corpus "koraen" is not in "corpora": did you mean "korean"?',
+    ),
+    (
+        "corpus: korean",
+        "corpus: koraen",
+        '12: evaluation "korean": corpus "koraen" is not in "corpora": did you mean "korean"?',
+    ),
+    (
+        "[korean]",
+        "[korean, {corpus: korean, share: 0.5, replay: 0.1}]",
+        '9: case "lora-1", train[1]: "share" and "replay" exclude each other; give one',
+    ),
+    (
+        "[korean]",
+        "[{corpus: korean, replay: 0.1}]",
+        '9: case "lora-1": every part of "train" is a replay; add one without',
+    ),
+    (
+        "  lora-4:",
+        "  original:",
+        '10: case "original" is always there (the base as it is); choose another',
+    ),
+    # like.
+    ("mode: lora", "like: lora-4", '8: "like" goes in a circle: lora-1 -> lora-4 -> lora-1'),
+    ("like: lora-1", "like: lora-4", '10: "like" goes in a circle: lora-4 -> lora-4'),
+    (
+        "like: lora-1",
+        "like: lora1",
+        '10: case "lora-4" is like "lora1", which is no case: did you mean "lora-1"?',
+    ),
+    ("like: lora-1", "like: [lora-1]", '10: "like" in case "lora-4" must name a case'),
+    # Sources, files, the base.
+    ("{source: demo, ", "{", '5: missing key "source" in corpus "korean"; available: SOURCES'),
+    (
+        "source: demo",
+        "source: fleurs",
+        '5: source "fleurs" is not available in this version; available: SOURCES',
+    ),
+    (
+        "{source: demo, language: ko, train: 10}",
+        "{source: manifest, path: nowhere.jsonl}",
+        '5: "path" in corpus "korean": nowhere.jsonl does not exist, '
+        "neither beside the recipe nor in the current directory",
+    ),
+    (
+        "{source: demo, language: ko, train: 10}",
+        "{source: zeroth, path: ./nowhere}",
+        '5: "path" in corpus "korean": ./nowhere does not exist, '
+        "neither beside the recipe nor in the current directory",
+    ),
+    (
+        "builtin:tiny",
+        "builtin:tny",
+        '3: model: base "builtin:tny" does not come with this version: '
+        'did you mean "builtin:tiny"?',
+    ),
+    (
+        "builtin:tiny",
+        "./nowhere",
+        "3: base ./nowhere is no folder; give a folder or a hub id",
+    ),
+    # YAML.
+    (
+        "mode: lora",
+        "mode: [lora",
+        "9: not valid YAML: while parsing a flow sequence, expected ',' or ']', but got ':'",
+    ),
+    (
+        "mode: lora",
+        "mode: !!python/object/apply:os.getcwd []",
+        "8: tag !!python/object/apply:os.getcwd is not allowed in a recipe",
+    ),
+    ("mode: lora", "mode: !mine lora", "8: tag !mine is not allowed in a recipe"),
+    ("mode: lora", "mode: &here [*here]", "8: an alias (*name) repeats too much"),
+    ("mode: lora", "mode: lora\x07", "8: not valid YAML: character U+0007 is not allowed"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), CASES)
+def test_a_mistake_is_told_in_one_line(
+    tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    assert RIGHT.count(right) >= 1
+    sources = "demo, manifest, zeroth"
+    told = mistake(tmp_path, RIGHT.replace(right, wrong))
+    assert told == "x.yaml:" + message.replace("SOURCES", sources)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", ": is empty; a recipe needs name, output, model, corpora, cases and evaluate"),
+        (b"# x\n", ": is empty; a recipe needs name, output, model, corpora, cases and evaluate"),
+        (b"\n- a\n", ":2: a recipe is a mapping of keys, not a list"),
+        (b"hello\n", ":1: a recipe is a mapping of keys, not a scalar"),
+        (b"\xff\xfe\x00", ": is not UTF-8 text; save the recipe as UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_told_so(tmp_path: Path, content: bytes, message: str) -> None:
+    assert mistake(tmp_path, content) == "x.yaml" + message
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml: no such file"):
+        load_recipe(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match="is a folder; name the recipe's YAML file"):
+        load_recipe(tmp_path)
+
+
+def test_an_inherited_mistake_is_told_where_it_was_made(tmp_path: Path) -> None:
+    cases = "  lora-4: {like: lora-1, epochs: 4}\n"
+    heir_first = RIGHT.replace(cases, "").replace("cases:\n", "cases:\n" + cases)
+    wrong = heir_first.replace("mode: lora", "mode: lora\n    batch_size: 0")
+    assert (
+        mistake(tmp_path, wrong)
+        == 'x.yaml:10: "batch_size" in case "lora-1" must be greater than 0, not 0'
+    )
+
+
+def test_of_several_mistakes_the_first_in_the_file_is_told(tmp_path: Path) -> None:
+    wrong = RIGHT.replace("epochs: 4", "epoch: 4").replace("train: 10", "train: ten")
+    assert mistake(tmp_path, wrong).startswith('x.yaml:5: "train" in corpus "korean"')
+
+
+def test_aliases_that_multiply_are_stopped(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    assert "an alias (*name) repeats too much" in mistake(tmp_path, "\n".join(lines))
+
+
+def test_deep_nesting_is_no_crash(tmp_path: Path) -> None:
+    assert "nested too deeply" in mistake(tmp_path, "name: " + "[" * 5000 + "]" * 5000)
