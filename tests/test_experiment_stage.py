@@ -1,0 +1,192 @@
+"""A stage is skipped when done, continued when interrupted, redone when its inputs changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import UserError
+from soritune.experiment.fingerprint import base_identity, fingerprint
+from soritune.experiment.lock import locked
+from soritune.experiment.stage import Stage
+
+
+def stage(folder: Path, key: str = "one") -> Stage:
+    return Stage(
+        folder / "stamp.json", key, outputs=(folder / "made",), scratch=(folder / "scratch",)
+    )
+
+
+def make(folder: Path, content: str = "x") -> dict[str, str]:
+    (folder / "made").write_text(content)
+    return {"content": content}
+
+
+def test_a_stage_that_never_ran_has_no_outcome(tmp_path: Path) -> None:
+    assert stage(tmp_path).outcome() is None
+
+
+def test_the_outcome_of_a_finished_stage_is_remembered(tmp_path: Path) -> None:
+    stage(tmp_path).run(lambda: make(tmp_path))
+    outcome = stage(tmp_path).outcome()
+    assert outcome is not None
+    assert outcome["content"] == "x"
+    assert outcome["seconds"] >= 0
+
+
+def test_a_stage_whose_output_was_removed_is_not_done(tmp_path: Path) -> None:
+    stage(tmp_path).run(lambda: make(tmp_path))
+    (tmp_path / "made").unlink()
+    assert stage(tmp_path).outcome() is None
+
+
+def test_a_stage_with_other_inputs_is_not_done(tmp_path: Path) -> None:
+    stage(tmp_path).run(lambda: make(tmp_path))
+    assert stage(tmp_path, "two").outcome() is None
+
+
+def test_an_interrupted_stage_finds_what_it_left(tmp_path: Path) -> None:
+    def interrupted() -> dict[str, str]:
+        (tmp_path / "scratch").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage(tmp_path).run(interrupted)
+    assert stage(tmp_path).outcome() is None
+    found = stage(tmp_path).run(lambda: make(tmp_path, (tmp_path / "scratch").read_text()))
+    assert found["content"] == "half"
+    # The time of both runs together is not known, and no figure is better than a wrong one.
+    assert found["seconds"] is None
+
+
+def test_what_other_inputs_left_is_removed_before_work_begins(tmp_path: Path) -> None:
+    def leave() -> dict[str, str]:
+        (tmp_path / "scratch").mkdir()
+        (tmp_path / "scratch" / "file").write_text("old")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage(tmp_path).run(leave)
+
+    def work() -> dict[str, str]:
+        assert not (tmp_path / "scratch").exists()
+        return make(tmp_path)
+
+    stage(tmp_path, "two").run(work)
+
+
+def test_outputs_without_a_stamp_are_not_trusted(tmp_path: Path) -> None:
+    (tmp_path / "made").write_text("from whom?")
+
+    def work() -> dict[str, str]:
+        assert not (tmp_path / "made").exists()
+        return make(tmp_path)
+
+    assert stage(tmp_path).outcome() is None
+    stage(tmp_path).run(work)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', '{"fingerprint": "one"}'])
+def test_a_stamp_that_cannot_be_read_means_not_done(tmp_path: Path, content: str) -> None:
+    stage(tmp_path).run(lambda: make(tmp_path))
+    (tmp_path / "stamp.json").write_text(content)
+    assert stage(tmp_path).outcome() is None
+
+
+def test_the_fingerprint_is_that_of_canonical_json() -> None:
+    # sha256 of '{"a":1,"b":"가"}' in UTF-8, from coreutils' sha256sum.
+    known = "2742f2bcd69b5394460fb5d7d830e806"
+    made = fingerprint({"b": "가", "a": 1})
+    assert made == fingerprint({"a": 1, "b": "가"})
+    assert made[:32] == known
+    assert made != fingerprint({"a": 1, "b": "나"})
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(bytes(1000))
+    (folder / "README.md").write_text("a card")
+    return folder
+
+
+def test_a_base_that_was_copied_is_the_same_base(base: Path, tmp_path: Path) -> None:
+    before = base_identity(str(base), None)
+    assert base_identity(str(base.rename(tmp_path / "elsewhere")), None) == before
+
+
+def test_a_base_of_which_one_byte_changed_is_another(base: Path) -> None:
+    before = base_identity(str(base), None)
+    (base / "model.safetensors").write_bytes(bytes(999) + b"\1")
+    assert base_identity(str(base), None) != before
+
+
+def test_the_words_about_a_base_do_not_change_it(base: Path) -> None:
+    before = base_identity(str(base), None)
+    (base / "README.md").write_text("a better card")
+    assert base_identity(str(base), None) == before
+
+
+def test_revisions_of_a_hub_model_are_different_bases() -> None:
+    assert base_identity("owner/name", "v1") != base_identity("owner/name", "v2")
+
+
+HOLDER = textwrap.dedent(
+    """
+    import os, sys, time
+    from pathlib import Path
+    from soritune.experiment.lock import locked
+
+    with locked(Path(sys.argv[1])):
+        if os.fork() == 0:  # as a data loader would: it must not keep the lock
+            time.sleep(30)
+            os._exit(0)
+        print("held", flush=True)
+        time.sleep(30)
+    """
+)
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_two_runs_cannot_share_an_output_folder(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=f"process {holder.pid}"), locked(tmp_path):
+        pass
+
+
+def test_a_killed_run_lets_go_of_its_folder_at_once(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with locked(tmp_path):
+        assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+def test_stamps_are_json_that_people_can_read(tmp_path: Path) -> None:
+    stage(tmp_path).run(lambda: make(tmp_path, "가"))
+    text = (tmp_path / "stamp.json").read_text(encoding="utf-8")
+    assert json.loads(text)["state"] == "done"
+    assert "가" in text
