@@ -210,3 +210,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
         prepare_utterances("c", [], {}, tmp_path / "file" / "corpus")
+
+
+def test_chunks_of_an_interrupted_run_serve_the_same_source_only(tmp_path: Path) -> None:
+    def broken() -> Iterator[Utterance]:
+        for index in range(4):
+            yield utterance(f"old{index}", wav(noise(1000, index)))
+        raise UserError("the network is gone")
+
+    with pytest.raises(UserError, match="network"):
+        prepare_utterances("c", broken(), {"v": 1}, tmp_path / "c", chunk_size=2)
+    assert len(list((tmp_path / "c" / "shards").iterdir())) == 2
+    new = [utterance(f"new{index}", wav(noise(1000, index))) for index in range(6)]
+    prepare_utterances("c", new, {"v": 2}, tmp_path / "c", chunk_size=2)
+    prepare_utterances("c", new, {"v": 2}, tmp_path / "fresh", chunk_size=2)
+    assert contents(tmp_path / "c") == contents(tmp_path / "fresh")

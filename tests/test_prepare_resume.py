@@ -49,7 +49,7 @@ def start(script: str, out: Path) -> subprocess.Popen[bytes]:
     head = "from test_prepare_resume import *; from soritune.corpus import files, prepare\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + textwrap.dedent(script), str(out)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
         start_new_session=True,
         stderr=subprocess.PIPE,
     )
