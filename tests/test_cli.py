@@ -1,0 +1,237 @@
+"""The command line as a person meets it: quick help, one line for a mistake, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import soritune
+from soritune.cli import app
+from soritune.cli.transcribe import subtitle, subtitle_time
+from soritune.errors import UserError
+
+COMMANDS = ["run", "prepare", "train", "evaluate", "report", "transcribe", "pretrain"]
+HEAVY = ("torch", "transformers", "datasets", "pyarrow", "numpy", "sacrebleu")
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """What makes it answer at once; seconds themselves depend on the machine."""
+    program = (
+        "import sys\n"
+        "from soritune.cli import main\n"
+        f"sys.argv = ['soritune', *{arguments!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as stop:\n"
+        "    assert stop.code == 0, stop.code\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    assert done.stdout.strip().endswith("HEAVY []")
+
+
+def test_help_names_every_command() -> None:
+    shown = invoke("--help").stdout
+    assert all(command in shown for command in COMMANDS)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert invoke("--version").stdout.strip() == f"soritune {soritune.__version__}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "no-such-recipe.yaml"],
+        ["run", "no-such-recipe.yaml", "--check"],
+        ["prepare", "no-such-recipe.yaml"],
+        ["train", "no-such-recipe.yaml", "--case", "a"],
+        ["evaluate", "no-such-recipe.yaml"],
+        ["report", "no-such-recipe.yaml"],
+        ["transcribe", "a.wav"],
+        ["transcribe", "a.wav", "--model", "m", "--task", "ast"],
+        ["transcribe", "a.wav", "--model", "m", "--to", "en"],
+        ["transcribe", "a.wav", "--model", "./no/such/model"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_costs_one_line_and_exit_code_2(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_where_nothing_ran_is_no_report(tmp_path: Path) -> None:
+    done = invoke("report", str(tmp_path))
+    assert done.exit_code == 2
+    assert "no experiment ran here" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["rum"], ["run"], ["train", "r.yaml"], ["run", "--workers"]])
+def test_wrong_arguments_are_exit_code_2_without_a_traceback(arguments: list[str]) -> None:
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.stderr
+
+
+def failing(error: BaseException) -> Callable[..., Any]:
+    def load_recipe(path: Path) -> Any:
+        raise error
+
+    return load_recipe
+
+
+def wrapped_disk_full() -> Exception:
+    error = RuntimeError("could not write the checkpoint")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (UserError("a.yaml:3: what\nand where"), 2, "error: a.yaml:3: what and where"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command to go on"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "the disk is full"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "the disk is full"),
+        (wrapped_disk_full(), 2, "the disk is full"),
+    ],
+    ids=["user", "interrupt", "disk", "disk in words", "disk as cause"],
+)
+def test_how_a_command_ends(
+    error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soritune.recipe.load_recipe", failing(error))
+    done = invoke("run", "recipe.yaml")
+    assert done.exit_code == code
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soritune.recipe.load_recipe", failing(ZeroDivisionError("ours")))
+    assert isinstance(invoke("run", "recipe.yaml").exception, ZeroDivisionError)
+
+
+class FakeTranscriber:
+    """Writes a file's name; a name with "bad" cannot be read."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str | None, int]] = []
+
+    def try_transcribe(self, files: Any, *, task: Any, to: Any, batch_size: int) -> list[Any]:
+        from soritune.decoding.transcriber import Failure, Transcript
+
+        self.asked.append((str(task), to, batch_size))
+        return [
+            Failure(str(file), f"{file}: there is no such file")
+            if "bad" in str(file)
+            else Transcript(str(file), f"말 {file.stem}", 61.5, "words" if to else None)
+            for file in files
+        ]
+
+
+@pytest.fixture
+def transcriber(monkeypatch: pytest.MonkeyPatch) -> FakeTranscriber:
+    fake = FakeTranscriber()
+    monkeypatch.setattr(soritune, "load", lambda model: fake)
+    return fake
+
+
+def test_one_file_is_printed_as_its_text_alone(transcriber: FakeTranscriber) -> None:
+    assert invoke("transcribe", "a.wav", "--model", "m").stdout == "말 a\n"
+    assert transcriber.asked == [("asr", None, 8)]
+
+
+def test_several_files_are_printed_with_their_names(transcriber: FakeTranscriber) -> None:
+    done = invoke("transcribe", "a.wav", "b.wav", "--model", "m")
+    assert done.stdout == "a.wav\t말 a\nb.wav\t말 b\n"
+
+
+def test_json_records_carry_file_and_text(transcriber: FakeTranscriber) -> None:
+    done = invoke("transcribe", "a.wav", "b.wav", "--model", "m", "--format", "json")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"file": "a.wav", "text": "말 a", "duration_s": 61.5},
+        {"file": "b.wav", "text": "말 b", "duration_s": 61.5},
+    ]
+    assert "말" in done.stdout
+
+
+def test_a_translation_stands_beside_the_transcript(transcriber: FakeTranscriber) -> None:
+    options = ["--model", "m", "--task", "ast-cot", "--to", "en", "--batch-size", "3"]
+    done = invoke("transcribe", "a.wav", "--format", "json", *options)
+    assert json.loads(done.stdout)["translation"] == "words"
+    assert transcriber.asked == [("ast-cot", "en", 3)]
+
+
+def test_a_file_that_fails_costs_a_line_and_the_others_go_on(transcriber: FakeTranscriber) -> None:
+    done = invoke("transcribe", "a.wav", "bad.wav", "c.wav", "--model", "m")
+    assert done.exit_code == 2
+    assert done.stdout == "a.wav\t말 a\nc.wav\t말 c\n"
+    assert "error: bad.wav: there is no such file\n" in done.stderr
+
+
+def test_subtitles_are_numbered_without_gaps(transcriber: FakeTranscriber) -> None:
+    done = invoke("transcribe", "bad.wav", "a.wav", "b.wav", "--model", "m", "--format", "srt")
+    assert done.stdout == (
+        "1\n00:00:00,000 --> 00:01:01,500\n말 a\n\n2\n00:00:00,000 --> 00:01:01,500\n말 b\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0.0, "00:00:00,000"),
+        (3661.0005, "01:01:01,000"),
+        (59.9996, "00:01:00,000"),
+        (7.25, "00:00:07,250"),
+    ],
+)
+def test_subtitle_times_carry_over(seconds: float, written: str) -> None:
+    assert subtitle_time(seconds) == written
+
+
+def test_a_line_break_in_a_transcript_does_not_end_its_subtitle() -> None:
+    assert subtitle(1, 0.0, 1.0, ["a\n\nb"]).splitlines()[2] == "a b"
+
+
+def test_check_tells_the_steps_of_the_published_baseline(tmp_path: Path) -> None:
+    """22,263 utterances in batches of 128 are 174 steps, as its card says."""
+    recipe = Path(__file__).parent.parent / "recipes" / "phi4-korean.yaml"
+    done = invoke("run", str(recipe), "--check")
+    assert done.exit_code == 0, done.stderr
+    (baseline,) = [line for line in done.stdout.splitlines() if line.strip().startswith("baseline")]
+    assert "174" in baseline
+    assert "22,263" in baseline
+    assert "5,574,460,224" in done.stdout
+
+
+def test_check_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Path(__file__).parent.parent / "recipes" / "phi4-korean.yaml"
+    monkeypatch.chdir(tmp_path)
+    assert invoke("run", str(recipe), "--check").exit_code == 0
+    assert list(tmp_path.iterdir()) == []
