@@ -1,0 +1,112 @@
+"""From audio files to text with a loaded model: `soritune.load(...).transcribe(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from soritune.audio import SAMPLE_RATE_HZ, AudioError, load_mono_16k
+from soritune.decoding.generate import generate
+from soritune.models.family import SpeechModel
+from soritune.text.tasks import Task, instruction, split_chain
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What is said in one file. With chain of thought `text` is the transcript and `translation`
+    the translation; with plain translation `text` is the translation."""
+
+    file: str
+    text: str
+    duration_s: float
+    translation: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be transcribed, and why in one line."""
+
+    file: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Transcriber:
+    """A loaded model that transcribes and translates files."""
+
+    model: SpeechModel
+
+    def transcribe(
+        self,
+        files: str | Path | Sequence[str | Path],
+        *,
+        task: Task | str = Task.ASR,
+        to: str | None = None,
+        batch_size: int = 8,
+        beams: int = 1,
+    ) -> list[Transcript]:
+        """Transcribe files of any format that libsndfile reads; the order is kept.
+
+        Args:
+            task: "asr", "ast" or "ast-cot"; the last two need `to` ("en", "ko").
+
+        Raises:
+            AudioError (a UserError): the first file that is missing, empty, no audio, under 25 ms
+                or over 30 s.
+        """
+        results = self.try_transcribe(files, task=task, to=to, batch_size=batch_size, beams=beams)
+        transcripts = []
+        for result in results:
+            if isinstance(result, Failure):
+                raise AudioError("unusable", result.error)
+            transcripts.append(result)
+        return transcripts
+
+    def try_transcribe(
+        self,
+        files: str | Path | Sequence[str | Path],
+        *,
+        task: Task | str = Task.ASR,
+        to: str | None = None,
+        batch_size: int = 8,
+        beams: int = 1,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> list[Transcript | Failure]:
+        """As `transcribe`, but a bad file gives a Failure in its place and the others go on."""
+        paths = [files] if isinstance(files, str | Path) else list(files)
+        task = Task(task)
+        words = instruction(task, to)
+        results: dict[int, Transcript | Failure] = {}
+        for batch in _batches(paths, batch_size, results):
+            inputs = [self.model.processor.encode(samples, words) for _, samples in batch]
+            durations = [len(samples) / SAMPLE_RATE_HZ for _, samples in batch]
+            limits = [self.model.processor.max_new_tokens(duration) for duration in durations]
+            outputs = generate(self.model, inputs, limits, beams=beams)
+            for (index, _), duration, output in zip(batch, durations, outputs, strict=True):
+                text, translation = output, None
+                if task is Task.AST_COT:
+                    text, translation = split_chain(output)
+                results[index] = Transcript(str(paths[index]), text, duration, translation)
+            advance(len(batch))
+        return [results[index] for index in range(len(paths))]
+
+
+def _batches(
+    paths: Sequence[str | Path], batch_size: int, failures: dict[int, Transcript | Failure]
+) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
+    """Batches of readable clips with their places; a window of files is sorted by length."""
+    window = 8 * batch_size
+    for start in range(0, len(paths), window):
+        clips: list[tuple[int, npt.NDArray[np.float32]]] = []
+        for index in range(start, min(start + window, len(paths))):
+            try:
+                clips.append((index, load_mono_16k(Path(paths[index]))))
+            except AudioError as error:
+                failures[index] = Failure(str(paths[index]), str(error))
+        clips.sort(key=lambda clip: -len(clip[1]))
+        for first in range(0, len(clips), batch_size):
+            yield clips[first : first + batch_size]

@@ -1,0 +1,95 @@
+"""The training set as a sequence of optimizer steps, each ready for the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch.utils.data import Dataset
+
+from soritune.corpus.store import Corpus
+from soritune.models.family import Processor
+from soritune.recipe import TrainPart
+from soritune.training.batching import micro_batches, plan_steps
+from soritune.training.examples import Example, epoch_examples, generator
+
+MicroBatch = dict[str, torch.Tensor]
+
+
+class StepDataset(Dataset[list[MicroBatch]]):
+    """Item k is what one rank takes in one optimizer step: a list of micro-batches.
+
+    Steps are numbered through all epochs, so a resumed run asks for the next number and gets what
+    an uninterrupted one would have got. With several ranks item `step * world_size + rank` is a
+    rank's share of a step.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[TrainPart],
+        corpora: Mapping[str, Corpus],
+        processor: Processor,
+        *,
+        batch_size: int,
+        epochs: float,
+        max_tokens: int,
+        seed: int,
+        world_size: int = 1,
+    ) -> None:
+        self.parts = parts
+        self.corpora = corpora
+        self.processor = processor
+        self.batch_size = batch_size
+        self.max_tokens = max_tokens
+        self.seed = seed
+        self.world_size = world_size
+        self._epoch = -1
+        self._steps: list[list[Example]] = []
+        self.steps_per_epoch = len(self._plan(0))
+        self.num_steps = max(1, round(self.steps_per_epoch * epochs))
+        first = [example for step in self._steps for example in step]
+        self.examples_per_epoch = len(first)
+        self.audio_s_per_epoch = math.fsum(example.record.duration_s for example in first)
+
+    def _plan(self, epoch: int) -> list[list[Example]]:
+        if epoch != self._epoch:
+            examples = epoch_examples(
+                self.parts, self.corpora, self.processor, seed=self.seed, epoch=epoch
+            )
+            random = generator(self.seed, "order", epoch)
+            self._steps = plan_steps(examples, self.batch_size, random)
+            self._epoch = epoch
+        return self._steps
+
+    def __len__(self) -> int:
+        return self.num_steps * self.world_size
+
+    def examples(self, index: int) -> list[Example]:
+        """The examples of item `index`, before any audio is read."""
+        number, rank = divmod(index, self.world_size)
+        epoch, step = divmod(number, self.steps_per_epoch)
+        examples = sorted(self._plan(epoch)[step], key=lambda e: -e.num_tokens)
+        # A last step with fewer utterances than ranks still gives every rank one.
+        return examples[rank :: self.world_size] or examples[:1]
+
+    def __getitem__(self, index: int) -> list[MicroBatch]:
+        return [
+            self.collate(batch) for batch in micro_batches(self.examples(index), self.max_tokens)
+        ]
+
+    def collate(self, batch: Sequence[Example]) -> MicroBatch:
+        """Read the audio of a micro-batch and make its tensors."""
+        return self.processor.collate(
+            [
+                self.processor.encode(
+                    self.corpora[e.corpus].samples(e.record), e.instruction, e.target
+                )
+                for e in batch
+            ]
+        )
+
+
+def first_item(items: list[list[MicroBatch]]) -> list[MicroBatch]:
+    """Collate function of the loader: an item is a whole step already."""
+    return items[0]

@@ -1,0 +1,104 @@
+"""From corpora to what is trained: which clips, with which task, in which epoch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from soritune.corpus.store import Corpus, Record
+from soritune.errors import UserError
+from soritune.models.family import Processor
+from soritune.recipe import TrainPart
+from soritune.text.tasks import Task, instruction, target
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip with the prompt and the answer that are trained."""
+
+    corpus: str
+    record: Record
+    instruction: str
+    target: str
+    num_tokens: int
+
+
+def generator(seed: int, *names: object) -> np.random.Generator:
+    """A random generator for one purpose: same seed and names, same numbers, in any process."""
+    key = "/".join(str(name) for name in (seed, *names)).encode()
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
+
+
+def choose_records(
+    parts: Sequence[TrainPart], corpora: Mapping[str, Corpus], seed: int, epoch: int
+) -> list[tuple[TrainPart, Record]]:
+    """The utterances of one epoch.
+
+    A part with a share keeps the same utterances in every epoch; a replay part (its number is a
+    fraction of all others together) draws new ones each epoch.
+
+    Raises UserError where a split is empty.
+    """
+    chosen: list[tuple[TrainPart, Record]] = []
+    for part in parts:
+        if part.replay is None:
+            records = _records(part, corpora)
+            count = max(1, round(len(records) * part.share))
+            order = generator(seed, "share", part.corpus, part.split).permutation(len(records))
+            chosen.extend((part, records[i]) for i in sorted(order[:count]))
+    others = len(chosen)
+    for part in parts:
+        if part.replay is not None:
+            records = _records(part, corpora)
+            count = max(1, round(others * part.replay))
+            random = generator(seed, "replay", part.corpus, part.split, epoch)
+            order = np.concatenate(
+                [random.permutation(len(records)) for _ in range(-(-count // len(records)))]
+            )
+            chosen.extend((part, records[i]) for i in order[:count])
+    return chosen
+
+
+def _records(part: TrainPart, corpora: Mapping[str, Corpus]) -> list[Record]:
+    records = corpora[part.corpus].records(part.split)
+    if not records:
+        raise UserError(
+            f'corpus "{part.corpus}" has no utterances in split "{part.split}" to train on'
+        )
+    return records
+
+
+def epoch_examples(
+    parts: Sequence[TrainPart],
+    corpora: Mapping[str, Corpus],
+    processor: Processor,
+    *,
+    seed: int,
+    epoch: int,
+) -> list[Example]:
+    """All examples of one epoch, in the order of the corpora; tasks are drawn anew each epoch.
+
+    Raises UserError where a translation task meets an utterance without a translation.
+    """
+    examples = []
+    draws: dict[str, np.random.Generator] = {}
+    for part, record in choose_records(parts, corpora, seed, epoch):
+        draw = draws.setdefault(
+            f"{part.corpus}/{part.split}", generator(seed, "task", part.corpus, part.split, epoch)
+        )
+        tasks = sorted(part.tasks)
+        task = tasks[int(draw.choice(len(tasks), p=[part.tasks[t] for t in tasks]))]
+        to = part.to or record.translation_language
+        if task is not Task.ASR and (record.translation is None or to is None):
+            raise UserError(
+                f'corpus "{part.corpus}": utterance {record.id} has no translation, but task '
+                f'"{task.value}" needs one; train it with tasks: {{asr: 1}}'
+            )
+        words = instruction(task, to)
+        answer = target(task, record.text, record.translation)
+        length = processor.num_tokens(record.duration_s, words, answer)
+        examples.append(Example(part.corpus, record, words, answer, length))
+    return examples
