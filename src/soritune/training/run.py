@@ -1,0 +1,192 @@
+"""One case from base to trained model: the training procedure in numbered steps."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from soritune.corpus.store import Corpus
+from soritune.models import load
+from soritune.models.family import SpeechModel
+from soritune.progress import track
+from soritune.recipe import Case, ModelConfig
+from soritune.training.data import StepDataset
+from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
+from soritune.training.trainer import SpeechTrainer, last_checkpoint
+
+# Tokens of a micro-batch where the recipe names none: fits the 5.6 B model with LoRA on 80 GB.
+DEFAULT_MAX_TOKENS = 8192
+LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed by default
+# A warm-up longer than this share of a run would leave a short run without a learning rate.
+MAX_WARMUP_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a training was: sizes, proof, time."""
+
+    mode: str
+    trained: dict[str, int]  # parameters that train, by part
+    parameters: int  # of the whole model
+    trained_tensors: int
+    moved_tensors: int
+    steps: int
+    utterances: int  # presented, all epochs together
+    audio_s: float  # presented
+    seconds: float  # of this process; a resumed run counts from where it went on
+    audio_s_per_s: float
+    peak_memory_bytes: int
+    final_loss: float
+
+
+def train_case(
+    case: Case,
+    *,
+    name: str,
+    model: ModelConfig,
+    corpora: Mapping[str, Corpus],
+    out: Path,
+    seed: int,
+) -> TrainingSummary:
+    """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
+
+    Goes on from `out/checkpoints` if an earlier run was interrupted; the result is that of an
+    uninterrupted run.
+
+    Raises UserError for data that do not fit the tasks, TrainabilityError where the wrong thing
+    would train.
+    """
+    # 1. The base, with a LoRA where the mode trains one, and exactly the mode's parts free.
+    speech_model = load(model.base, revision=model.revision, dtype=model.dtype)
+    if "speech LoRA" in speech_model.parts_of_mode(case.mode):
+        lora = case.lora or model.lora
+        speech_model.add_lora(r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed)
+    trainable = set_trainable(speech_model, case.mode)
+    large = trainable.parameters >= LARGE_MODEL
+    if case.gradient_checkpointing or (case.gradient_checkpointing is None and large):
+        speech_model.checkpoint_layers()
+    print(f"  trains {share_text(trainable)}", file=sys.stderr)
+
+    # 2. The data as optimizer steps.
+    arguments = _arguments(case, out, seed)
+    dataset = StepDataset(
+        case.train,
+        corpora,
+        speech_model.processor,
+        batch_size=case.batch_size,
+        epochs=case.epochs,
+        max_tokens=case.max_tokens or DEFAULT_MAX_TOKENS,
+        seed=seed,
+        world_size=arguments.world_size,
+    )
+    arguments.max_steps = dataset.num_steps
+    arguments.warmup_steps = min(case.warmup_steps, int(dataset.num_steps * MAX_WARMUP_SHARE))
+
+    # 3. Training, from the last whole checkpoint if there is one.
+    before = checksums(speech_model)
+    start = time.monotonic()
+    with track(f"train {name}", dataset.num_steps, "steps") as advance, _quiet():
+        trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance)
+        checkpoint = last_checkpoint(out / "checkpoints")
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds = time.monotonic() - start
+
+    # 4. What moved, and the model.
+    moved = check_moved(speech_model, before, checksums(speech_model), trainable)
+    epochs = dataset.num_steps / dataset.steps_per_epoch
+    history = [entry for entry in trainer.state.log_history if "loss" in entry]
+    resumed = trainer_start(checkpoint)
+    summary = TrainingSummary(
+        mode=case.mode,
+        trained=trainable.by_part,
+        parameters=trainable.parameters,
+        trained_tensors=len(trainable.names),
+        moved_tensors=len(moved),
+        steps=dataset.num_steps,
+        utterances=round(dataset.examples_per_epoch * epochs),
+        audio_s=round(dataset.audio_s_per_epoch * epochs, 1),
+        seconds=round(seconds, 1),
+        audio_s_per_s=round(
+            dataset.audio_s_per_epoch * epochs * (1 - resumed / dataset.num_steps) / seconds, 1
+        ),
+        peak_memory_bytes=_peak_memory_bytes(speech_model),
+        final_loss=float(history[-1]["loss"]) if history else float("nan"),
+    )
+    if trainer.is_world_process_zero():
+        _write(speech_model, case, name, out, summary, moved, history)
+    return summary
+
+
+def trainer_start(checkpoint: Path | None) -> int:
+    """Step that a run goes on from (0: from the beginning)."""
+    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
+
+
+def _arguments(case: Case, out: Path, seed: int) -> TrainingArguments:
+    gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        per_device_train_batch_size=1,  # an item of the data set is a whole step
+        learning_rate=case.learning_rate,
+        lr_scheduler_type=case.schedule,
+        weight_decay=case.weight_decay,
+        max_grad_norm=case.max_grad_norm,
+        bf16=gpu,
+        use_cpu=not gpu,
+        seed=seed,
+        dataloader_num_workers=4 if gpu else 0,
+        remove_unused_columns=False,
+        save_strategy="no",  # by time instead, see trainer._Watcher
+        save_total_limit=2,
+        logging_steps=10,
+        report_to=[],
+        disable_tqdm=True,
+    )
+
+
+class _quiet:  # noqa: N801 - reads as a word in a with statement
+    """The Trainer's own lines would break into the progress bar."""
+
+    def __enter__(self) -> None:
+        self.verbosity = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
+
+    def __exit__(self, *_: object) -> None:
+        transformers_logging.set_verbosity(self.verbosity)
+
+
+def _peak_memory_bytes(model: SpeechModel) -> int:
+    if model.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+
+
+def _write(
+    model: SpeechModel,
+    case: Case,
+    name: str,
+    out: Path,
+    summary: TrainingSummary,
+    moved: list[str],
+    history: list[dict[str, float]],
+) -> None:
+    about = {"case": name, "mode": case.mode, "settings": json.loads(case.model_dump_json())}
+    model.save(out / "model", trained=moved, about=about)
+    (out / "log.jsonl").write_text(
+        "".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8"
+    )
+    record = {**asdict(summary), "moved": moved}
+    (out / "training.json").write_text(
+        json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)

@@ -1,0 +1,197 @@
+"""transformers' Trainer for steps of several micro-batches, saving only what trains."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from soritune.models.family import SpeechModel
+from soritune.recipe import Case
+from soritune.training.data import MicroBatch, StepDataset, first_item
+from soritune.training.loss import count_targets, supervised_loss
+from soritune.training.trainability import (
+    Trainable,
+    check_gradients,
+    check_optimizer,
+    parameter_groups,
+)
+
+TRAINED_FILE = "trained.safetensors"
+MIN_SAVE_INTERVAL_S = 30.0
+# A save may take this share of the time, so that large models save seldom and small ones often.
+SAVE_SHARE = 0.02
+
+
+class SpeechTrainer(Trainer):  # type: ignore[misc]
+    """Trains a `StepDataset`: one item is one optimizer step of one or more micro-batches."""
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        case: Case,
+        dataset: StepDataset,
+        trainable: Trainable,
+        arguments: TrainingArguments,
+        advance: Callable[[float], None],
+    ) -> None:
+        self.speech_model = model
+        self.case = case
+        self.trainable = trainable
+        super().__init__(
+            model=model.module,
+            args=arguments,
+            train_dataset=dataset,
+            callbacks=[_Watcher(model, trainable, advance)],
+        )
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Items in their order: the data set has shuffled already."""
+        loader: DataLoader[Any] = DataLoader(
+            self.train_dataset,
+            batch_size=1,
+            shuffle=False,
+            collate_fn=first_item,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory and torch.cuda.is_available(),
+            persistent_workers=self.args.dataloader_num_workers > 0,
+        )
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW with a learning rate of its own for the audio tower."""
+        if self.optimizer is None:
+            case = self.case
+            audio_rate = case.audio_learning_rate or case.learning_rate
+            groups = parameter_groups(
+                self.speech_model,
+                self.trainable.names,
+                decay=frozenset(self.get_decay_parameter_names(self.speech_model.module)),
+                audio_parts=self.speech_model.parts_of_mode("audio"),
+            )
+            self.optimizer = torch.optim.AdamW(
+                [
+                    {
+                        "params": parameters,
+                        "lr": audio_rate if of_audio else case.learning_rate,
+                        "weight_decay": case.weight_decay if decays else 0.0,
+                    }
+                    for (of_audio, decays), parameters in groups.items()
+                ],
+                betas=case.betas,
+                eps=case.eps,
+                fused=True,
+            )
+            check_optimizer(self.speech_model, self.optimizer, self.trainable)
+        return self.optimizer
+
+    def training_step(
+        self,
+        model: nn.Module,
+        inputs: list[MicroBatch],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Gradient of one step: micro-batches summed, divided by the targets of all ranks."""
+        model.train()
+        batches: list[MicroBatch] = self._prepare_inputs(inputs)
+        world = self.accelerator.num_processes
+        targets = torch.tensor(float(count_targets(batches)), device=self.args.device)
+        if world > 1:
+            targets = self.accelerator.reduce(targets, reduction="sum")
+        # Ranks' gradients are averaged; the sum over ranks is wanted.
+        divisor = float(targets) / world
+        total = torch.zeros((), device=self.args.device)
+        for index, batch in enumerate(batches):
+            last = index == len(batches) - 1
+            waiting = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
+            with waiting:
+                with self.compute_loss_context_manager():
+                    loss = supervised_loss(model, batch, divisor)
+                self.accelerator.backward(loss)
+            total += loss.detach()
+        return total
+
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
+        """Checkpoint of the tensors that train; the frozen base is on disk already."""
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        named = dict(self.speech_model.module.named_parameters())
+        tensors = {n: named[n].detach().cpu().contiguous() for n in self.trainable.names}
+        save_file(tensors, folder / TRAINED_FILE)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        found = load_file(Path(resume_from_checkpoint) / TRAINED_FILE)
+        named = dict(self.speech_model.module.named_parameters())
+        with torch.no_grad():
+            for name in self.trainable.names:
+                named[name].copy_(found[name])
+
+
+class _Watcher(TrainerCallback):  # type: ignore[misc]
+    """Progress, saving by time, and the check of the first gradients."""
+
+    def __init__(
+        self, model: SpeechModel, trainable: Trainable, advance: Callable[[float], None]
+    ) -> None:
+        self.model = model
+        self.trainable = trainable
+        self.advance = advance
+        self.gradients_seen = False
+        self.last_save = self.save_started = time.monotonic()
+        self.save_s = 0.0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.advance(state.global_step)
+        self.last_save = time.monotonic()
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if not self.gradients_seen:
+            check_gradients(self.model, self.trainable)
+            self.gradients_seen = True
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.advance(1)
+        waited = time.monotonic() - self.last_save
+        done = state.global_step >= state.max_steps
+        if not done and waited > max(MIN_SAVE_INTERVAL_S, self.save_s / SAVE_SHARE):
+            control.should_save = True
+            self.save_started = time.monotonic()
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.last_save = time.monotonic()
+        self.save_s = self.last_save - self.save_started
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole: `trainer_state.json` is what the Trainer writes last."""
+    found = []
+    for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        try:
+            state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        found.append((int(state["global_step"]), path))
+    return max(found)[1] if found else None
