@@ -119,11 +119,14 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model.")],
 ) -> None:
     """Make the small base model anew, from nothing but demo speech."""
+    from soritune.experiment.base_card import write_base_card
     from soritune.experiment.lock import locked
     from soritune.training.pretrain import pretrain as make_base
 
     with locked(out):
-        make_base(recipe, out)
+        base = make_base(recipe, out)
+        card = write_base_card(recipe, out, base)
+    print(f"base model: {base}\ncard: {card}")
 
 
 @contextmanager

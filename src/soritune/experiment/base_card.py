@@ -1,0 +1,67 @@
+"""The card of a small base: what it is, how it was made, and its measured English error rate."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from soritune.corpus.store import Corpus
+from soritune.progress import track
+from soritune.report.records import Result, write_results, write_text
+
+CARD = """\
+---
+license: mit
+language: [en, ko]
+tags: [speech, synthetic, phi4_multimodal]
+---
+# A small base of the Phi-4-multimodal architecture
+
+{parameters:,} parameters (vision tower absent), made by `soritune pretrain recipes/{recipe}`; the
+recipe lies beside this card. Features, 80 ms audio tokens, chat form and special tokens are those
+of microsoft/Phi-4-multimodal-instruct; sizes, tokenizer and weights are its own.
+
+It hears English, writes English and Korean, and **has never heard Korean**. All its speech was
+synthetic (espeak-ng), its sentences come from soritune's demo grammar; the test sentences and test
+voices occur nowhere in its training. It is of use for the demo and for tests, for nothing else.
+
+| evaluation | metric | value | 95 % interval | utterances | signature |
+|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
+    """Measure the base in `base` on the unseen English sentences of `out/english`.
+
+    Writes README.md, results.json and a copy of the recipe into `base`; returns the README.
+    """
+    from soritune.decoding.evaluate import decode_records
+    from soritune.models import load
+    from soritune.scoring.evaluate import evaluate_hypotheses
+    from soritune.text.tasks import Task
+
+    model = load(base)
+    corpus = Corpus.open(out / "english")
+    records = corpus.records("test")
+    hypotheses = out / "english-test.jsonl"
+    hypotheses.unlink(missing_ok=True)
+    with track("English test", len(records), "utterances") as advance:
+        found = decode_records(
+            model, corpus, records, task=Task.ASR, to=None, out=hypotheses, advance=advance
+        )
+    scores = evaluate_hypotheses(
+        Task.ASR, ("cer", "wer"), "en", [h.reference for h in found], [h.output for h in found]
+    )
+    results = [Result.of(base.name, "english", score) for score in scores]
+    rows = "\n".join(
+        f"| unseen English sentences, unseen voices | {r.metric.upper()} | {r.value:.2f} % | "
+        f"{r.low:.2f} to {r.high:.2f} | {r.utterances} | `{r.signature}` |"
+        for r in results
+    )
+    parameters = sum(p.numel() for p in model.module.parameters())
+    write_results(base / "results.json", results)
+    shutil.copyfile(recipe_path, base / "recipe.yaml")
+    card = base / "README.md"
+    write_text(card, CARD.format(parameters=parameters, recipe=recipe_path.name, rows=rows))
+    return card
