@@ -10,11 +10,10 @@ The first two do not touch each other and run side by side, a process and a thre
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
+from soritune.corpus.pool import run_chunks
 from soritune.corpus.prepare import prepare
 from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.store import Corpus, Record
@@ -107,11 +107,15 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     source = recipe.english
     with track("prepare English", source.train + source.dev + source.test, "clips") as advance:
         prepare("english", source, out / "english", workers=workers, advance=advance)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
-        first: tuple[PhaseName, ...] = ("audio", "text")
-        for phase in [pool.submit(_run_alone, recipe, out, name) for name in first]:
-            phase.result()
+    first: tuple[PhaseName, ...] = ("audio", "text")
+    for _ in run_chunks(
+        partial(_run_alone, recipe, out),
+        first,
+        workers=2,
+        finished=lambda name: name if _Pretrainer.is_done(out, name) else None,
+        advance=lambda _: None,
+    ):
+        pass
     trainer = _Pretrainer.open(recipe, out)
     for name in ("audio", "text", "joint"):
         trainer.run(name)
@@ -119,10 +123,10 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     return out / "base"
 
 
-def _run_alone(recipe: BaseRecipe, out: Path, name: PhaseName) -> None:
+def _run_alone(recipe: BaseRecipe, out: Path, name: PhaseName) -> PhaseName:
     torch.set_num_threads(1)
-    if not _Pretrainer.is_done(out, name):
-        _Pretrainer.open(recipe, out).run(name)
+    _Pretrainer.open(recipe, out).run(name)
+    return name
 
 
 def _tokenizer_texts(sentences: tuple[SentencePair, ...]) -> Iterator[str]:
