@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -33,7 +33,7 @@ MIN_SAVE_INTERVAL_S = 30.0
 SAVE_SHARE = 0.02
 
 
-class SpeechTrainer(Trainer):  # type: ignore[misc]
+class SpeechTrainer(Trainer):
     """Trains a `StepDataset`: one item is one optimizer step of one or more micro-batches."""
 
     def __init__(
@@ -48,6 +48,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         self.speech_model = model
         self.case = case
         self.trainable = trainable
+        self.steps = dataset
         super().__init__(
             model=model.module,
             args=arguments,
@@ -58,7 +59,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Items in their order: the data set has shuffled already."""
         loader: DataLoader[Any] = DataLoader(
-            self.train_dataset,
+            self.steps,
             batch_size=1,
             shuffle=False,
             collate_fn=first_item,
@@ -99,12 +100,12 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
     def training_step(
         self,
         model: nn.Module,
-        inputs: list[MicroBatch],
+        inputs: Any,  # list[MicroBatch]: a step, where the Trainer expects one batch
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """Gradient of one step: micro-batches summed, divided by the targets of all ranks."""
         model.train()
-        batches: list[MicroBatch] = self._prepare_inputs(inputs)
+        batches: list[MicroBatch] = cast("Any", self._prepare_inputs(inputs))
         world = self.accelerator.num_processes
         targets = torch.tensor(float(count_targets(batches)), device=self.args.device)
         if world > 1:
@@ -126,7 +127,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
     ) -> None:
         """Checkpoint of the tensors that train; the frozen base is on disk already."""
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(output_dir or self.args.output_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
         named = dict(self.speech_model.module.named_parameters())
         tensors = {n: named[n].detach().cpu().contiguous() for n in self.trainable.names}
@@ -142,7 +143,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
                 named[name].copy_(found[name])
 
 
-class _Watcher(TrainerCallback):  # type: ignore[misc]
+class _Watcher(TrainerCallback):
     """Progress, saving by time, and the check of the first gradients."""
 
     def __init__(
