@@ -88,7 +88,6 @@ def load(
         own = not (folder / phi4mm.ADAPTER_FOLDER).is_dir()
         model = phi4mm.load_base(base_folder, base, dtype=dtype, device=device, own_lora=own)
         model.load_trained(folder)
-        model.module.to(device)
     if merge and dtype == torch.float32:
         model.merge_lora()
     return model
@@ -98,7 +97,12 @@ def _trained_record(folder: Path) -> dict[str, Any] | None:
     path = folder / "soritune.json"
     if not path.is_file():
         return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: no JSON ({error}); train or download the model anew") from None
     if record.get("family") != "phi4mm":
         raise UserError(f"{path}: unknown model family {record.get('family')!r}")
+    if "base" not in record:
+        raise UserError(f'{path}: names no "base"; train or download the model anew')
     return record

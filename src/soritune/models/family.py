@@ -48,10 +48,18 @@ class SpeechModel(Protocol):
 
     family: str
     base: str  # what `load` was given for the base: hub id, folder or "builtin:…"
-    module: nn.Module
-    processor: Processor
-    end_token_ids: tuple[int, ...]
-    pad_token_id: int
+
+    @property
+    def module(self) -> nn.Module: ...
+
+    @property
+    def processor(self) -> Processor: ...
+
+    @property
+    def end_token_ids(self) -> tuple[int, ...]: ...
+
+    @property
+    def pad_token_id(self) -> int: ...
 
     @property
     def device(self) -> torch.device: ...

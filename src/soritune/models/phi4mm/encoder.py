@@ -18,7 +18,7 @@ from transformers.models.phi4_multimodal.modeling_phi4_multimodal import Phi4Mul
 from soritune.models.phi4mm.constants import MAX_AUDIO_TOKENS
 
 
-class ExactAudioEncoder(Phi4MultimodalAudioModel):  # type: ignore[misc]
+class ExactAudioEncoder(Phi4MultimodalAudioModel):
     """Same weights and names as the native encoder; `install` puts it in place."""
 
     def forward(

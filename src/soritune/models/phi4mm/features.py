@@ -72,4 +72,5 @@ def log_mel(samples: npt.NDArray[np.float32] | torch.Tensor) -> torch.Tensor:
     torch.mul(frames[:, 0], 1.0 - PREEMPHASIS, out=emphasised[:, 0])
     spectrum = torch.fft.rfft(emphasised.mul_(_window()), n=FFT_SIZE)
     power = spectrum.real.square().add_(spectrum.imag.square())
-    return (power @ _mel_filters()).clamp_(min=1.0).log_()
+    mel: torch.Tensor = power @ _mel_filters()
+    return mel.clamp_(min=1.0).log_()

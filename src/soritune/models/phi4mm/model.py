@@ -12,6 +12,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, Phi4MultimodalConfig
 from transformers.utils import logging as transformers_logging
@@ -89,7 +90,7 @@ class Phi4mm:
         self._inject(config)
         found = {
             key.removeprefix(_PEFT_PREFIX): tensor
-            for key, tensor in load_file(folder / "adapter_model.safetensors").items()
+            for key, tensor in _read(folder / "adapter_model.safetensors").items()
         }
         wanted = get_peft_model_state_dict(self.module, adapter_name=ADAPTER)
         _match({k: v.shape for k, v in wanted.items()}, found, folder)
@@ -105,7 +106,9 @@ class Phi4mm:
 
     def checkpoint_layers(self) -> None:
         """Recompute activations of LM and conformer layers in the backward pass."""
-        self.module.gradient_checkpointing_enable({"use_reentrant": False})
+        self.module.gradient_checkpointing_enable(  # type: ignore[no-untyped-call]
+            {"use_reentrant": False}
+        )
         self.module.audio_encoder.gradient_checkpointing = True
 
     def save(self, folder: Path, *, trained: Sequence[str], about: Mapping[str, Any]) -> None:
@@ -141,12 +144,13 @@ class Phi4mm:
         """Load what `save` wrote on top of the base; every tensor must be taken."""
         path = folder / TRAINED_FILE
         if path.is_file():
-            own = dict(self.module.named_parameters())
-            found = load_file(path)
+            # PEFT wraps the layers of a base that brings its own LoRA.
+            own = {n.replace(".base_layer.", "."): p for n, p in self.module.named_parameters()}
+            found = _read(path)
             _match({name: own[name].shape for name in found if name in own}, found, folder)
             with torch.no_grad():
                 for name, tensor in found.items():
-                    own[name].data = tensor.to(own[name].device)
+                    own[name].copy_(tensor)
         if (folder / ADAPTER_FOLDER).is_dir():
             self.load_lora(folder / ADAPTER_FOLDER)
 
@@ -154,6 +158,15 @@ class Phi4mm:
 def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     save_file(whole, path, metadata={"format": "pt"})
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); take the folder from its origin anew"
+        ) from None
 
 
 def _match(
@@ -200,7 +213,8 @@ def load_base(
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # what it would warn of is checked below
     try:
-        module, info = Phi4SpeechForCausalLM.from_pretrained(
+        # With the loading info asked for, a pair comes back; the stubs know only of the model.
+        loaded: Any = Phi4SpeechForCausalLM.from_pretrained(
             str(folder),
             config=config,
             dtype=dtype,
@@ -208,10 +222,11 @@ def load_base(
             use_safetensors=True,
             output_loading_info=True,
         )
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: weights cannot be read: {str(error).splitlines()[0]}") from None
     finally:
         transformers_logging.set_verbosity(verbosity)
+    module, info = loaded
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         names = sorted(str(key) for key in info[problem])
         if names:

@@ -16,7 +16,7 @@ NATIVE_ARCHITECTURE = "Phi4MultimodalForCausalLM"
 ATTENTION = {"": "sdpa", "audio_config": "sdpa", "vision_config": "eager"}
 
 
-class Phi4SpeechForCausalLM(Phi4MultimodalForCausalLM):  # type: ignore[misc]
+class Phi4SpeechForCausalLM(Phi4MultimodalForCausalLM):
     """The native model with the vision tower absent and the encoder exact under padding.
 
     Tensor names are the native ones, so the weights of a native checkpoint load as they are; those
@@ -34,4 +34,7 @@ class Phi4SpeechForCausalLM(Phi4MultimodalForCausalLM):  # type: ignore[misc]
     @property
     def audio_encoder(self) -> encoder.ExactAudioEncoder:
         """The conformer encoder (without the projector)."""
-        return self.model.embed_tokens_extend.audio_embed.encoder
+        audio_encoder: encoder.ExactAudioEncoder = (
+            self.model.embed_tokens_extend.audio_embed.encoder
+        )
+        return audio_encoder

@@ -169,5 +169,4 @@ class Phi4mmProcessor:
             if index in self.ids.ends:
                 break
             kept.append(int(index))
-        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
-        return text.strip()
+        return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()

@@ -82,7 +82,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 def small_config(size: SmallSize, tokenizer: PreTrainedTokenizerFast) -> Phi4MultimodalConfig:
     """Native configuration of a small base with the token ids of its tokenizer."""
-    ids = {token: int(tokenizer.convert_tokens_to_ids(token)) for token in SPECIAL_TOKENS}
+    vocabulary = tokenizer.get_vocab()
+    ids = {token: vocabulary[token] for token in SPECIAL_TOKENS}
     return Phi4MultimodalConfig(
         vocab_size=len(tokenizer),
         hidden_size=size.hidden,
@@ -132,7 +133,9 @@ def build(config: Phi4MultimodalConfig, seed: int) -> Phi4SpeechForCausalLM:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Phi4SpeechForCausalLM._from_config(config, attn_implementation=ATTENTION)
+        model: Phi4SpeechForCausalLM = Phi4SpeechForCausalLM._from_config(  # type: ignore[no-untyped-call]
+            config, attn_implementation=ATTENTION
+        )
         fan_in_init(model)
     return model
 
