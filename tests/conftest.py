@@ -1,0 +1,40 @@
+"""What several test files share: a tiny random base, saved once, and corpora for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random base; not to be written to."""
+    from small_model import save_small_base
+
+    return save_small_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def load_small(small_base: Path) -> Callable[[], object]:
+    """Loads the tiny base anew, in fp32 on the CPU."""
+    from soritune.models import load
+
+    return lambda: load(small_base, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """40 clips to train and 9 to test, all with a translation."""
+    from small_model import make_corpus
+
+    return make_corpus(tmp_path_factory.mktemp("corpus"), "talks", train=40, test=9)
+
+
+@pytest.fixture(scope="session")
+def other_corpus(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """12 clips to train, without translations."""
+    from small_model import make_corpus
+
+    return make_corpus(tmp_path_factory.mktemp("other"), "other", train=12, translated=False)
