@@ -94,7 +94,11 @@ class Clip:
     features: torch.Tensor
 
 
+# Times that the tokenizer sees each instruction, beside some twenty thousand sentences.
+INSTRUCTION_COPIES = 300
+
 PhaseName = Literal["audio", "text", "joint"]
+ALONE: tuple[PhaseName, ...] = ("audio", "text")  # phases that need no other
 
 
 def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
@@ -107,15 +111,16 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     source = recipe.english
     with track("prepare English", source.train + source.dev + source.test, "clips") as advance:
         prepare("english", source, out / "english", workers=workers, advance=advance)
-    first: tuple[PhaseName, ...] = ("audio", "text")
-    for _ in run_chunks(
-        partial(_run_alone, recipe, out),
-        first,
-        workers=2,
-        finished=lambda name: name if _Pretrainer.is_done(out, name) else None,
-        advance=lambda _: None,
-    ):
-        pass
+    waiting = [name for name in ALONE if not _Pretrainer.is_done(out, name)]
+    if len(waiting) == len(ALONE):
+        for _ in run_chunks(
+            partial(_run_alone, recipe, out),
+            waiting,
+            workers=len(ALONE),
+            finished=lambda _: None,
+            advance=lambda _: None,
+        ):
+            pass
     trainer = _Pretrainer.open(recipe, out)
     for name in ("audio", "text", "joint"):
         trainer.run(name)
@@ -133,11 +138,12 @@ def _tokenizer_texts(sentences: tuple[SentencePair, ...]) -> Iterator[str]:
     for pair in sentences:
         yield pair.korean
         yield pair.english
-    for task in Task:
+    # Instructions stand in every prompt: often enough here, their words become single pieces and
+    # prompts short (the chain-of-thought one 84 tokens otherwise).
+    for _ in range(INSTRUCTION_COPIES):
         for to in ("ko", "en"):
-            yield instruction(task, to)
+            yield from (instruction(task, to) for task in Task)
             yield _text_instruction(to)
-    for _ in range(200):
         yield f"a {SEPARATOR} a"
 
 
@@ -185,7 +191,7 @@ class _Pretrainer:
         processor = Phi4mmProcessor(tokenizer)
         corpus = Corpus.open(out / "english")
         clips = [
-            Clip(record, processor.encode(corpus.samples(record), "").features)
+            Clip(record, processor.features(corpus.samples(record)))
             for record in corpus.records("train")
         ]
         return cls(recipe, out, clips, processor, tokenizer)
@@ -291,14 +297,7 @@ class _Pretrainer:
             task, record = tasks[index], clip.record
             words = instruction(task, record.translation_language)
             answer = target(task, record.text, record.translation)
-            tokens = -(-len(clip.features) // 8)
-            rows.append(
-                ModelInput(
-                    clip.features,
-                    self.processor.prompt_ids(words, tokens),
-                    self.processor.target_ids(answer),
-                )
-            )
+            rows.append(self.processor.encode_features(clip.features, words, answer))
         batch = self.processor.collate(rows)
         states: list[torch.Tensor] = []
         hook = self.model.audio_encoder.register_forward_hook(

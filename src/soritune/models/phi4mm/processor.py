@@ -113,11 +113,21 @@ class Phi4mmProcessor:
 
         Raises ValueError for a clip under 25 ms or over 40 s.
         """
-        num_tokens = c.num_audio_tokens(len(samples))
-        if num_tokens > c.MAX_AUDIO_TOKENS:
+        if c.num_audio_tokens(len(samples)) > c.MAX_AUDIO_TOKENS:
             raise ValueError(f"clip of {len(samples) / c.SAMPLE_RATE_HZ:.1f} s is over 40 s")
+        return self.encode_features(self.features(samples), instruction, target)
+
+    def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
+        """Features of one clip, shape (frames, 80); see `log_mel`."""
+        return log_mel(samples)
+
+    def encode_features(
+        self, features: torch.Tensor, instruction: str, target: str | None = None
+    ) -> ModelInput:
+        """As `encode`, for features that were made before."""
+        num_tokens = -(-len(features) // c.FRAMES_PER_TOKEN)
         return ModelInput(
-            features=log_mel(samples),
+            features=features,
             prompt_ids=self.prompt_ids(instruction, num_tokens),
             target_ids=None if target is None else self.target_ids(target),
         )

@@ -36,7 +36,7 @@ class SmallSize(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    vocabulary: int = 1000
+    vocabulary: int = 1200
     hidden: int = 192
     layers: int = 3
     heads: int = 4
