@@ -1,7 +1,7 @@
 """Log-mel features of Phi-4-multimodal in float32, without an image processor or torchvision.
 
 Same definition as transformers' Phi4MultimodalFeatureExtractor (which works in float64 and on
-padded batches); values agree within 1e-3 (float32 against float64) on any clip of at least 400 samples.
+padded batches); values agree within 1e-3 on any clip of at least 400 samples, mostly far closer.
 """
 
 from __future__ import annotations

@@ -221,6 +221,7 @@ def load_base(
             attn_implementation=ATTENTION,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below, by name
         )
     except (OSError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: weights cannot be read: {str(error).splitlines()[0]}") from None
@@ -228,7 +229,7 @@ def load_base(
         transformers_logging.set_verbosity(verbosity)
     module, info = loaded
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        names = sorted(str(key) for key in info[problem])
+        names = sorted(key if isinstance(key, str) else str(key[0]) for key in info[problem])
         if names:
             raise UserError(
                 f"{folder}: {problem.replace('_', ' ')}: {names[0]} ({len(names)} in all); "
