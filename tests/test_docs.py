@@ -1,0 +1,160 @@
+"""What the documents name is there: links, files, commands with their options, recipes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from enum import EnumType
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from pydantic import TypeAdapter
+
+from soritune.cli import app
+from soritune.corpus.readers import SourceConfig
+from soritune.recipe import ModelConfig, Recipe, TrainPart
+from soritune.recipe.schema import Evaluation
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE = re.compile(
+    r"(?:src|tests|recipes|docs|benchmarks)/[\w./-]*(?:/|\.(?:py|ya?ml|md|json|safetensors))"
+)
+COMMANDS: Mapping[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks(path: Path, *languages: str) -> list[str]:
+    found = FENCE.findall(path.read_text(encoding="utf-8"))
+    return [body for language, body in found if language in languages]
+
+
+def links(text: str) -> list[str]:
+    prose = re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose)
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+def commands(path: Path) -> list[list[str]]:
+    """The `soritune …` lines of the shell blocks, as words."""
+    lines = "\n".join(blocks(path, "sh", "bash", "")).replace("\\\n", " ").splitlines()
+    found = [shlex.split(line, comments=True) for line in lines if line.startswith("soritune ")]
+    return [words[1:] for words in found]
+
+
+def problem(words: list[str]) -> str | None:
+    """What the command line would not know of a command."""
+    if words[0].startswith("-"):
+        return None if words[0] in ("--help", "--version", "-h") else words[0]
+    if words[0] not in COMMANDS:
+        return f"no command {words[0]}"
+    options = {
+        option: parameter
+        for parameter in COMMANDS[words[0]].params
+        for option in parameter.opts
+        if option.startswith("-")
+    }
+    for place, word in enumerate(words[1:], start=1):
+        option, _, value = word.partition("=")
+        if not option.startswith("-"):
+            continue
+        if option not in options:
+            return f"{words[0]} has no option {option}"
+        kind = options[option].type_descriptor.annotation
+        given = value or "".join(words[place + 1 : place + 2])
+        if isinstance(kind, EnumType) and given not in list(kind):
+            return f"{words[0]} {option} takes no {given}"
+    return None
+
+
+def check_recipe_part(part: Any) -> None:
+    """Validate a whole recipe, one source, or some of a recipe's keys."""
+    if "cases" in part and "corpora" in part and "model" in part:
+        Recipe.model_validate(part)
+    elif "source" in part:
+        TypeAdapter(SourceConfig).validate_python(part)
+    else:
+        assert set(part) <= {*Recipe.model_fields, "train"}, part
+        for source in part.get("corpora", {}).values():
+            TypeAdapter(SourceConfig).validate_python(source)
+        for each in part.get("train", []):
+            TrainPart.model_validate(each)
+        for evaluation in part.get("evaluate", {}).values():
+            Evaluation.model_validate(evaluation)
+        if "model" in part:
+            ModelConfig.model_validate({"base": "builtin:tiny", **part["model"]})
+
+
+def test_the_documents_are_found() -> None:
+    names = {name(path) for path in DOCUMENTS}
+    assert {"README.md", "docs/data.md", "docs/training.md", "docs/scoring.md"} <= names
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    targets = [target.partition("#")[0] for target in links(path.read_text(encoding="utf-8"))]
+    assert [t for t in targets if t and not (path.parent / t).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_file_of_the_project_that_is_named_exists(path: Path) -> None:
+    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", path.read_text(encoding="utf-8")))
+    named = {found.group() for span in spans if (found := FILE.match(span))}
+    assert sorted(file for file in named if not (ROOT / file).exists()) == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_command_has_the_options_that_are_written(path: Path) -> None:
+    assert [found for words in commands(path) if (found := problem(words))] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_recipe_block_is_one_that_soritune_reads(path: Path) -> None:
+    for block in blocks(path, "yaml"):
+        check_recipe_part(yaml.safe_load(block))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_python_examples_compile(path: Path) -> None:
+    for block in blocks(path, "python"):
+        compile(block, name(path), "exec")
+
+
+def test_the_documents_show_every_command_somewhere() -> None:
+    assert set(COMMANDS) <= {words[0] for path in DOCUMENTS for words in commands(path)}
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("trian r.yaml", "no command trian"),
+        ("train r.yaml --cases a", "train has no option --cases"),
+        ("transcribe a.wav --format vtt", "transcribe --format takes no vtt"),
+        ("run r.yaml --check", None),
+    ],
+)
+def test_a_wrong_command_would_be_found(command: str, found: str | None) -> None:
+    assert problem(command.split()) == found
+
+
+def test_every_quarantine_reason_of_the_code_is_in_the_documents() -> None:
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for path in [
+            ROOT / "src/soritune/audio.py",
+            *(ROOT / "src/soritune/corpus").rglob("*.py"),
+        ]
+    )
+    raised = set(re.findall(r'AudioError\(\s*"([a-z-]+)"', source))
+    raised |= set(re.findall(r'Rejected\(\s*[^,()]+(?:\([^)]*\))?,\s*"([a-z-]+)"', source))
+    assert {"too-long", "bad-line", "split-conflict"} <= raised
+    table = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    assert sorted(reason for reason in raised if f"`{reason}`" not in table) == []
