@@ -21,7 +21,7 @@ def test_features_are_those_of_the_native_extractor(num_samples: int) -> None:
     ours = log_mel(samples)
     assert ours.dtype == torch.float32
     assert ours.shape == native.audio_input_features[0].shape
-    torch.testing.assert_close(ours, native.audio_input_features[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours, native.audio_input_features[0], atol=5e-4, rtol=0)
     assert int(native.audio_embed_sizes[0]) == num_audio_tokens(num_samples)
 
 
@@ -29,7 +29,7 @@ def test_features_are_those_of_the_native_extractor(num_samples: int) -> None:
 def test_silence_whisper_and_full_scale_agree_with_the_native_extractor(scale: float) -> None:
     samples = (np.sin(np.arange(8_000) * 0.2) * scale).astype(np.float32)
     native = Phi4MultimodalFeatureExtractor()(samples, sampling_rate=16_000, return_tensors="pt")
-    torch.testing.assert_close(log_mel(samples), native.audio_input_features[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(log_mel(samples), native.audio_input_features[0], atol=5e-4, rtol=0)
 
 
 def test_silence_is_zero_because_power_is_clamped_at_one() -> None:
