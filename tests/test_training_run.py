@@ -281,7 +281,7 @@ def gradients_of_step(
         max_tokens=max_tokens,
         seed=7,
     )
-    arguments = run_module._arguments(case, out, 7)
+    arguments = run_module._arguments(case, ModelConfig(base=model.base), out, 7)
     trainer = SpeechTrainer(model, case, dataset, trainable, arguments, lambda _: None)
     loss = trainer.training_step(model.module, dataset[0])
     named = dict(model.module.named_parameters())

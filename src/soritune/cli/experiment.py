@@ -116,7 +116,9 @@ def pretrain(
     recipe: Annotated[
         Path, typer.Argument(metavar="RECIPE", help="A pre-training recipe: recipes/tiny-base.yaml")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder to work in; the model is DIR/base.")
+    ],
 ) -> None:
     """Make the small base model anew, from nothing but demo speech."""
     from soritune.experiment.base_card import write_base_card

@@ -133,8 +133,8 @@ class Case(Settings):
     max_grad_norm: PositiveNumber = 1.0
     warmup_steps: Annotated[int, Field(ge=0)] = 50
     schedule: Literal["linear", "cosine"] = "linear"
-    max_tokens: PositiveInt | None = None  # tokens of one micro-batch; None: found automatically
-    gradient_checkpointing: bool | None = None  # None: where memory asks for it
+    max_tokens: PositiveInt | None = None  # tokens of one micro-batch; None: 8,192
+    gradient_checkpointing: bool | None = None  # None: from a billion parameters on
     lora: LoraConfig | None = None  # None: the model's; keys left out come from there, too
 
     @field_validator("mode")

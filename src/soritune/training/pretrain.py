@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
+from soritune.corpus.files import write_atomically
 from soritune.corpus.pool import run_chunks
 from soritune.corpus.prepare import prepare
 from soritune.corpus.readers.demo import DemoSource
@@ -108,6 +109,7 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     """
     recipe = read_base_recipe(recipe_path)
     out.mkdir(parents=True, exist_ok=True)
+    _drop_phases_of_another(recipe, out)
     source = recipe.english
     with track("prepare English", source.train + source.dev + source.test, "clips") as advance:
         prepare("english", source, out / "english", workers=workers, advance=advance)
@@ -126,6 +128,15 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
         trainer.run(name)
     small.save_base(trainer.model, trainer.tokenizer, out / "base")
     return out / "base"
+
+
+def _drop_phases_of_another(recipe: BaseRecipe, out: Path) -> None:
+    """Phases that were trained by another recipe in this folder do not count."""
+    path, content = out / "recipe.json", recipe.model_dump_json(indent=2).encode()
+    if not path.is_file() or path.read_bytes() != content:
+        for phase in (*ALONE, "joint"):
+            (out / f"{phase}.safetensors").unlink(missing_ok=True)
+        write_atomically(path, content)
 
 
 def _run_alone(recipe: BaseRecipe, out: Path, name: PhaseName) -> PhaseName:

@@ -6,7 +6,6 @@ import json
 import resource
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from soritune.progress import track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.data import StepDataset
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
-from soritune.training.trainer import SpeechTrainer, last_checkpoint
+from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
 
 # Tokens of a micro-batch where the recipe names none: fits the 5.6 B model with LoRA on 80 GB.
 DEFAULT_MAX_TOKENS = 8192
@@ -43,7 +42,7 @@ class TrainingSummary:
     steps: int
     utterances: int  # presented, all epochs together
     audio_s: float  # presented
-    seconds: float  # of this process; a resumed run counts from where it went on
+    seconds: float  # of training, those before an interruption included
     audio_s_per_s: float
     peak_memory_bytes: int
     final_loss: float
@@ -78,7 +77,7 @@ def train_case(
     print(f"  trains {share_text(trainable)}", file=sys.stderr)
 
     # 2. The data as optimizer steps.
-    arguments = _arguments(case, out, seed)
+    arguments = _arguments(case, model, out, seed)
     dataset = StepDataset(
         case.train,
         corpora,
@@ -94,18 +93,18 @@ def train_case(
 
     # 3. Training, from the last whole checkpoint if there is one.
     before = checksums(speech_model)
-    start = time.monotonic()
     with track(f"train {name}", dataset.num_steps, "steps") as advance, _quiet():
         trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance)
         checkpoint = last_checkpoint(out / "checkpoints")
+        if checkpoint is not None:
+            trainer.watcher.elapsed_before_s = elapsed_s(checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.monotonic() - start
+        seconds = trainer.watcher.elapsed_s
 
     # 4. What moved, and the model.
     moved = check_moved(speech_model, before, checksums(speech_model), trainable)
     epochs = dataset.num_steps / dataset.steps_per_epoch
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    resumed = trainer_start(checkpoint)
     summary = TrainingSummary(
         mode=case.mode,
         trained=trainable.by_part,
@@ -116,9 +115,7 @@ def train_case(
         utterances=round(dataset.examples_per_epoch * epochs),
         audio_s=round(dataset.audio_s_per_epoch * epochs, 1),
         seconds=round(seconds, 1),
-        audio_s_per_s=round(
-            dataset.audio_s_per_epoch * epochs * (1 - resumed / dataset.num_steps) / seconds, 1
-        ),
+        audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=_peak_memory_bytes(speech_model),
         final_loss=float(history[-1]["loss"]) if history else float("nan"),
     )
@@ -127,12 +124,7 @@ def train_case(
     return summary
 
 
-def trainer_start(checkpoint: Path | None) -> int:
-    """Step that a run goes on from (0: from the beginning)."""
-    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
-
-
-def _arguments(case: Case, out: Path, seed: int) -> TrainingArguments:
+def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> TrainingArguments:
     gpu = torch.cuda.is_available()
     return TrainingArguments(
         output_dir=str(out / "checkpoints"),
@@ -141,7 +133,7 @@ def _arguments(case: Case, out: Path, seed: int) -> TrainingArguments:
         lr_scheduler_type=case.schedule,
         weight_decay=case.weight_decay,
         max_grad_norm=case.max_grad_norm,
-        bf16=gpu,
+        bf16=gpu and model.dtype != "float32",
         use_cpu=not gpu,
         seed=seed,
         dataloader_num_workers=4 if gpu else 0,

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from soritune.corpus.files import write_atomically
 from soritune.models.family import SpeechModel
 from soritune.recipe import Case
 from soritune.training.data import MicroBatch, StepDataset, first_item
@@ -28,6 +29,7 @@ from soritune.training.trainability import (
 )
 
 TRAINED_FILE = "trained.safetensors"
+ELAPSED_FILE = "elapsed.json"
 MIN_SAVE_INTERVAL_S = 30.0
 # A save may take this share of the time, so that large models save seldom and small ones often.
 SAVE_SHARE = 0.02
@@ -49,12 +51,14 @@ class SpeechTrainer(Trainer):
         self.case = case
         self.trainable = trainable
         self.steps = dataset
+        watcher = _Watcher(model, trainable, advance)
         super().__init__(
             model=model.module,
             args=arguments,
             train_dataset=dataset,
-            callbacks=[_Watcher(model, trainable, advance)],
+            callbacks=[watcher],
         )
+        self.watcher = watcher
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Items in their order: the data set has shuffled already."""
@@ -153,14 +157,15 @@ class _Watcher(TrainerCallback):
         self.trainable = trainable
         self.advance = advance
         self.gradients_seen = False
-        self.last_save = self.save_started = time.monotonic()
+        self.started = self.last_save = self.save_started = time.monotonic()
         self.save_s = 0.0
+        self.elapsed_before_s = 0.0  # by the runs that this one goes on from
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.advance(state.global_step)
-        self.last_save = time.monotonic()
+        self.started = self.last_save = time.monotonic()
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -184,6 +189,19 @@ class _Watcher(TrainerCallback):
     ) -> None:
         self.last_save = time.monotonic()
         self.save_s = self.last_save - self.save_started
+        folder = Path(args.output_dir or ".") / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        write_atomically(folder / ELAPSED_FILE, json.dumps({"elapsed_s": self.elapsed_s}).encode())
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training so far, those before an interruption included."""
+        return self.elapsed_before_s + time.monotonic() - self.started
+
+
+def elapsed_s(checkpoint: Path) -> float:
+    """Seconds of training that stand behind a checkpoint."""
+    path = checkpoint / ELAPSED_FILE
+    return float(json.loads(path.read_bytes())["elapsed_s"]) if path.is_file() else 0.0
 
 
 def last_checkpoint(folder: Path) -> Path | None:
