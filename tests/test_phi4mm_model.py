@@ -143,7 +143,7 @@ def test_a_base_with_its_own_lora_keeps_it(
     for file in small_base.iterdir():
         (base / file.name).symlink_to(file)
     own = load(base, device="cpu", dtype="float32")
-    own.add_lora(r=2, alpha=2, dropout=0.0, seed=5)
+    own.add_lora(r=4, alpha=8, dropout=0.0, seed=5)
     if seen == "trained":
         own.save(run, trained=trained_names(own, "full"), about={})
         own = load(run, device="cpu", dtype="float32")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from soritune.models.family import SpeechModel
+    from soritune.models.phi4mm.model import Phi4mm, Start
 
 BUILTIN_PREFIX = "builtin:"
 _BUILTIN_FOLDER = Path(__file__).parent.parent / "bases"
@@ -32,7 +33,7 @@ def resolve(source: str, revision: str | None = None) -> Path:
         return folder
     if Path(source).is_dir():
         return Path(source)
-    if source.count("/") != 1 or source.startswith((".", "/", "~")):
+    if not _is_hub_id(source):
         raise UserError(f"model {source}: no such folder, and no hub id of the form owner/name")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -54,8 +55,9 @@ def load(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     merge: bool = False,
+    lora: Start = "base",
 ) -> SpeechModel:
-    """Load a base or a model that soritune trained.
+    """Load a base, an adapter with its base, or a model that soritune trained.
 
     Args:
         source: folder, hub id or `builtin:NAME`.
@@ -64,13 +66,14 @@ def load(
         dtype: default: bfloat16 on a GPU, float32 elsewhere.
         merge: add the LoRA to the weights (for decoding; only done in float32, where it changes
             nothing else).
+        lora: what becomes of the speech LoRA that the source brings: "base" keeps it, to decode
+            with or to train on; "merge" adds it to the weights, so that a new one can be put on;
+            "fresh" leaves it out.
 
     Raises:
         UserError: nothing there, another model, tensors missing or left over.
     """
     import torch
-
-    from soritune.models.phi4mm import model as phi4mm
 
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if dtype is None or dtype == "auto":
@@ -78,19 +81,87 @@ def load(
     elif isinstance(dtype, str):
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
 
-    folder = resolve(str(source), revision)
-    record = _trained_record(folder)
-    if record is None:
-        model = phi4mm.load_base(folder, str(source), dtype=dtype, device=device)
-    else:
-        base = str(record["base"])
-        base_folder = resolve(base, record.get("revision"))
-        own = not (folder / phi4mm.ADAPTER_FOLDER).is_dir()
-        model = phi4mm.load_base(base_folder, base, dtype=dtype, device=device, own_lora=own)
-        model.load_trained(folder)
+    model = _open(str(source), revision, dtype, device, lora, ())
     if merge and dtype == torch.float32:
         model.merge_lora()
     return model
+
+
+def _open(
+    source: str,
+    revision: str | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    start: Start,
+    way: tuple[Path, ...],
+) -> Phi4mm:
+    """Open what a source is, and before it what it stands on."""
+    from soritune.models.phi4mm.loading import ADAPTER_FOLDER
+    from soritune.models.phi4mm.lora import in_folder
+    from soritune.models.phi4mm.model import load_base
+
+    folder = resolve(source, revision)
+    if folder.resolve() in way:
+        raise UserError(f"{folder}: names itself as its base; train or download the model anew")
+    way = (*way, folder.resolve())
+
+    record = _trained_record(folder)
+    if record is not None:
+        has_adapter = (folder / ADAPTER_FOLDER).is_dir()
+        under: Start = record.get("lora_start", "base")
+        if under == "base" and (has_adapter or start == "fresh"):
+            under = "fresh"  # the trained adapter takes the place of the base's
+        model = _open(str(record["base"]), record.get("revision"), dtype, device, under, way)
+        model.load_trained(folder, with_lora=start != "fresh")
+    elif (adapter := adapter_folder(folder)) is not None:
+        base = adapter_base(adapter)
+        model = _open(base, None, dtype, device, "fresh", way)
+        if start != "fresh":
+            model.load_lora(in_folder(adapter))
+    else:
+        return load_base(folder, source, dtype=dtype, device=device, start=start)
+    if start == "merge":
+        model.merge_own_lora()
+        # What is in the weights now is found again in this folder, not in the base.
+        model.base, model.lora_start, model.carried = source, "merge", set()
+    return model
+
+
+def adapter_folder(folder: Path) -> Path | None:
+    """The PEFT folder of an adapter without a model: the folder itself or its `speech-lora/`."""
+    if (folder / "config.json").is_file():
+        return None
+    for place in (folder, folder / "speech-lora"):
+        if (place / "adapter_config.json").is_file():
+            return place
+    return None
+
+
+def adapter_base(adapter: Path) -> str:
+    """The base of an adapter: by its adapter_config.json, else the model folder around it.
+
+    Raises UserError where neither is there.
+    """
+    path = adapter / "adapter_config.json"
+    try:
+        named = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: no JSON ({error}); take the adapter from its origin") from None
+    # The official adapters name a place that exists on the machine of their making only.
+    if isinstance(named, str) and (Path(named).is_dir() or _is_hub_id(named)):
+        return named
+    if named and str(named).startswith(BUILTIN_PREFIX):
+        return str(named)
+    if (adapter.parent / "config.json").is_file():
+        return str(adapter.parent)
+    raise UserError(
+        f'{path}: "base_model_name_or_path" is {named!r}, neither a folder here nor a hub id; '
+        "write the base model's folder or hub id there"
+    )
+
+
+def _is_hub_id(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 
 def _trained_record(folder: Path) -> dict[str, Any] | None:

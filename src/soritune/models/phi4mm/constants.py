@@ -17,6 +17,7 @@ FRAMES_PER_TOKEN = 8  # 80 ms: 12.5 tokens a second
 MAX_AUDIO_TOKENS = 500
 
 AUDIO_TOKEN = "<|endoftext11|>"
+IMAGE_TOKEN = "<|endoftext10|>"
 END_TOKENS = ("<|end|>", "<|endoftext|>")
 USER_TOKEN = "<|user|>"
 ASSISTANT_TOKEN = "<|assistant|>"

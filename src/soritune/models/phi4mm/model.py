@@ -6,29 +6,39 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
-from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, Phi4MultimodalConfig
-from transformers.utils import logging as transformers_logging
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
 
 from soritune.errors import UserError
-from soritune.models.phi4mm import parts
-from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
+from soritune.models.phi4mm import layout, parts
+from soritune.models.phi4mm.checkpoint import (
+    ADAPTER_WEIGHTS_FILE,
+    check_match,
+    read_header,
+    read_tensor,
+)
+from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_base
+from soritune.models.phi4mm.lora import (
+    ADAPTER,
+    SavedLora,
+    in_folder,
+    merge,
+    put_fresh,
+    put_saved,
+)
+from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 
 FAMILY = "phi4mm"
-NATIVE_MODEL_TYPE = "phi4_multimodal"
-ORIGINAL_MODEL_TYPE = "phi4mm"
-ADAPTER = "speech"
-ADAPTER_FOLDER = "speech-lora"  # as the official checkpoint names it
 TRAINED_FILE = "trained.safetensors"
-_PEFT_PREFIX = "base_model.model."
+
+# What becomes of the speech LoRA that a base brings: it stays and trains on, is added to the
+# weights, or is left out.
+Start = Literal["base", "merge", "fresh"]
 
 
 @dataclass
@@ -39,6 +49,9 @@ class Phi4mm:
     module: Phi4SpeechForCausalLM
     processor: Phi4mmProcessor
     lora: LoraConfig | None = None
+    lora_start: Start = "base"  # what became of the LoRA that `base` brings
+    # Names of trained tensors that came with the starting point and must be handed on.
+    carried: set[str] = field(default_factory=set)
     family: str = field(default=FAMILY, init=False)
 
     @property
@@ -62,47 +75,45 @@ class Phi4mm:
         return parts.parts_of_mode(mode)
 
     def add_lora(self, *, r: int, alpha: int, dropout: float, seed: int) -> None:
-        """Put a fresh speech LoRA on the LM layers; a base that brings its own keeps it."""
-        if self.lora is not None:
-            return
-        config = LoraConfig(
-            r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=parts.LORA_TARGETS
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self._inject(config)
+        """Put a fresh speech LoRA on the LM layers; a base that brings its own keeps it.
 
-    def _inject(self, config: LoraConfig) -> None:
-        inject_adapter_in_model(config, self.module, adapter_name=ADAPTER)
-        self.lora = config
-
-    def load_lora(self, folder: Path) -> None:
-        """Put a saved PEFT adapter on the model; every tensor must be taken.
-
-        Raises UserError naming the first tensor that is missing, extra or of another shape: PEFT
-        itself goes on silently with an adapter of no effect.
+        Raises UserError where the one that is there has another size than the one asked for,
+        which would be without effect.
         """
-        config = LoraConfig.from_pretrained(str(folder))
-        # The pattern of the saved configuration may be a list of bare names, which would also
-        # hit the encoder's and the projector's layers.
-        config.target_modules = parts.LORA_TARGETS
-        config.inference_mode = False
-        self._inject(config)
-        found = {
-            key.removeprefix(_PEFT_PREFIX): tensor
-            for key, tensor in _read(folder / "adapter_model.safetensors").items()
-        }
-        wanted = get_peft_model_state_dict(self.module, adapter_name=ADAPTER)
-        _match({k: v.shape for k, v in wanted.items()}, found, folder)
-        set_peft_model_state_dict(self.module, found, adapter_name=ADAPTER)
+        if self.lora is None:
+            self.lora = put_fresh(self.module, r=r, alpha=alpha, dropout=dropout, seed=seed)
+        elif (self.lora.r, self.lora.lora_alpha) != (r, alpha):
+            raise UserError(
+                f"the base brings its own speech LoRA with r {self.lora.r} and alpha "
+                f"{self.lora.lora_alpha}, but the recipe asks for r {r} and alpha {alpha}: give "
+                "the same sizes to train it on, or lora.start: merge (adds it to the weights) or "
+                "fresh (leaves it out) for a new one"
+            )
+
+    def load_lora(self, saved: SavedLora) -> None:
+        """Put a saved adapter on the model, which must have none.
+
+        Raises UserError naming the first tensor that is missing, extra or of another shape.
+        """
+        if self.lora is not None:
+            raise UserError(
+                f"{saved.where}: the model has a speech LoRA already, and a second one would be "
+                "without effect; merge the first"
+            )
+        self.lora = put_saved(self.module, saved)
 
     def merge_lora(self) -> None:
         """Add the LoRA to the weights and drop it: faster decoding, the same results in fp32."""
-        for name, layer in list(self.module.named_modules()):
-            if isinstance(layer, LoraLayer):
-                layer.merge()
-                self.module.set_submodule(name, layer.get_base_layer())
+        merge(self.module)
         self.lora = None
+
+    def merge_own_lora(self) -> None:
+        """Merge the LoRA that the starting point brings. Raises UserError where it brings none."""
+        if self.lora is None:
+            raise UserError(
+                f"{self.base}: no speech LoRA to merge; leave lora.start out, a fresh one is added"
+            )
+        self.merge_lora()
 
     def checkpoint_layers(self) -> None:
         """Recompute activations of LM and conformer layers in the backward pass."""
@@ -122,65 +133,59 @@ class Phi4mm:
             adapter.mkdir(exist_ok=True)
             tensors = get_peft_model_state_dict(self.module, adapter_name=ADAPTER)
             _save(
-                {_PEFT_PREFIX + key: value for key, value in tensors.items()},
-                adapter / "adapter_model.safetensors",
+                {layout.PEFT_PREFIX + key: value for key, value in tensors.items()},
+                adapter / ADAPTER_WEIGHTS_FILE,
             )
             self.lora.save_pretrained(str(adapter))
         parameters = dict(self.module.named_parameters())
         # PEFT wraps the adapted layers; the base's own names are kept on disk.
         others = {
-            name.replace(".base_layer.", "."): parameters[name]
-            for name in trained
-            if parts.part_of(name) != "speech LoRA"
+            name.replace(".base_layer.", "."): parameter
+            for name, parameter in parameters.items()
+            if (name in trained or name.replace(".base_layer.", ".") in self.carried)
+            and parts.part_of(name) != "speech LoRA"
         }
         if others:
             _save(others, folder / TRAINED_FILE)
-        record = {"format": 1, "family": FAMILY, "base": self.base, **about}
+        record = {
+            "format": 1,
+            "family": FAMILY,
+            "base": self.base,
+            "lora_start": self.lora_start,
+            **about,
+        }
         (folder / "soritune.json").write_text(
             json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
         )
 
-    def load_trained(self, folder: Path) -> None:
+    def load_trained(self, folder: Path, *, with_lora: bool = True) -> None:
         """Load what `save` wrote on top of the base; every tensor must be taken."""
         path = folder / TRAINED_FILE
         if path.is_file():
             # PEFT wraps the layers of a base that brings its own LoRA.
             own = {n.replace(".base_layer.", "."): p for n, p in self.module.named_parameters()}
-            found = _read(path)
-            _match({name: own[name].shape for name in found if name in own}, found, folder)
+            entries = read_header(path)
+            names = {entry.native.name for entry in entries}
+            check_match(
+                {name: tuple(own[name].shape) for name in names & set(own)},
+                entries,
+                folder,
+                _ADVICE,
+            )
             with torch.no_grad():
-                for name, tensor in found.items():
-                    own[name].copy_(tensor)
-        if (folder / ADAPTER_FOLDER).is_dir():
-            self.load_lora(folder / ADAPTER_FOLDER)
+                for entry in entries:
+                    own[entry.native.name].copy_(read_tensor(entry))
+            self.carried |= names
+        if with_lora and (folder / ADAPTER_FOLDER).is_dir():
+            self.load_lora(in_folder(folder / ADAPTER_FOLDER))
+
+
+_ADVICE = "it does not belong to this base model; load it with the base that it was trained on"
 
 
 def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     save_file(whole, path, metadata={"format": "pt"})
-
-
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); take the folder from its origin anew"
-        ) from None
-
-
-def _match(
-    wanted: Mapping[str, torch.Size], found: Mapping[str, torch.Tensor], folder: Path
-) -> None:
-    missing = sorted(set(wanted) - set(found))
-    extra = sorted(set(found) - set(wanted))
-    shaped = sorted(k for k in set(wanted) & set(found) if wanted[k] != found[k].shape)
-    for problem, names in (("lacks", missing), ("has an unknown", extra), ("mis-shapes", shaped)):
-        if names:
-            raise UserError(
-                f"{folder} {problem} tensor {names[0]} ({len(names)} such): it does not belong to "
-                "this base model; load it with the base that it was trained on"
-            )
 
 
 def load_base(
@@ -189,54 +194,17 @@ def load_base(
     *,
     dtype: torch.dtype,
     device: torch.device,
-    own_lora: bool = True,
+    start: Start = "base",
 ) -> Phi4mm:
-    """Load a base in the native layout, without vision; with `own_lora` its own speech LoRA
-    comes along.
+    """Load a base of either layout, without vision.
 
-    Raises UserError for another layout and for tensors that are missing, extra or mis-shaped.
+    Raises UserError for another model, for tensors that are missing, extra or mis-shaped, and
+    where the LoRA to merge is not there.
     """
-    try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no readable config.json ({error}); is it a model?") from None
-    model_type = record.get("model_type")
-    if model_type != NATIVE_MODEL_TYPE:
-        advice = (
-            "the original layout; take the native conversion of the checkpoint "
-            "(transformers' convert_phi4_multimodal_weights_to_hf)"
-            if model_type == ORIGINAL_MODEL_TYPE
-            else f"model type {model_type!r}; soritune reads {NATIVE_MODEL_TYPE}"
-        )
-        raise UserError(f"{folder}/config.json has {advice}")
-    config = Phi4MultimodalConfig.from_pretrained(str(folder))
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # what it would warn of is checked below
-    try:
-        # With the loading info asked for, a pair comes back; the stubs know only of the model.
-        loaded: Any = Phi4SpeechForCausalLM.from_pretrained(
-            str(folder),
-            config=config,
-            dtype=dtype,
-            attn_implementation=ATTENTION,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # told below, by name
-        )
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{folder}: weights cannot be read: {str(error).splitlines()[0]}") from None
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-    module, info = loaded
-    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        names = sorted(key if isinstance(key, str) else str(key[0]) for key in info[problem])
-        if names:
-            raise UserError(
-                f"{folder}: {problem.replace('_', ' ')}: {names[0]} ({len(names)} in all); "
-                "the checkpoint is not whole or not of this model"
-            )
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    model = Phi4mm(base, module.to(device).eval(), Phi4mmProcessor(tokenizer))
-    if own_lora and (folder / ADAPTER_FOLDER / "adapter_config.json").is_file():
-        model.load_lora(folder / ADAPTER_FOLDER)
+    read = read_base(folder, dtype=dtype, device=device)
+    model = Phi4mm(base, read.module, Phi4mmProcessor(read.tokenizer), lora_start=start)
+    if start != "fresh" and read.lora is not None:
+        model.load_lora(read.lora)
+    if start == "merge":
+        model.merge_own_lora()
     return model
