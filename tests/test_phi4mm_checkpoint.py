@@ -1,0 +1,417 @@
+"""Checkpoints of both layouts: what is taken, what is dropped, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from original_checkpoint import (
+    SPEECH_LORA,
+    Tensors,
+    lora_tensors,
+    native_tensors,
+    original_tensors,
+    write_adapter,
+    write_original,
+    write_shards,
+)
+from safetensors.torch import load_file, save_file
+from small_model import ASR, noise
+
+from soritune.errors import UserError
+from soritune.models import load
+from soritune.models.phi4mm import checkpoint, layout
+from soritune.models.phi4mm.loading import read_base, sort_entries
+from soritune.models.phi4mm.model import Phi4mm
+
+BLOCK = "model.embed_tokens_extend.audio_embed.encoder.encoders.0."
+NORM = "model.norm.weight"
+
+
+@pytest.fixture(scope="module")
+def shared_original(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Not to be written to."""
+    return write_original(small_base, tmp_path_factory.mktemp("original") / "base")
+
+
+@pytest.fixture
+def original(shared_original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shared_original, tmp_path / "base"))
+
+
+@pytest.fixture(scope="module")
+def native(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The native twin: same weights, the speech LoRA beside them in a PEFT folder."""
+    folder = tmp_path_factory.mktemp("native") / "base"
+    shutil.copytree(small_base, folder)
+    tensors = original_tensors(small_base)
+    write_adapter(folder / "speech-lora", tensors, "speech", SPEECH_LORA)
+    save_file(native_tensors(small_base), folder / "model.safetensors")
+    return folder
+
+
+def open_cpu(source: Path | str, **options: object) -> Phi4mm:
+    return load(source, device="cpu", dtype="float32", **options)  # type: ignore[arg-type, return-value]
+
+
+@torch.inference_mode()
+def logits(model: Phi4mm) -> torch.Tensor:
+    batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, "안녕하세요")])
+    batch.pop("labels")
+    output: torch.Tensor = model.module.eval()(**batch).logits
+    return output
+
+
+def refusal(source: Path, **options: object) -> str:
+    with pytest.raises(UserError) as caught:
+        open_cpu(source, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def change_shard(folder: Path, change: Callable[[Tensors], object], key: str = NORM) -> Path:
+    """Change the tensors of the shard that holds a key; returns the shard."""
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    path: Path = folder / index["weight_map"][key]
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata={"format": "pt"})
+    return path
+
+
+# Both layouts are one model
+
+
+def test_original_to_native_to_original_keeps_every_name_and_bit(small_base: Path) -> None:
+    tensors = original_tensors(small_base)
+    native_names = {name: layout.to_native(name) for name in tensors}
+    assert len(set(native_names.values())) == len(tensors)
+    back = {layout.to_original(native_names[name]): tensor for name, tensor in tensors.items()}
+    assert back.keys() == tensors.keys()
+    assert all(back[name] is tensors[name] for name in tensors)
+
+
+def test_both_layouts_give_the_same_weights_and_logits(shared_original: Path, native: Path) -> None:
+    first, second = open_cpu(shared_original), open_cpu(native)
+    state, other = first.module.state_dict(), second.module.state_dict()
+    assert state.keys() == other.keys()
+    assert all(torch.equal(state[name], other[name]) for name in state)
+    assert torch.equal(logits(first), logits(second))
+    assert first.lora is not None
+    assert (first.lora.r, first.lora.lora_alpha) == (4, 8)
+
+
+def test_every_tensor_is_taken_or_dropped_by_name(shared_original: Path) -> None:
+    base = read_base(shared_original, dtype=torch.float32, device=torch.device("cpu"))
+    keys = {entry.key for entry in checkpoint.read_checkpoint(shared_original)}
+    assert base.lora is not None
+    taken = {layout.to_original(name) for name in base.module.state_dict()} - {layout.TIED_HEAD}
+    lora = {entry.key for entry in base.lora.entries}
+    assert taken | lora | base.dropped.keys() == keys
+    assert len(taken) + len(lora) + len(base.dropped) == len(keys)
+    reasons = {reason.split(":")[0] for reason in base.dropped.values()}
+    assert reasons == {"vision tower", "vision LoRA"}
+
+
+def test_no_code_of_a_checkpoint_runs(shared_original: Path) -> None:
+    # Its .py files would end the process, and its config.json names them.
+    assert "auto_map" in json.loads((shared_original / "config.json").read_text())
+    open_cpu(shared_original)
+
+
+def test_left_over_words_of_training_runs_in_names_are_no_matter(
+    original: Path, shared_original: Path
+) -> None:
+    def rename(name: str) -> str:
+        inner = name.replace(
+            "encoder.encoders.0.", "encoder.encoders.0._checkpoint_wrapped_module."
+        )
+        return "base_model.model." + inner
+
+    tensors = original_tensors_of(original)
+    write_shards(original, {rename(name): tensor for name, tensor in tensors.items()})
+    assert torch.equal(logits(open_cpu(original)), logits(open_cpu(shared_original)))
+
+
+def original_tensors_of(folder: Path) -> Tensors:
+    return {k: v for path in folder.glob("model-*.safetensors") for k, v in load_file(path).items()}
+
+
+def test_the_lora_among_the_weights_comes_before_a_stale_copy_beside_them(
+    original: Path, shared_original: Path
+) -> None:
+    path = original / "speech-lora" / "adapter_model.safetensors"
+    save_file({k: v * 0 for k, v in load_file(path).items()}, path)
+    assert torch.equal(logits(open_cpu(original)), logits(open_cpu(shared_original)))
+
+
+def test_a_head_saved_beside_tied_embeddings_is_dropped_if_it_is_the_same(original: Path) -> None:
+    embeddings = original_tensors_of(original)["model.embed_tokens.weight"]
+    change_shard(original, lambda t: t.update({"lm_head.weight": embeddings}))
+    module = open_cpu(original).module
+    assert module.lm_head.weight is module.model.embed_tokens.weight
+    change_shard(original, lambda t: t.update({"lm_head.weight": embeddings + 1}))
+    assert "lm_head.weight differs from the embeddings" in refusal(original)
+
+
+def test_the_sound_tokens_of_the_original_are_those_of_its_tokenizer(shared_original: Path) -> None:
+    model = open_cpu(shared_original)
+    assert model.module.config.audio_config.audio_token_id == model.processor.ids.audio
+
+
+def test_weights_come_in_the_dtype_that_is_asked_for(shared_original: Path) -> None:
+    module = load(shared_original, device="cpu", dtype="bfloat16").module
+    assert {p.dtype for p in module.parameters()} == {torch.bfloat16}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop(NORM), "no tensor model.norm.weight (1 such), though"),
+        (lambda t: t.update({"model.foreign": torch.zeros(2)}), "unknown tensor model.foreign"),
+        (
+            lambda t: t.update({NORM: torch.zeros(31)}),
+            "mis-shapes tensor model.norm.weight: [31] instead of [32]",
+        ),
+        (
+            lambda t: t.update({BLOCK + "self_attn.q_proj.bias": torch.zeros(24)}),
+            "is there twice, also as",
+        ),
+    ],
+    ids=["missing", "extra", "mis-shaped", "twice"],
+)
+def test_a_tensor_that_does_not_fit_is_named(
+    original: Path, change: Callable[[Tensors], object], message: str
+) -> None:
+    change_shard(original, change)
+    assert message in refusal(original)
+
+
+def test_a_tensor_that_neither_index_nor_shard_has_is_named(original: Path) -> None:
+    change_shard(original, lambda t: t.pop(NORM))
+    path = original / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    del index["weight_map"][NORM]
+    path.write_text(json.dumps(index))
+    assert "lacks tensor model.norm.weight (1 such)" in refusal(original)
+
+
+def test_a_lora_tensor_that_is_missing_is_named(original: Path) -> None:
+    tensors = original_tensors_of(original)
+    del tensors["model.layers.1.mlp.down_proj.lora_B.speech.weight"]
+    write_shards(original, tensors)
+    assert "lacks tensor model.layers.1.mlp.down_proj.lora_B.weight" in refusal(original)
+
+
+def test_a_shard_cut_short_is_named(original: Path) -> None:
+    path = original / "model-00002-of-00003.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert f"{path}: cut off or damaged" in refusal(original)
+
+
+def test_a_missing_shard_is_named(original: Path) -> None:
+    (original / "model-00002-of-00003.safetensors").unlink()
+    assert "model-00002-of-00003.safetensors: no such file" in refusal(original)
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_shard_that_is_a_pickle_is_never_opened_as_one(original: Path, new_format: bool) -> None:
+    path = original / "model-00001-of-00003.safetensors"
+    torch.save({"x": torch.zeros(3)}, path, _use_new_zipfile_serialization=new_format)
+    assert "this is a pickle under another name" in refusal(original)
+
+
+def test_pickled_weights_alone_are_refused_with_the_reason(original: Path) -> None:
+    for path in original.glob("model*"):
+        path.unlink()
+    torch.save({}, original / "pytorch_model.bin")
+    assert "pytorch_model.bin is a pickle" in refusal(original)
+
+
+@pytest.mark.parametrize("name", ["../secret.safetensors", "/etc/passwd", "a/../../b", "..\\x"])
+def test_an_index_that_points_outside_the_folder_is_refused(original: Path, name: str) -> None:
+    path = original / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    index["weight_map"][NORM] = name
+    path.write_text(json.dumps(index))
+    message = refusal(original)
+    assert "outside the folder" in message
+    assert name in message
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": {}}'])
+def test_a_broken_index_is_named(original: Path, content: str) -> None:
+    path = original / "model.safetensors.index.json"
+    path.write_text(content)
+    assert "model.safetensors.index.json" in refusal(original)
+
+
+def test_a_folder_without_tokenizer_is_told(original: Path) -> None:
+    (original / "tokenizer.json").unlink()
+    assert "no tokenizer.json; copy" in refusal(original)
+
+
+def test_nothing_is_written_to_a_checkpoint(original: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in original.rglob("*")}
+    open_cpu(original)
+    change_shard(original, lambda t: t.pop(NORM))
+    before |= {path: path.stat().st_mtime_ns for path in original.rglob("model-*")}
+    refusal(original)
+    assert {path: path.stat().st_mtime_ns for path in original.rglob("*")} == before
+
+
+# Adapters
+
+
+def adapter(folder: Path, native: Path, seed: int, base: str) -> Path:
+    """A PEFT folder of its own, as users hand them on."""
+    write_adapter(
+        folder,
+        lora_tensors(native_tensors(native), "speech", SPEECH_LORA, seed),
+        "speech",
+        SPEECH_LORA,
+    )
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": base}))
+    return folder
+
+
+def test_an_adapter_alone_finds_its_base_and_takes_the_place_of_the_bases_own(
+    native: Path, small_base: Path, tmp_path: Path
+) -> None:
+    alone = open_cpu(adapter(tmp_path / "a", native, 1, str(native)))
+    assert torch.equal(logits(alone), logits(open_cpu(native)))  # the same LoRA as the base's own
+    other = open_cpu(adapter(tmp_path / "b", native, 5, str(native)))
+    assert not torch.allclose(logits(other), logits(alone), atol=1e-3)
+    bare = open_cpu(adapter(tmp_path / "c", native, 5, str(small_base)))
+    assert torch.equal(logits(bare), logits(other))
+    nested = tmp_path / "nested"
+    nested.mkdir()
+    shutil.copytree(tmp_path / "b", nested / "speech-lora")
+    assert torch.equal(logits(open_cpu(nested)), logits(other))
+
+
+def test_the_official_adapter_folder_finds_the_model_around_it(native: Path) -> None:
+    assert torch.equal(logits(open_cpu(native / "speech-lora")), logits(open_cpu(native)))
+
+
+def test_an_adapter_without_a_base_is_told(native: Path, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "a", native, 1, "gone")
+    assert "\"base_model_name_or_path\" is 'gone', neither a folder here nor a hub id" in refusal(
+        folder
+    )
+
+
+def test_an_adapter_that_names_itself_as_base_is_told(native: Path, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "a", native, 1, str(tmp_path / "a"))
+    assert "names itself as its base" in refusal(folder)
+
+
+def test_a_second_adapter_is_refused_not_ignored(native: Path) -> None:
+    from soritune.models.phi4mm.lora import in_folder
+
+    model = open_cpu(native)
+    with pytest.raises(UserError, match="has a speech LoRA already"):
+        model.load_lora(in_folder(native / "speech-lora"))
+
+
+def test_a_lora_of_another_size_than_the_bases_own_is_refused_not_ignored(native: Path) -> None:
+    with pytest.raises(UserError, match=r"r 4 and alpha 8, but the recipe asks for r 2"):
+        open_cpu(native).add_lora(r=2, alpha=8, dropout=0.0, seed=1)
+
+
+def test_an_adapter_on_some_layers_only_is_taken_whole(
+    native: Path, small_base: Path, tmp_path: Path
+) -> None:
+    folder = adapter(tmp_path / "a", native, 3, str(small_base))
+    path = folder / "adapter_model.safetensors"
+    save_file({k: v for k, v in load_file(path).items() if "qkv_proj" in k}, path)
+    assert "lacks tensor" in refusal(folder)
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    settings["target_modules"] = ["qkv_proj"]
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    model = open_cpu(folder)
+    assert sum("lora_A" in name for name, _ in model.module.named_parameters()) == 2
+    assert not torch.allclose(logits(model), logits(open_cpu(small_base)), atol=1e-3)
+
+
+def test_weights_beside_an_adapter_are_refused_not_ignored(native: Path, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "a", native, 3, str(native))
+    path = folder / "adapter_model.safetensors"
+    extra = {"base_model.model.model.norm.weight": torch.zeros(32)}
+    save_file(load_file(path) | extra, path)
+    assert "unknown tensor base_model.model.model.norm.weight" in refusal(folder)
+
+
+# Starting points of a training
+
+
+def test_merging_the_bases_own_lora_keeps_the_output_and_makes_room_for_a_new_one(
+    native: Path, tmp_path: Path
+) -> None:
+    expected = logits(open_cpu(native))
+    model = open_cpu(native, lora="merge")
+    torch.testing.assert_close(logits(model), expected, atol=1e-4, rtol=0)
+    model.add_lora(r=2, alpha=2, dropout=0.0, seed=5)
+    torch.testing.assert_close(logits(model), expected, atol=1e-4, rtol=0)
+    with torch.no_grad():
+        for name, parameter in model.module.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    changed = logits(model)
+    assert not torch.allclose(changed, expected, atol=1e-3)
+    model.save(tmp_path / "trained", trained=[], about={})
+    assert torch.equal(logits(open_cpu(tmp_path / "trained")), changed)
+
+
+def test_starting_fresh_leaves_the_bases_own_lora_out(
+    native: Path, small_base: Path, tmp_path: Path
+) -> None:
+    model = open_cpu(native, lora="fresh")
+    bare = logits(open_cpu(small_base))
+    assert torch.equal(logits(model), bare)
+    assert not torch.allclose(logits(open_cpu(native)), bare, atol=1e-3)
+    model.save(tmp_path / "trained", trained=[], about={})
+    # Nothing was trained: the base's own LoRA must not come back.
+    assert torch.equal(logits(open_cpu(tmp_path / "trained")), bare)
+
+
+def test_merging_where_there_is_no_lora_is_refused(small_base: Path) -> None:
+    assert "no speech LoRA to merge" in refusal(small_base, lora="merge")
+
+
+@pytest.mark.parametrize("start", ["base", "merge", "fresh"])
+def test_a_trained_model_is_a_base_for_the_next_and_loses_nothing(
+    native: Path, tmp_path: Path, start: str
+) -> None:
+    model = open_cpu(native)
+    encoder = [n for n, _ in model.module.named_parameters() if model.part_of(n) == "projector"]
+    with torch.no_grad():
+        for name, parameter in model.module.named_parameters():
+            if name in encoder:
+                parameter.add_(0.05)
+    model.save(tmp_path / "first", trained=encoder, about={})
+    second = open_cpu(tmp_path / "first", lora=start)
+    if start != "base":
+        second.add_lora(r=3, alpha=3, dropout=0.0, seed=2)
+    with torch.no_grad():
+        for name, parameter in second.module.named_parameters():
+            if "lora_B" in name:
+                parameter.add_(0.1)
+    lora = [n for n, _ in second.module.named_parameters() if "lora_" in n]
+    expected = logits(second)
+    second.save(tmp_path / "second", trained=lora, about={})
+    assert torch.equal(logits(open_cpu(tmp_path / "second")), expected)
+
+
+def test_sorting_names_a_reason_for_each_tensor_that_is_left(shared_original: Path) -> None:
+    entries = checkpoint.read_checkpoint(shared_original)
+    found = sort_entries(entries, tied=True)
+    assert len(found.base) + len(found.speech_lora) + len(found.dropped) == len(entries)
