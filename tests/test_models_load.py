@@ -119,3 +119,19 @@ def test_a_broken_record_of_a_trained_model_is_told(
     (tmp_path / "soritune.json").write_text(content)
     with pytest.raises(UserError, match=message):
         load_cpu(tmp_path)
+
+
+def test_a_header_length_that_begins_like_a_pickle_is_still_safetensors(tmp_path: Path) -> None:
+    # The file begins with the length of its header, little-endian; a pickle with byte 0x80.
+    from safetensors.torch import save_file
+
+    from soritune.models.phi4mm.checkpoint import read_header
+
+    path = tmp_path / "model.safetensors"
+    for padding in range(0, 256, 8):
+        save_file({"model.norm.weight": torch.ones(2)}, path, metadata={"x": "y" * padding})
+        if path.read_bytes()[0] == 0x80:
+            break
+    else:
+        pytest.fail("no header length ends in 0x80")
+    assert [entry.key for entry in read_header(path)] == ["model.norm.weight"]

@@ -53,10 +53,10 @@ def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
     scores = evaluate_hypotheses(
         Task.ASR, ("cer", "wer"), "en", [h.reference for h in found], [h.output for h in found]
     )
-    results = [Result.of(base.name, "english", score) for score in scores]
+    results = [Result.of("base", "english", score) for score in scores]
     rows = "\n".join(
         f"| unseen English sentences, unseen voices | {r.metric.upper()} | {r.value:.2f} % | "
-        f"{r.low:.2f} to {r.high:.2f} | {r.utterances} | `{r.signature}` |"
+        f"{r.low:.2f} to {r.high:.2f} | {r.utterances} | {_cell(r.signature)} |"
         for r in results
     )
     parameters = sum(p.numel() for p in model.module.parameters())
@@ -65,3 +65,8 @@ def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
     card = base / "README.md"
     write_text(card, CARD.format(parameters=parameters, recipe=recipe_path.name, rows=rows))
     return card
+
+
+def _cell(signature: str) -> str:
+    """Code in a table cell: Markdown ends cells at a bar, even within code."""
+    return "`" + signature.replace("|", "\\|") + "`"

@@ -120,8 +120,9 @@ def read_header(path: Path) -> list[Entry]:
     """The tensors of one safetensors file. Raises UserError for any other or a damaged file."""
     try:
         with path.open("rb") as file:
-            start = file.read(4)
-        if start.startswith(_PICKLE_MAGIC):
+            start = file.read(9)
+        # Eight bytes of length, then JSON: a length may begin as a pickle does.
+        if start.startswith(_PICKLE_MAGIC) and start[8:] != b"{":
             raise UserError(
                 f"{path}: this is a pickle under another name, which could run any code; soritune "
                 "reads safetensors only"
