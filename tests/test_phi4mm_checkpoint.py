@@ -415,3 +415,38 @@ def test_sorting_names_a_reason_for_each_tensor_that_is_left(shared_original: Pa
     entries = checkpoint.read_checkpoint(shared_original)
     found = sort_entries(entries, tied=True)
     assert len(found.base) + len(found.speech_lora) + len(found.dropped) == len(entries)
+
+
+def test_the_adapter_inside_a_trained_model_is_loaded_with_what_was_trained_beside_it(
+    native: Path, tmp_path: Path
+) -> None:
+    model = open_cpu(native)
+    projector = [n for n, _ in model.module.named_parameters() if model.part_of(n) == "projector"]
+    with torch.no_grad():
+        for name in projector:
+            model.module.get_parameter(name).add_(0.05)
+    model.save(tmp_path / "trained", trained=projector, about={})
+    assert torch.equal(logits(open_cpu(tmp_path / "trained" / "speech-lora")), logits(model))
+
+
+@pytest.mark.parametrize("start", ["base", "merge", "fresh"])
+def test_a_case_trains_from_each_starting_point(
+    native: Path, tmp_path: Path, small_corpus: object, start: str
+) -> None:
+    from soritune.recipe.schema import Case, ModelConfig
+    from soritune.training.run import train_case
+
+    lora = {"start": start, "r": 4, "alpha": 8}
+    case = Case(mode="lora", train=("talks",), batch_size=8, epochs=0.4, learning_rate=1e-2)
+    summary = train_case(
+        case,
+        name="first",
+        model=ModelConfig(base=str(native), lora=lora, dtype="float32"),
+        corpora={"talks": small_corpus},  # type: ignore[dict-item]
+        out=tmp_path,
+        seed=1,
+    )
+    assert summary.trained.keys() == {"speech LoRA"}
+    trained = open_cpu(tmp_path / "model")
+    assert trained.lora_start == start
+    assert not torch.allclose(logits(trained), logits(open_cpu(native, lora=start)), atol=1e-4)

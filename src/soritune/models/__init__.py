@@ -101,6 +101,8 @@ def _open(
     from soritune.models.phi4mm.model import load_base
 
     folder = resolve(source, revision)
+    if _is_adapter_of_trained(folder):
+        folder, source = folder.parent, str(Path(source).parent)
     if folder.resolve() in way:
         raise UserError(f"{folder}: names itself as its base; train or download the model anew")
     way = (*way, folder.resolve())
@@ -108,11 +110,14 @@ def _open(
     record = _trained_record(folder)
     if record is not None:
         has_adapter = (folder / ADAPTER_FOLDER).is_dir()
-        under: Start = record.get("lora_start", "base")
-        if under == "base" and (has_adapter or start == "fresh"):
-            under = "fresh"  # the trained adapter takes the place of the base's
+        recorded: Start = record.get("lora_start", "base")
+        # The trained adapter takes the place of the base's.
+        replaced = recorded == "base" and (has_adapter or start == "fresh")
+        under: Start = "fresh" if replaced else recorded
         model = _open(str(record["base"]), record.get("revision"), dtype, device, under, way)
         model.load_trained(folder, with_lora=start != "fresh")
+        if start == "base":
+            model.lora_start = recorded
     elif (adapter := adapter_folder(folder)) is not None:
         base = adapter_base(adapter)
         model = _open(base, None, dtype, device, "fresh", way)
@@ -125,6 +130,11 @@ def _open(
         # What is in the weights now is found again in this folder, not in the base.
         model.base, model.lora_start, model.carried = source, "merge", set()
     return model
+
+
+def _is_adapter_of_trained(folder: Path) -> bool:
+    """Whether a folder is the adapter inside a trained model, which may be more than that."""
+    return (folder / "adapter_config.json").is_file() and _trained_record(folder.parent) is not None
 
 
 def adapter_folder(folder: Path) -> Path | None:

@@ -49,8 +49,14 @@ class Settings(BaseModel):
 
 
 class LoraConfig(Settings):
-    """Low-rank adapters of the language model's layers."""
+    """Low-rank adapters of the language model's layers.
 
+    `start` says what becomes of the speech LoRA that the base brings, if it brings one: base
+    trains it on (r and alpha must be its own), merge adds it to the weights and puts a fresh one
+    beside them, fresh leaves it out.
+    """
+
+    start: Literal["base", "merge", "fresh"] = "base"
     r: PositiveInt = 320
     alpha: PositiveInt = 640
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.01

@@ -66,9 +66,9 @@ def train_case(
     would train.
     """
     # 1. The base, with a LoRA where the mode trains one, and exactly the mode's parts free.
-    speech_model = load(model.base, revision=model.revision, dtype=model.dtype)
+    lora = case.lora or model.lora
+    speech_model = load(model.base, revision=model.revision, dtype=model.dtype, lora=lora.start)
     if "speech LoRA" in speech_model.parts_of_mode(case.mode):
-        lora = case.lora or model.lora
         speech_model.add_lora(r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed)
     trainable = set_trainable(speech_model, case.mode)
     large = trainable.parameters >= LARGE_MODEL

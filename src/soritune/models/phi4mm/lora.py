@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
-from peft.utils import get_peft_model_state_dict
 from torch import nn
 
 from soritune.errors import UserError
@@ -97,9 +96,8 @@ def put_saved(module: nn.Module, saved: SavedLora) -> LoraConfig:
     config.modules_to_save = None  # their tensors are extra ones, and told below
     config.inference_mode = False
     inject_adapter_in_model(config, module, adapter_name=ADAPTER, low_cpu_mem_usage=True)
-    wanted = get_peft_model_state_dict(module, adapter_name=ADAPTER)
     check_match(
-        {key: tuple(tensor.shape) for key, tensor in wanted.items()},
+        {name: tuple(tensor.shape) for name, tensor in tensors(module).items()},
         saved.entries,
         saved.where,
         _ADVICE,
@@ -111,6 +109,18 @@ def put_saved(module: nn.Module, saved: SavedLora) -> LoraConfig:
         tensor = read_tensor(entry).to(device=base.weight.device, dtype=base.weight.dtype)
         layer.weight = nn.Parameter(tensor)
     return config
+
+
+def tensors(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The tensors of the LoRA on a model, by their names in a PEFT file without its prefix.
+
+    PEFT's own function for this asks the hub about the base model.
+    """
+    return {
+        name.replace(f".{ADAPTER}.weight", ".weight"): parameter
+        for name, parameter in module.named_parameters()
+        if f".{ADAPTER}.weight" in name and ".lora_" in name
+    }
 
 
 def merge(module: nn.Module) -> None:
@@ -128,6 +138,9 @@ def merge(module: nn.Module) -> None:
                 merged = base.weight.float().addmm_(b, a, alpha=wrapped.scaling[ADAPTER])
                 base.weight.copy_(merged)
             module.set_submodule(name, base)
+    # PEFT would take the next adapter for a second one.
+    if hasattr(module, "peft_config"):
+        del module.peft_config
 
 
 def _targets(module: nn.Module, config: LoraConfig) -> str | list[str]:

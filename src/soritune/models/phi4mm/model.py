@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import torch
 from peft import LoraConfig
-from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
 from soritune.errors import UserError
@@ -23,12 +22,12 @@ from soritune.models.phi4mm.checkpoint import (
 )
 from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_base
 from soritune.models.phi4mm.lora import (
-    ADAPTER,
     SavedLora,
     in_folder,
     merge,
     put_fresh,
     put_saved,
+    tensors,
 )
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
@@ -131,11 +130,14 @@ class Phi4mm:
         if self.lora is not None:
             adapter = folder / ADAPTER_FOLDER
             adapter.mkdir(exist_ok=True)
-            tensors = get_peft_model_state_dict(self.module, adapter_name=ADAPTER)
             _save(
-                {layout.PEFT_PREFIX + key: value for key, value in tensors.items()},
+                {layout.PEFT_PREFIX + key: value for key, value in tensors(self.module).items()},
                 adapter / ADAPTER_WEIGHTS_FILE,
             )
+            # Where the LoRA of the base is merged or more than the LoRA was trained, the adapter
+            # alone is not the model.
+            alone = self.lora_start != "merge"
+            self.lora.base_model_name_or_path = self.base if alone else None
             self.lora.save_pretrained(str(adapter))
         parameters = dict(self.module.named_parameters())
         # PEFT wraps the adapted layers; the base's own names are kept on disk.
