@@ -175,7 +175,7 @@ def reference_pass(settings: Settings, corpus: Corpus) -> Callable[[], None]:
             if settings.full_size:
                 batch["audio_input_features"] = batch["audio_input_features"].bfloat16()
             # With labels and without a choice of positions: all logits, raised to fp32.
-            model.module(**batch, use_cache=False).loss.backward()  # type: ignore[no-untyped-call]
+            model.module(**batch, use_cache=False).loss.backward()
             optimizer.step()
             optimizer.zero_grad()
 
