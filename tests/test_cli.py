@@ -228,6 +228,13 @@ def test_check_tells_the_steps_of_the_published_baseline(tmp_path: Path) -> None
     assert "174" in baseline
     assert "22,263" in baseline
     assert "5,574,460,224" in done.stdout
+    # What the other sources hold: 592 rows, and 270 sentences each way.
+    lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
+    (minds14,) = [words for words in lines if words[:2] == ["minds14", "minds14"]]
+    assert "592" in minds14
+    (en2ko,) = [words for words in lines if words[0] == "en2ko"]
+    assert "270" in en2ko
+    assert "by hand" in " ".join(done.stdout.split())
 
 
 def test_check_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ def test_what_is_not_given_is_the_reference_setting(tmp_path: Path) -> None:
     assert (recipe.seed, recipe.language, recipe.output) == (0, "ko", Path("runs/small"))
     lora = recipe.model.lora
     assert (lora.r, lora.alpha, lora.dropout) == (320, 640, 0.01)
+    assert lora.start == "base"
     case = recipe.cases["first"]
     assert (case.epochs, case.batch_size, case.learning_rate) == (1, 16, 4e-5)
     assert (case.weight_decay, case.betas, case.eps) == (0.01, (0.9, 0.95), 1e-7)
@@ -112,6 +113,15 @@ def test_like_takes_over_along_a_chain_whatever_the_order(tmp_path: Path) -> Non
     assert recipe.cases["first"].epochs == 1
 
 
+def test_a_case_says_where_its_lora_starts(tmp_path: Path) -> None:
+    cases = "  first: {mode: lora, train: [korean], lora: {start: merge, r: 8}}\n"
+    lora = load(tmp_path, with_cases(cases)).cases["first"].lora
+    assert lora is not None
+    assert (lora.start, lora.r) == ("merge", 8)
+    with pytest.raises(UserError, match=r"merge.*fresh"):
+        load(tmp_path, with_cases(cases.replace("merge", "new")))
+
+
 def test_a_case_s_lora_keeps_the_model_s_where_it_says_nothing(tmp_path: Path) -> None:
     cases = "  first: {mode: lora, train: [korean], lora: {r: 8}}\n"
     text = with_cases(cases).replace("builtin:tiny}", "builtin:tiny, lora: {r: 32, alpha: 64}}")
@@ -173,6 +183,20 @@ def test_the_full_size_recipe_loads_and_keeps_the_reference_settings() -> None:
     assert [case.batch_size for case in recipe.cases.values()] == [128, 16, 16, 16]
     assert {case.learning_rate for case in recipe.cases.values()} == {4e-5}
     assert (recipe.model.lora.r, recipe.model.lora.alpha) == (320, 640)
+    assert [case.epochs for case in recipe.cases.values()] == [1, 1, 4, 4]
+    trained = {name: [part.corpus for part in case.train] for name, case in recipe.cases.items()}
+    everything = ["zeroth", "common-voice", "minds14"]
+    assert trained.pop("baseline") == ["zeroth"]
+    assert list(trained.values()) == [everything] * 3
+    assert list(recipe.evaluate) == ["zeroth", "ko2en", "ko2en-cot", "en2ko", "en2ko-cot"]
+
+
+def test_a_list_of_ids_beside_the_recipe_is_found(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("1904", encoding="utf-8")
+    fleurs = "{source: fleurs, splits: [test], ids: ids.txt}"
+    text = MINIMAL.replace("{source: demo, language: ko}", fleurs)
+    corpus = load(tmp_path, text).corpora["korean"]
+    assert corpus.model_dump()["ids"] == str(tmp_path / "ids.txt")
 
 
 def test_own_recordings_asks_for_the_list_and_loads_with_it(

@@ -169,8 +169,8 @@ CASES = [
     ("{source: demo, ", "{", '5: missing key "source" in corpus "korean"; available: SOURCES'),
     (
         "source: demo",
-        "source: fleurs",
-        '5: source "fleurs" is not available in this version; available: SOURCES',
+        "source: librispeech",
+        '5: source "librispeech" is not available in this version; available: SOURCES',
     ),
     (
         "{source: demo, language: ko, train: 10}",
@@ -217,7 +217,7 @@ def test_a_mistake_is_told_in_one_line(
     tmp_path: Path, right: str, wrong: str, message: str
 ) -> None:
     assert RIGHT.count(right) >= 1
-    sources = "demo, manifest, zeroth"
+    sources = "common-voice, demo, fleurs, manifest, minds14, zeroth"
     told = mistake(tmp_path, RIGHT.replace(right, wrong))
     assert told == "x.yaml:" + message.replace("SOURCES", sources)
 

@@ -60,8 +60,12 @@ def _base_text(base: BaseCheck) -> str:
 
 
 def _download_text(corpus: CorpusCheck) -> str:
-    if corpus.download_bytes is None:
+    if corpus.by_hand:
+        return f"not there, to be got by hand: {corpus.by_hand}"
+    if not corpus.download:
         return "to prepare"
+    if corpus.download_bytes is None:
+        return "to download and prepare"
     return f"to download ({bytes_text(corpus.download_bytes)}) and prepare"
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from soritune.corpus.readers import count_source
+from soritune.corpus.readers import count_source, published_source
 from soritune.corpus.readers.demo import DemoSource
-from soritune.corpus.readers.zeroth import HUB_ID, ZerothSource
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import corpora_of
 from soritune.experiment.summary import case_title
@@ -20,10 +19,6 @@ from soritune.recipe.schema import BUILTIN, ORIGINAL
 
 # Parameters and bytes of the checkpoint (bfloat16), from the model's own files.
 KNOWN_BASES = {"microsoft/Phi-4-multimodal-instruct": (5_574_460_224, 11_148_920_448)}
-# From the card of the data set: utterances by split, hours together, bytes to download.
-ZEROTH_SPLITS = {"train": 22_263, "test": 457}
-ZEROTH_HOURS = 51.6 + 1.2
-ZEROTH_BYTES = 2_900_000_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,9 @@ class CorpusCheck:
     total: int | None
     duration_s: float | None
     download_bytes: int | None
+    languages: Mapping[str, int] | None = None
+    download: bool = False
+    by_hand: str = ""
 
     def utterances(self, split: str) -> tuple[int | None, bool]:
         """Utterances of a split, at most, and whether that is the exact number."""
@@ -140,13 +138,32 @@ def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
     card = plan.card(name)
     if card is not None:
         splits = {split: summary.utterances for split, summary in card.splits.items()}
-        return CorpusCheck(name, source.source, True, splits, card.taken, card.duration_s, None)
-    if isinstance(source, ZerothSource) and source.path == HUB_ID and not Path(HUB_ID).is_dir():
-        seconds = ZEROTH_HOURS * 3600
-        total = sum(ZEROTH_SPLITS.values())
-        return CorpusCheck(name, source.source, False, ZEROTH_SPLITS, total, seconds, ZEROTH_BYTES)
-    known = _known_splits(source)
-    return CorpusCheck(name, source.source, False, known, count_source(source), None, None)
+        return CorpusCheck(
+            name,
+            source.source,
+            True,
+            splits,
+            card.taken,
+            card.duration_s,
+            None,
+            languages=card.languages,
+        )
+    published = published_source(source)
+    if published is None:
+        known = _known_splits(source)
+        return CorpusCheck(name, source.source, False, known, count_source(source), None, None)
+    return CorpusCheck(
+        name,
+        source.source,
+        False,
+        published.splits,
+        count_source(source),
+        published.duration_s,
+        published.num_bytes,
+        languages=published.languages,
+        download=not published.by_hand,
+        by_hand=published.by_hand,
+    )
 
 
 def _known_splits(source: BaseModel) -> Mapping[str, int] | None:
@@ -193,7 +210,13 @@ def _check_evaluation(
     plan: Plan, name: str, cases: Sequence[str], corpora: Mapping[str, CorpusCheck]
 ) -> EvaluationCheck:
     evaluation = plan.recipe.evaluate[name]
-    number, exact = corpora[evaluation.corpus].utterances(evaluation.split)
+    corpus = corpora[evaluation.corpus]
+    number, exact = corpus.utterances(evaluation.split)
+    if number is not None and corpus.languages and len(corpus.languages) > 1:
+        # A corpus of several languages: a translation takes what is spoken in one of them.
+        spoken = evaluation.source_language
+        if spoken is not None:
+            number, exact = min(number, corpus.languages.get(spoken, 0)), False
     if number is not None and evaluation.limit is not None:
         number = min(number, evaluation.limit)
     done = sum(plan.score_stage(case, name).outcome() is not None for case in cases)

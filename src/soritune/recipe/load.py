@@ -93,10 +93,13 @@ def _resolve_likes(path: Path, root: Node, cases: Node) -> tuple[Node, set[Loc]]
 
 
 def _with_paths(root: Node, folder: Path) -> Node:
-    """The document with each corpus's `path`, and the base, made to start at `folder` if there."""
+    """The document with files of corpora, and the base, made to start at `folder` if there."""
     corpora, model = root.child("corpora"), root.child("model")
     if corpora is not None:
-        found = {name: _beside(corpus, "path", folder) for name, corpus in corpora.entries.items()}
+        found = {
+            name: _beside(_beside(corpus, "path", folder), "ids", folder)
+            for name, corpus in corpora.entries.items()
+        }
         root = _put(root, "corpora", replace(corpora, entries=found))
     return _put(root, "model", _beside(model, "base", folder)) if model is not None else root
 

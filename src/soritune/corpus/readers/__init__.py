@@ -21,14 +21,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from soritune.corpus.readers import demo, manifest, zeroth
+from soritune.corpus.hub import Published
+from soritune.corpus.readers import common_voice, demo, fleurs, manifest, minds14, zeroth
+from soritune.corpus.readers.common_voice import CommonVoiceSource
 from soritune.corpus.readers.demo import DemoSource
+from soritune.corpus.readers.fleurs import FleursSource
 from soritune.corpus.readers.manifest import ManifestSource
+from soritune.corpus.readers.minds14 import Minds14Source
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.utterance import Rejected, Utterance
 
 SourceConfig = Annotated[
-    ManifestSource | ZerothSource | DemoSource,
+    ManifestSource | ZerothSource | CommonVoiceSource | Minds14Source | FleursSource | DemoSource,
     Field(discriminator="source"),
 ]
 """What a recipe may say under `corpora`; `source` tells which."""
@@ -36,15 +40,18 @@ SourceConfig = Annotated[
 
 @dataclass(frozen=True)
 class Reader:
-    """How a source is read; `read`, `count` and `identity` take its config.
+    """How a source is read; each function takes its config.
 
     `count` is the number of entries where that is cheap to know (None: unknown); `identity` is
-    text that changes when the files behind an unchanged config do, so that they are read again.
+    text that changes when the files behind an unchanged config do, so that they are read again;
+    `published` is what is known of a data set on the hub before it is there (None: it is
+    there, or made here).
     """
 
     read: Callable[[Any], Iterator[Utterance | Rejected]]
     count: Callable[[Any], int | None] = lambda source: None
     identity: Callable[[Any], str] = lambda source: ""
+    published: Callable[[Any], Published | None] = lambda source: None
 
 
 def _digest(entries: Iterable[Utterance | Rejected]) -> str:
@@ -57,7 +64,12 @@ def _digest(entries: Iterable[Utterance | Rejected]) -> str:
 
 READERS: dict[type[BaseModel], Reader] = {
     ManifestSource: Reader(manifest.read, manifest.count, manifest.identity),
-    ZerothSource: Reader(zeroth.read, zeroth.count, zeroth.identity),
+    ZerothSource: Reader(zeroth.read, zeroth.count, zeroth.identity, zeroth.published),
+    CommonVoiceSource: Reader(
+        common_voice.read, common_voice.count, common_voice.identity, common_voice.published
+    ),
+    Minds14Source: Reader(minds14.read, minds14.count, minds14.identity, minds14.published),
+    FleursSource: Reader(fleurs.read, identity=fleurs.identity, published=fleurs.published),
     DemoSource: Reader(
         demo.read,
         count=lambda source: source.train + source.dev + source.test,
@@ -74,6 +86,11 @@ def read_source(source: BaseModel) -> Iterator[Utterance | Rejected]:
 def count_source(source: BaseModel) -> int | None:
     """Number of entries of a source where that is cheap to know, else None."""
     return READERS[type(source)].count(source)
+
+
+def published_source(source: BaseModel) -> Published | None:
+    """What is known of a source that would have to be got first, else None."""
+    return READERS[type(source)].published(source)
 
 
 def describe_source(source: BaseModel) -> dict[str, Any]:

@@ -8,13 +8,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from soritune.corpus.hub import Published, download, is_hub_id
+from soritune.corpus.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.corpus.utterance import Rejected, Split, Utterance
 from soritune.errors import UserError
 
 HUB_ID = "kresnik/zeroth_korean"
-HUB_ROWS = 22_263 + 457
-"""Train and test rows, from the card of the data set."""
-BATCH_ROWS = 50
+# From the card of the data set: utterances, hours together, bytes to download.
+HUB_SPLITS = {"train": 22_263, "test": 457}
+HUB_ROWS = sum(HUB_SPLITS.values())
+HUB_HOURS = 51.6 + 1.2
+HUB_BYTES = 2_900_000_000
 REQUIRED = frozenset({"id", "audio", "text"})
 OPTIONAL = frozenset({"speaker_id"})
 
@@ -42,7 +46,7 @@ def count(source: ZerothSource) -> int | None:
     """Rows in the files of a folder; the published number for the data set on the hub."""
     if not Path(source.path).is_dir():
         return HUB_ROWS if source.path == HUB_ID else None
-    return sum(_num_rows(path) for path, _ in _files(Path(source.path)))
+    return sum(num_rows(path, REQUIRED, HUB_ID) for path, _ in _files(Path(source.path)))
 
 
 def identity(source: ZerothSource) -> str:
@@ -50,42 +54,26 @@ def identity(source: ZerothSource) -> str:
     folder = Path(source.path)
     if not folder.is_dir():
         return ""
-    return "; ".join(
-        f"{path.relative_to(folder).as_posix()} {path.stat().st_size}" for path, _ in _files(folder)
-    )
+    return describe_files((path for path, _ in _files(folder)), folder)
+
+
+def published(source: ZerothSource) -> Published | None:
+    """Figures of the data set's card where it would be downloaded."""
+    if source.path != HUB_ID or Path(source.path).is_dir():
+        return None
+    return Published(HUB_SPLITS, {"ko": HUB_ROWS}, HUB_HOURS * 3600, HUB_BYTES)
 
 
 def _folder(source: ZerothSource) -> Path:
     folder = Path(source.path)
     if folder.is_dir():
         return folder
-    if folder.is_absolute() or source.path.startswith(".") or source.path.count("/") != 1:
+    if not is_hub_id(source.path):
         raise UserError(
             f"zeroth: no folder {source.path}; give the folder with the Parquet files of "
             f"{HUB_ID}, or that id to download them (2.9 GB)"
         )
-    return _download(source)
-
-
-def _download(source: ZerothSource) -> Path:
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        folder = huggingface_hub.snapshot_download(
-            source.path,
-            repo_type="dataset",
-            revision=source.revision,
-            allow_patterns=["data/*.parquet"],
-        )
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"zeroth: {source.path} could not be downloaded ({reason}); download data/*.parquet "
-            f"from https://huggingface.co/datasets/{source.path} on a machine with network and "
-            f"set path to the folder that holds them"
-        ) from error
-    return Path(folder)
+    return download(source.path, source.revision, ["data/*.parquet"], "zeroth")
 
 
 def _files(folder: Path) -> list[tuple[Path, Split]]:
@@ -104,41 +92,9 @@ def _files(folder: Path) -> list[tuple[Path, Split]]:
     return found
 
 
-def _open(path: Path) -> Any:
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: no Parquet file that can be read ({error}); download it again"
-        ) from error
-    lacking = REQUIRED - set(file.schema_arrow.names)
-    if lacking:
-        raise UserError(
-            f"{path}: lacks the columns {', '.join(sorted(lacking))}; is it from {HUB_ID}?"
-        )
-    return file
-
-
-def _num_rows(path: Path) -> int:
-    with _open(path) as file:
-        return int(file.metadata.num_rows)
-
-
 def _read_file(path: Path, split: Split) -> Iterator[Utterance | Rejected]:
-    with _open(path) as file:
-        columns = [n for n in file.schema_arrow.names if n in REQUIRED | OPTIONAL]
-        number = 0
-        try:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield _entry(row, split, path, number)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path}: damaged after row {number} ({error}); download it again"
-            ) from error
+    for number, row in read_rows(path, REQUIRED, OPTIONAL, HUB_ID):
+        yield _entry(row, split, path, number)
 
 
 def _entry(row: dict[str, Any], split: Split, path: Path, number: int) -> Utterance | Rejected:
@@ -146,13 +102,8 @@ def _entry(row: dict[str, Any], split: Split, path: Path, number: int) -> Uttera
     if row["id"] is None:
         return Rejected("", "bad-line", "the row has no id", where)
     utterance_id = str(row["id"])
-    audio = row["audio"] or {}
-    content: bytes | Path
-    if audio.get("bytes") is not None:
-        content = audio["bytes"]
-    elif audio.get("path"):
-        content = path.parent / audio["path"]
-    else:
+    content = audio_of(row, path.parent)
+    if content is None:
         return Rejected(utterance_id, "missing", "the row has no audio", where)
     speaker = row.get("speaker_id")
     return Utterance(

@@ -1,0 +1,76 @@
+"""Parquet files of data sets whose column `audio` holds encoded files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from soritune.errors import UserError
+
+BATCH_ROWS = 50
+
+
+def read_rows(
+    path: Path, required: Set[str], optional: Set[str], origin: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows with their numbers from 1; a column of `optional` that the file lacks is left out.
+
+    `origin` names the data set that is expected. Raises UserError: no Parquet, a damaged file,
+    a column of `required` that is not there.
+    """
+    with _open(path, required, origin) as file:
+        columns = [name for name in file.schema_arrow.names if name in required | optional]
+        number = 0
+        try:
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: damaged after row {number} ({error}); download it again"
+            ) from error
+
+
+def num_rows(path: Path, required: Set[str], origin: str) -> int:
+    """Rows of a file, from its footer. Raises UserError like `read_rows`."""
+    with _open(path, required, origin) as file:
+        return int(file.metadata.num_rows)
+
+
+def audio_of(row: dict[str, Any], folder: Path) -> bytes | Path | None:
+    """The encoded audio of a row: its bytes, or a file below `folder`; None if there is none."""
+    audio = row.get("audio") or {}
+    content = audio.get("bytes")
+    if content is not None:
+        return bytes(content)
+    name = PurePosixPath(audio.get("path") or "")
+    if not name.name or name.is_absolute() or ".." in name.parts:
+        return None
+    return folder / name
+
+
+def describe_files(files: Iterable[Path], folder: Path) -> str:
+    """Names and sizes: text that changes when files do."""
+    return "; ".join(
+        f"{path.relative_to(folder).as_posix()} {path.stat().st_size}" for path in files
+    )
+
+
+def _open(path: Path, required: Set[str], origin: str) -> Any:
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: no Parquet file that can be read ({error}); download it again"
+        ) from error
+    lacking = required - set(file.schema_arrow.names)
+    if lacking:
+        file.close()
+        raise UserError(
+            f"{path}: lacks the columns {', '.join(sorted(lacking))}; is it from {origin}?"
+        )
+    return file

@@ -1,0 +1,290 @@
+"""FLEURS (CC BY 4.0): the same sentences read in 102 languages, joined to translation pairs.
+
+Forms: `data/<language>/<split>.tsv` (no header) with `audio/<split>.tar.gz`, or Parquet. A
+sentence has an id that is the same in all languages, and one to three recordings in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from soritune.corpus.clips import (
+    Clip,
+    archive_clips,
+    bare_name,
+    clip_name,
+    folder_clips,
+    join_clips,
+    parquet_clips,
+    read_tsv,
+)
+from soritune.corpus.hub import Published, download, is_hub_id
+from soritune.corpus.parquet import describe_files, read_rows
+from soritune.corpus.utterance import Rejected, Split, Utterance
+from soritune.errors import UserError
+
+HUB_ID = "google/fleurs"
+COLUMNS = 7
+"""Id, file, raw transcription, transcription, characters, number of samples, gender."""
+PAIRED_TEST = {frozenset({"ko_kr", "en_us"}): 270}
+"""Sentences that both test splits hold; the published evaluation's number of samples."""
+TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet")
+LanguageName = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[a-z0-9]+)+$")]
+
+
+class FleursSource(BaseModel):
+    """`path` is a folder in one of the forms, or the id on the hub.
+
+    Of two `languages` the corpus holds the recordings of both, each with the text of the other
+    as its translation, so one corpus serves both directions; sentences that one of them lacks
+    are left out. `ids` restricts the test split: a file with one id a line, or a data set on the
+    hub with a column `id` (seastar105/fleurs_ko_en_test). `test_recordings`: the first of each
+    test sentence in the order of the table, or all. `transcription`: raw (case, punctuation and
+    digits as read) or plain (lower case, without punctuation).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    source: Literal["fleurs"]
+    path: str = HUB_ID
+    languages: Annotated[list[LanguageName], Field(min_length=1, max_length=2)] = ["ko_kr", "en_us"]
+    splits: Annotated[list[Split], Field(min_length=1)] = ["train", "dev", "test"]
+    ids: str | None = None
+    test_recordings: Literal["first", "all"] = "first"
+    transcription: Literal["raw", "plain"] = "raw"
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A recording: its place in the table, the sentence's id, the file, what is said."""
+
+    where: str
+    sentence: str
+    clip: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split of one language: a table and its clips, or the Parquet files that hold both."""
+
+    name: str
+    table: Path | None
+    archive: Path
+    files: tuple[Path, ...] = ()
+
+    def clips(self, names: list[str]) -> Iterator[Clip]:
+        if self.table is None:
+            return parquet_clips(self.files, HUB_ID)
+        unpacked = self.archive.with_name(self.archive.name.partition(".")[0])
+        if not self.archive.is_file() and unpacked.is_dir():
+            return folder_clips(unpacked, names)
+        return archive_clips([self.archive])
+
+
+def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
+    """Utterances by split, then language, then order of the clips.
+
+    Raises UserError: no such folder, a split or language that is not there, a damaged or unsafe
+    archive, no network, `ids` that are not in the test split.
+    """
+    if len(set(source.languages)) != len(source.languages):
+        raise UserError(f"fleurs: languages names {source.languages[0]} twice")
+    folder = _folder(source)
+    wanted_ids = _read_ids(source)
+    for split in source.splits:
+        parts = [_part(folder, language, split, source) for language in source.languages]
+        tables = [list(_lines(part, source)) for part in parts]
+        texts = [_texts(table) for table in tables]
+        shared = set.intersection(*(set(of_language) for of_language in texts))
+        ids = wanted_ids if split == "test" else None
+        if ids is not None and not ids <= shared:
+            lacking = sorted(ids - shared)
+            raise UserError(
+                f"fleurs: {len(lacking)} of the {len(ids)} ids of {source.ids} are not in the "
+                f"test split of {' and '.join(source.languages)} (first: {lacking[0]}); mend the "
+                f"list or leave ids out to take all that are"
+            )
+        for index, part in enumerate(parts):
+            other = 1 - index if len(parts) == 2 else None
+            translations = {} if other is None else texts[other]
+            listed: dict[str, Utterance] = {}
+            taken: set[str] = set()
+            for line in tables[index]:
+                if isinstance(line, Line):
+                    if ids is not None and line.sentence not in ids:
+                        continue
+                    first_only = split == "test" and source.test_recordings == "first"
+                    if first_only and line.sentence in taken:
+                        continue
+                entry = _entry(line, index, split, translations, listed, source)
+                if isinstance(entry, Rejected):
+                    yield entry
+                elif isinstance(line, Line):
+                    listed[line.clip] = entry
+                    taken.add(line.sentence)
+            yield from join_clips(listed, part.clips(list(listed)), part.name)
+
+
+def identity(source: FleursSource) -> str:
+    """Names and sizes of local files, and the ids; a hub id stands for itself."""
+    folder, ids = Path(source.path), Path(source.ids or "")
+    known = sorted(_read_ids(source) or ()) if source.ids and ids.exists() else []
+    if not folder.is_dir():
+        return ",".join(known)
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.name.endswith((".tsv", ".tar.gz", ".parquet"))
+        and set(source.languages) & set(path.relative_to(folder).parts)
+    )
+    return "; ".join([describe_files(files, folder), ",".join(known)])
+
+
+def published(source: FleursSource) -> Published | None:
+    """What is known of the data set where it would be downloaded."""
+    if source.path != HUB_ID or Path(source.path).is_dir():
+        return None
+    sentences = PAIRED_TEST.get(frozenset(source.languages))
+    if sentences is None or source.splits != ["test"] or source.test_recordings != "first":
+        return Published()
+    languages = {name.partition("_")[0]: sentences for name in source.languages}
+    return Published({"test": sum(languages.values())}, languages)
+
+
+def _folder(source: FleursSource) -> Path:
+    folder = Path(source.path)
+    if folder.is_dir():
+        return folder
+    if not is_hub_id(source.path):
+        raise UserError(
+            f"fleurs: no folder {source.path}; give the folder with data/<language>/ of "
+            f"{HUB_ID}, or that id to download it"
+        )
+    tables = [
+        pattern
+        for language in source.languages
+        for split in source.splits
+        for pattern in (f"data/{language}/{split}.tsv", f"data/{language}/audio/{split}.tar.gz")
+    ]
+    folder = download(source.path, source.revision, tables, "fleurs")
+    if all((folder / pattern).is_file() for pattern in tables):
+        return folder
+    patterns = [
+        f"*{language}/*{'validation' if split == 'dev' else split}*.parquet"
+        for language in source.languages
+        for split in source.splits
+    ]
+    return download(source.path, source.revision, patterns, "fleurs")
+
+
+def _part(folder: Path, language: str, split: Split, source: FleursSource) -> Part:
+    name = f"{source.path} {language} {split}"
+    for place in (folder / "data" / language, folder / language):
+        table = place / f"{split}.tsv"
+        if table.is_file():
+            return Part(name, table, place / "audio" / f"{split}.tar.gz")
+    words = {"dev", "validation"} if split == "dev" else {split}
+    files = tuple(
+        path
+        for path in sorted(folder.rglob("*.parquet"))
+        if language in path.relative_to(folder).parts
+        and words & {path.parent.name, *path.stem.split("-")}
+    )
+    if not files:
+        raise UserError(
+            f"fleurs: {source.path} holds neither {language}/{split}.tsv nor Parquet files of it; "
+            f"download data/{language} from https://huggingface.co/datasets/{HUB_ID}, or take "
+            f"revision: refs/convert/parquet"
+        )
+    return Part(name, None, folder, files)
+
+
+def _lines(part: Part, source: FleursSource) -> Iterator[Line | Rejected]:
+    column = 2 if source.transcription == "raw" else 3
+    if part.table is not None:
+        with part.table.open("rb") as file:
+            for number, cells in read_tsv(file):
+                where = f"{part.table} line {number}"
+                if len(cells) != COLUMNS:
+                    detail = f"{len(cells)} cells, a line of FLEURS has {COLUMNS}"
+                    yield Rejected(cells[0], "bad-line", detail, where)
+                else:
+                    yield Line(where, cells[0].strip(), cells[1].strip(), cells[column])
+        return
+    text = "raw_transcription" if source.transcription == "raw" else "transcription"
+    for path in part.files:
+        for number, row in read_rows(path, {"id", "path", text}, set(), HUB_ID):
+            sentence = "" if row["id"] is None else str(row["id"])
+            yield Line(f"{path} row {number}", sentence, clip_name(row), row[text] or "")
+
+
+def _texts(lines: list[Line | Rejected]) -> dict[str, str]:
+    """The text of each sentence that has one (the first; its recordings share it)."""
+    texts: dict[str, str] = {}
+    for line in lines:
+        if isinstance(line, Line) and line.sentence and line.text.strip():
+            texts.setdefault(line.sentence, line.text)
+    return texts
+
+
+def _entry(
+    line: Line | Rejected,
+    index: int,
+    split: Split,
+    translations: dict[str, str],
+    listed: dict[str, Utterance],
+    source: FleursSource,
+) -> Utterance | Rejected:
+    if isinstance(line, Rejected):
+        return line
+    language = source.languages[index]
+    name = f"{language}/{split}/{line.sentence}/{PurePosixPath(line.clip).stem}"
+    if not line.sentence or bare_name(line.clip) is None:
+        return Rejected(name, "bad-line", "lacks an id or names no file", line.where)
+    if line.clip in listed:
+        return Rejected(name, "duplicate-id", "an earlier line names the same clip", line.where)
+    if not line.text.strip():
+        return Rejected(name, "empty-text", "the transcript is empty", line.where)
+    other = source.languages[1 - index] if len(source.languages) == 2 else None
+    if other is not None and line.sentence not in translations:
+        detail = f"the sentence is not in {split} of {other}"
+        return Rejected(name, "no-translation", detail, line.where)
+    return Utterance(
+        id=name,
+        audio=b"",
+        text=line.text,
+        language=language.partition("_")[0],
+        split=split,
+        translation=translations.get(line.sentence),
+        translation_language=other and other.partition("_")[0],
+    )
+
+
+def _read_ids(source: FleursSource) -> set[str] | None:
+    if source.ids is None:
+        return None
+    path = Path(source.ids)
+    if path.is_file() and path.suffix != ".parquet":
+        try:
+            ids = set(path.read_text(encoding="utf-8-sig").split())
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: is no list of ids, one a line (no UTF-8 text)") from error
+    else:
+        if not path.exists() and (not is_hub_id(source.ids) or path.suffix in TABLE_SUFFIXES):
+            raise UserError(
+                f"fleurs: ids {source.ids} is neither a file nor the id of a data set on the hub"
+            )
+        if not path.exists():
+            path = download(source.ids, None, ["*.parquet"], "fleurs ids")
+        files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+        rows = (row for file in files for _, row in read_rows(file, {"id"}, set(), source.ids))
+        ids = {str(row["id"]) for row in rows}
+    if not ids:
+        raise UserError(f"fleurs: {source.ids} holds no ids")
+    return ids
