@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from soritune import __version__
-from soritune.cli import experiment, transcribe
+from soritune.cli import blend, experiment, export, inspect, transcribe
 
 app = typer.Typer(
     name="soritune",
@@ -48,6 +48,9 @@ app.command("train")(experiment.train)
 app.command("evaluate")(experiment.evaluate)
 app.command("report")(experiment.report)
 app.command("transcribe")(transcribe.transcribe)
+app.command("inspect")(inspect.inspect)
+app.command("export")(export.export)
+app.command("blend")(blend.blend)
 app.command("pretrain")(experiment.pretrain)
 
 
