@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
     from soritune.models.family import SpeechModel
     from soritune.models.phi4mm.model import Phi4mm, Start
+    from soritune.models.phi4mm.summary import Summary
 
 BUILTIN_PREFIX = "builtin:"
 _BUILTIN_FOLDER = Path(__file__).parent.parent / "bases"
 
 
-def resolve(source: str, revision: str | None = None) -> Path:
+def resolve(source: str, revision: str | None = None, *, whole: bool = False) -> Path:
     """Folder of a base or trained model: a path, `builtin:NAME`, or a hub id (downloaded).
+
+    With `whole` a download has all the files beside the weights, not only what loading needs.
 
     Raises UserError where nothing of that name is found.
     """
@@ -35,17 +38,9 @@ def resolve(source: str, revision: str | None = None) -> Path:
         return Path(source)
     if not _is_hub_id(source):
         raise UserError(f"model {source}: no such folder, and no hub id of the form owner/name")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from soritune.models import hub
 
-    try:
-        return Path(snapshot_download(source, revision=revision, ignore_patterns=["*.py", "*.bin"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = (str(error).strip().splitlines() or ["no answer"])[0]
-        raise UserError(
-            f"model {source} cannot be downloaded ({reason}); check the name and the network, or "
-            "give the folder of a downloaded copy"
-        ) from None
+    return hub.download(source, revision, whole=whole)
 
 
 def load(
@@ -85,6 +80,35 @@ def load(
     if merge and dtype == torch.float32:
         model.merge_lora()
     return model
+
+
+def describe(source: str | Path, *, revision: str | None = None) -> Summary:
+    """What a folder, built-in or already downloaded model holds, without loading it.
+
+    Raises UserError where it is no model, damaged, or not on this machine.
+    """
+    from soritune.models import hub
+    from soritune.models.phi4mm import summary
+
+    name = str(source)
+    folder: Path | None = Path(name)
+    if not Path(name).is_dir():
+        folder = hub.cached(name, revision) if _is_hub_id(name) else resolve(name)
+    if folder is None:
+        raise UserError(
+            f"model {name}: no such folder, and not downloaded yet; soritune run with --check says "
+            "what a recipe would download"
+        )
+    if _trained_record(folder) is not None:
+        return summary.summarise_trained(folder)
+    adapter = adapter_folder(folder)
+    if adapter is None:
+        return summary.summarise_base(folder)
+    try:
+        base: str | None = adapter_base(adapter)
+    except UserError:
+        base = None
+    return summary.summarise_adapter(folder, adapter, base)
 
 
 def _open(

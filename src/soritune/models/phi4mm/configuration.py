@@ -12,10 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from huggingface_hub.errors import StrictDataclassError
-from transformers import Phi4MultimodalConfig
+from typing import TYPE_CHECKING, Any
 
 from soritune.errors import UserError
 from soritune.models.phi4mm.layout import (
@@ -23,6 +20,9 @@ from soritune.models.phi4mm.layout import (
     ORIGINAL_ARCHITECTURE,
     ORIGINAL_MODEL_TYPE,
 )
+
+if TYPE_CHECKING:
+    from transformers import Phi4MultimodalConfig
 
 OFFICIAL_VOCABULARY = 200_064
 OFFICIAL_END_ID = 200_020  # <|end|>; the original's config names <|endoftext|> alone
@@ -134,6 +134,10 @@ def native_config(original: Mapping[str, Any], where: str = "config.json") -> Ph
     Raises:
         UserError: a key is missing, or has a value that the native model cannot express.
     """
+    # Only here, so that sizes can be read without loading torch.
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import Phi4MultimodalConfig
+
     record = copy.deepcopy(dict(original))
     audio = _part(record, where, "audio_processor", "config")
     embed = _part(record, where, "embd_layer", "audio_embd_layer")

@@ -145,7 +145,7 @@ class Phi4mm:
             name.replace(".base_layer.", "."): parameter
             for name, parameter in parameters.items()
             if (name in trained or name.replace(".base_layer.", ".") in self.carried)
-            and parts.part_of(name) != "speech LoRA"
+            and parts.part_of(name) != parts.LORA
         }
         if others:
             _save(others, folder / TRAINED_FILE)

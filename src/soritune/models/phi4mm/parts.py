@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+LORA = "speech LoRA"
+
 # First match wins.
 _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
-        ("speech LoRA", r"\.lora_[AB]\."),
+        (LORA, r"\.lora_[AB]\."),
         ("audio encoder", r"embed_tokens_extend\.audio_embed\.encoder\."),
         ("projector", r"embed_tokens_extend\.audio_embed\.(up|down)_proj_for_speech\."),
         ("vision-speech projector", r"embed_tokens_extend\.audio_embed\..*for_vision_speech\."),
@@ -20,7 +22,7 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 # The vision-speech projector never sees a clip without an image, so no mode trains it.
 MODES: dict[str, frozenset[str]] = {
-    "lora": frozenset({"speech LoRA"}),
+    "lora": frozenset({LORA}),
     "audio": frozenset({"audio encoder", "projector"}),
     "projector": frozenset({"projector"}),
     "full": frozenset({"audio encoder", "projector", "language model", "embeddings"}),
