@@ -13,7 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from soritune.corpus.files import write_atomically
@@ -59,6 +66,7 @@ class SpeechTrainer(Trainer):
             callbacks=[watcher],
         )
         self.watcher = watcher
+        self.remove_callback(PrinterCallback)  # its lines would break into the progress bar
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Items in their order: the data set has shuffled already."""
