@@ -288,3 +288,13 @@ def test_a_changed_list_or_a_new_clip_is_prepared_anew(tmp_path: Path) -> None:
     )
     after = describe_source(source(root))
     assert after != before
+
+
+def test_a_clip_too_large_to_be_an_utterance_is_not_held_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soritune.corpus.clips.MAX_CLIP_BYTES", 1000)
+    path = archive(release(tmp_path / "cv", {"train": TRAIN}), tmp_path / "cv.tar.gz")
+    (entry,) = read_source(source(path))
+    assert isinstance(entry, Rejected)
+    assert entry.reason == "too-long"

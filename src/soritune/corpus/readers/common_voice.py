@@ -7,29 +7,23 @@ between releases 11 and 23 (sentence_id, sentence_domain, variant, accents) are 
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from soritune.corpus.clips import (
-    Clip,
-    archive_clips,
-    archive_errors,
-    bare_name,
-    clip_name,
-    folder_clips,
-    join_clips,
-    parquet_clips,
-    read_archive,
-    read_tsv,
-)
+from soritune.corpus.clips import bare_name, join_clips
 from soritune.corpus.hub import ARCHIVE_SUFFIXES, Published, download, is_hub_id
-from soritune.corpus.parquet import describe_files, read_rows
+from soritune.corpus.readers.common_voice_release import (
+    REMEDY,
+    Line,
+    Release,
+    describe_release,
+    no_lists,
+    open_release,
+)
 from soritune.corpus.split import sentence_key
 from soritune.corpus.utterance import Rejected, Split, Utterance
 from soritune.errors import UserError
@@ -38,13 +32,7 @@ ListName = Literal["train", "dev", "test", "validated", "other", "invalidated"]
 
 OFFICIAL: tuple[tuple[Split, Split], ...] = (("test", "test"), ("dev", "dev"), ("train", "train"))
 EXTRA: tuple[ListName, ...] = ("validated", "other", "invalidated")
-LISTS = tuple(name for name, _ in OFFICIAL) + EXTRA
-COLUMNS = ("client_id", "path", "sentence")
 OFFICIAL_OWNER = "mozilla-foundation/"
-REMEDY = (
-    "download the release of the locale (cv-corpus-*.tar.gz) from "
-    "https://datacollective.mozillafoundation.org and set path to that file"
-)
 
 
 class CommonVoiceSource(BaseModel):
@@ -63,35 +51,13 @@ class CommonVoiceSource(BaseModel):
     revision: str | None = None
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a list."""
-
-    where: str
-    speaker: str
-    clip: str
-    sentence: str
-
-
-Tables = Iterator[tuple[str, Iterator[Line | Rejected]]]
-
-
-@dataclass(frozen=True)
-class Release:
-    """Where the lists (by name, in any order) and the clips (asked for by name) come from."""
-
-    name: str
-    tables: Callable[[], Tables]
-    clips: Callable[[Iterable[str]], Iterator[Clip]]
-
-
 def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
     """Lines that cannot be used first, then utterances in the order of the clips.
 
     Raises UserError: no such file or folder, a damaged or unsafe archive, no lists of the
     locale, the hub copy that is empty.
     """
-    release = _release(source)
+    release = open_release(_place(source), source.locale)
     listed, rejected = _listed(release, source)
     yield from rejected
     yield from join_clips(listed, release.clips(listed), release.name)
@@ -101,28 +67,14 @@ def count(source: CommonVoiceSource) -> int | None:
     """Lines of the lists of a folder; None for an archive, which would have to be read whole."""
     if not Path(source.path).is_dir():
         return None
-    listed, rejected = _listed(_release(source), source)
+    listed, rejected = _listed(open_release(Path(source.path), source.locale), source)
     return len(listed) + len(rejected)
 
 
 def identity(source: CommonVoiceSource) -> str:
-    """Size and time of an archive; of a folder the lists and when clips came or went."""
+    """What tells a changed file or folder; a hub id stands for itself."""
     path = Path(source.path)
-    if path.is_file():
-        return f"{path.stat().st_size} {path.stat().st_mtime_ns}"
-    if not path.is_dir():
-        return ""
-    tables = _tables_folder(path, source.locale)
-    if tables is None:
-        return describe_files(sorted(path.rglob("*.parquet")), path)
-    digest = hashlib.sha256()
-    for file in sorted(tables.glob("*.tsv")):
-        digest.update(file.name.encode() + file.read_bytes())
-    for place in (tables / "clips", *_archives(path, source.locale)):
-        if place.exists():
-            stat = place.stat()
-            digest.update(f"{place.name} {stat.st_size} {stat.st_mtime_ns}".encode())
-    return digest.hexdigest()
+    return describe_release(path, source.locale) if path.exists() else ""
 
 
 def published(source: CommonVoiceSource) -> Published | None:
@@ -133,39 +85,10 @@ def published(source: CommonVoiceSource) -> Published | None:
     return Published(by_hand="" if mirror else source.path)
 
 
-def _release(source: CommonVoiceSource) -> Release:
+def _place(source: CommonVoiceSource) -> Path:
     path = Path(source.path)
-    if path.is_file():
-        return Release(
-            str(path),
-            lambda: _archive_tables(path, source.locale),
-            lambda names: archive_clips([path]),
-        )
-    if not path.is_dir():
-        path = _download(source)
-    tables = _tables_folder(path, source.locale)
-    if tables is not None:
-        # Mirrors in the form of the hub's old scripts: lists in one folder, clips in archives.
-        archives = [] if (tables / "clips").is_dir() else _archives(path, source.locale)
-        return Release(
-            str(tables),
-            lambda: _folder_tables(tables),
-            lambda names: (
-                archive_clips(archives) if archives else folder_clips(tables / "clips", names)
-            ),
-        )
-    files = _parquet_files(path, source.locale)
-    if files:
-        return Release(
-            str(path), lambda: _parquet_tables(files), lambda names: parquet_clips(files, str(path))
-        )
-    raise UserError(
-        f"common-voice: {source.path} holds no lists ({', '.join(LISTS)}) of locale "
-        f"{source.locale}; {REMEDY}"
-    )
-
-
-def _download(source: CommonVoiceSource) -> Path:
+    if path.exists():
+        return path
     if source.path.startswith(OFFICIAL_OWNER):
         raise UserError(
             f"common-voice: {source.path} is empty, Common Voice is no longer on the hub; {REMEDY}"
@@ -178,74 +101,6 @@ def _download(source: CommonVoiceSource) -> Path:
     return download(source.path, source.revision, patterns, "common-voice")
 
 
-def _tables_folder(root: Path, locale: str) -> Path | None:
-    """The folder with the lists: `root` itself, or `[cv-corpus-…/]ko`, or `transcript/ko`."""
-    for folder in (root, root / locale, *sorted(root.glob(f"*/{locale}"))):
-        if any((folder / f"{name}.tsv").is_file() for name in LISTS):
-            return folder
-    return None
-
-
-def _archives(root: Path, locale: str) -> list[Path]:
-    return sorted((root / "audio" / locale).rglob("*.tar"))
-
-
-def _parquet_files(root: Path, locale: str) -> list[Path]:
-    files = sorted(path for path in root.rglob("*.parquet") if _list_of(path))
-    return [path for path in files if locale in path.relative_to(root).parts] or files
-
-
-def _list_of(path: Path) -> str:
-    """List of a Parquet file `validation-00000-of-00001.parquet` or `validation/0000.parquet`."""
-    for word in (path.stem.partition("-")[0], path.parent.name):
-        name = "dev" if word == "validation" else word
-        if name in LISTS:
-            return name
-    return ""
-
-
-def _folder_tables(folder: Path) -> Tables:
-    for name in LISTS:
-        path = folder / f"{name}.tsv"
-        if path.is_file():
-            with path.open("rb") as file:
-                yield name, _lines(read_tsv(file), str(path))
-
-
-def _archive_tables(archive: Path, locale: str) -> Tables:
-    with archive_errors(archive):
-        for path, _, file in read_archive(archive):
-            if path.suffix == ".tsv" and path.stem in LISTS and path.parent.name == locale:
-                # Read here, where a damaged archive is told.
-                yield path.stem, iter(list(_lines(read_tsv(file), f"{archive}: {path}")))
-
-
-def _parquet_tables(files: Iterable[Path]) -> Tables:
-    for path in files:
-        yield _list_of(path), _parquet_lines(path)
-
-
-def _lines(rows: Iterator[tuple[int, list[str]]], where: str) -> Iterator[Line | Rejected]:
-    _, header = next(rows, (0, list[str]()))
-    lacking = [name for name in COLUMNS if name not in header]
-    if lacking:
-        raise UserError(f"{where}: lacks the columns {', '.join(lacking)}; {REMEDY}")
-    speaker, clip, sentence = (header.index(name) for name in COLUMNS)
-    for number, cells in rows:
-        place = f"{where} line {number}"
-        if len(cells) != len(header):
-            detail = f"{len(cells)} cells where the header has {len(header)}"
-            yield Rejected(cells[clip] if len(cells) > clip else "", "bad-line", detail, place)
-        else:
-            yield Line(place, cells[speaker], cells[clip], cells[sentence])
-
-
-def _parquet_lines(path: Path) -> Iterator[Line]:
-    for number, row in read_rows(path, set(COLUMNS), set(), "Common Voice"):
-        place = f"{path} row {number}"
-        yield Line(place, row["client_id"] or "", clip_name(row), row["sentence"] or "")
-
-
 def _listed(
     release: Release, source: CommonVoiceSource
 ) -> tuple[dict[str, Utterance], list[Rejected]]:
@@ -254,10 +109,7 @@ def _listed(
     for name, table in release.tables():
         lines[name] += table
     if not lines:
-        raise UserError(
-            f"{release.name}: holds no lists ({', '.join(LISTS)}) of locale {source.locale}; "
-            f"{REMEDY}"
-        )
+        raise no_lists(release.name, source.locale)
     held_out = [line for name in ("test", "dev") for line in lines[name] if isinstance(line, Line)]
     in_train = [line for line in lines["train"] if isinstance(line, Line)]
     official = {line.clip for line in held_out + in_train}

@@ -7,30 +7,18 @@ sentence has an id that is the same in all languages, and one to three recording
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from soritune.corpus.clips import (
-    Clip,
-    archive_clips,
-    bare_name,
-    clip_name,
-    folder_clips,
-    join_clips,
-    parquet_clips,
-    read_tsv,
-)
+from soritune.corpus.clips import bare_name, join_clips
 from soritune.corpus.hub import Published, download, is_hub_id
 from soritune.corpus.parquet import describe_files, read_rows
+from soritune.corpus.readers.fleurs_files import HUB_ID, Line, find_part, read_lines
 from soritune.corpus.utterance import Rejected, Split, Utterance
 from soritune.errors import UserError
 
-HUB_ID = "google/fleurs"
-COLUMNS = 7
-"""Id, file, raw transcription, transcription, characters, number of samples, gender."""
 PAIRED_TEST = {frozenset({"ko_kr", "en_us"}): 270}
 """Sentences that both test splits hold; the published evaluation's number of samples."""
 TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet")
@@ -59,34 +47,6 @@ class FleursSource(BaseModel):
     revision: str | None = None
 
 
-@dataclass(frozen=True)
-class Line:
-    """A recording: its place in the table, the sentence's id, the file, what is said."""
-
-    where: str
-    sentence: str
-    clip: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """One split of one language: a table and its clips, or the Parquet files that hold both."""
-
-    name: str
-    table: Path | None
-    archive: Path
-    files: tuple[Path, ...] = ()
-
-    def clips(self, names: list[str]) -> Iterator[Clip]:
-        if self.table is None:
-            return parquet_clips(self.files, HUB_ID)
-        unpacked = self.archive.with_name(self.archive.name.partition(".")[0])
-        if not self.archive.is_file() and unpacked.is_dir():
-            return folder_clips(unpacked, names)
-        return archive_clips([self.archive])
-
-
 def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
     """Utterances by split, then language, then order of the clips.
 
@@ -98,36 +58,32 @@ def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
     folder = _folder(source)
     wanted_ids = _read_ids(source)
     for split in source.splits:
-        parts = [_part(folder, language, split, source) for language in source.languages]
-        tables = [list(_lines(part, source)) for part in parts]
+        # 1. Tables of all languages, and the sentences to take of them.
+        parts = [find_part(folder, language, split) for language in source.languages]
+        tables = [list(read_lines(part, source.transcription)) for part in parts]
         texts = [_texts(table) for table in tables]
-        shared = set.intersection(*(set(of_language) for of_language in texts))
         ids = wanted_ids if split == "test" else None
-        if ids is not None and not ids <= shared:
-            lacking = sorted(ids - shared)
-            raise UserError(
-                f"fleurs: {len(lacking)} of the {len(ids)} ids of {source.ids} are not in the "
-                f"test split of {' and '.join(source.languages)} (first: {lacking[0]}); mend the "
-                f"list or leave ids out to take all that are"
-            )
+        if ids is not None:
+            _check_ids(ids, texts, source)
+        first_only = split == "test" and source.test_recordings == "first"
+        # 2. Each language with the texts of the other as translations.
         for index, part in enumerate(parts):
-            other = 1 - index if len(parts) == 2 else None
-            translations = {} if other is None else texts[other]
+            translations = texts[1 - index] if len(parts) == 2 else None
             listed: dict[str, Utterance] = {}
             taken: set[str] = set()
             for line in tables[index]:
-                if isinstance(line, Line):
-                    if ids is not None and line.sentence not in ids:
-                        continue
-                    first_only = split == "test" and source.test_recordings == "first"
-                    if first_only and line.sentence in taken:
-                        continue
+                if isinstance(line, Line) and (
+                    (ids is not None and line.sentence not in ids)
+                    or (first_only and line.sentence in taken)
+                ):
+                    continue
                 entry = _entry(line, index, split, translations, listed, source)
-                if isinstance(entry, Rejected):
-                    yield entry
-                elif isinstance(line, Line):
+                if isinstance(entry, Utterance) and isinstance(line, Line):
                     listed[line.clip] = entry
                     taken.add(line.sentence)
+                elif isinstance(entry, Rejected):
+                    yield entry
+            # 3. Their audio.
             yield from join_clips(listed, part.clips(list(listed)), part.name)
 
 
@@ -183,47 +139,6 @@ def _folder(source: FleursSource) -> Path:
     return download(source.path, source.revision, patterns, "fleurs")
 
 
-def _part(folder: Path, language: str, split: Split, source: FleursSource) -> Part:
-    name = f"{source.path} {language} {split}"
-    for place in (folder / "data" / language, folder / language):
-        table = place / f"{split}.tsv"
-        if table.is_file():
-            return Part(name, table, place / "audio" / f"{split}.tar.gz")
-    words = {"dev", "validation"} if split == "dev" else {split}
-    files = tuple(
-        path
-        for path in sorted(folder.rglob("*.parquet"))
-        if language in path.relative_to(folder).parts
-        and words & {path.parent.name, *path.stem.split("-")}
-    )
-    if not files:
-        raise UserError(
-            f"fleurs: {source.path} holds neither {language}/{split}.tsv nor Parquet files of it; "
-            f"download data/{language} from https://huggingface.co/datasets/{HUB_ID}, or take "
-            f"revision: refs/convert/parquet"
-        )
-    return Part(name, None, folder, files)
-
-
-def _lines(part: Part, source: FleursSource) -> Iterator[Line | Rejected]:
-    column = 2 if source.transcription == "raw" else 3
-    if part.table is not None:
-        with part.table.open("rb") as file:
-            for number, cells in read_tsv(file):
-                where = f"{part.table} line {number}"
-                if len(cells) != COLUMNS:
-                    detail = f"{len(cells)} cells, a line of FLEURS has {COLUMNS}"
-                    yield Rejected(cells[0], "bad-line", detail, where)
-                else:
-                    yield Line(where, cells[0].strip(), cells[1].strip(), cells[column])
-        return
-    text = "raw_transcription" if source.transcription == "raw" else "transcription"
-    for path in part.files:
-        for number, row in read_rows(path, {"id", "path", text}, set(), HUB_ID):
-            sentence = "" if row["id"] is None else str(row["id"])
-            yield Line(f"{path} row {number}", sentence, clip_name(row), row[text] or "")
-
-
 def _texts(lines: list[Line | Rejected]) -> dict[str, str]:
     """The text of each sentence that has one (the first; its recordings share it)."""
     texts: dict[str, str] = {}
@@ -237,7 +152,7 @@ def _entry(
     line: Line | Rejected,
     index: int,
     split: Split,
-    translations: dict[str, str],
+    translations: dict[str, str] | None,
     listed: dict[str, Utterance],
     source: FleursSource,
 ) -> Utterance | Rejected:
@@ -251,8 +166,9 @@ def _entry(
         return Rejected(name, "duplicate-id", "an earlier line names the same clip", line.where)
     if not line.text.strip():
         return Rejected(name, "empty-text", "the transcript is empty", line.where)
-    other = source.languages[1 - index] if len(source.languages) == 2 else None
-    if other is not None and line.sentence not in translations:
+    other = None if translations is None else source.languages[1 - index]
+    translation = None if translations is None else translations.get(line.sentence)
+    if other is not None and translation is None:
         detail = f"the sentence is not in {split} of {other}"
         return Rejected(name, "no-translation", detail, line.where)
     return Utterance(
@@ -261,9 +177,19 @@ def _entry(
         text=line.text,
         language=language.partition("_")[0],
         split=split,
-        translation=translations.get(line.sentence),
+        translation=translation,
         translation_language=other and other.partition("_")[0],
     )
+
+
+def _check_ids(ids: set[str], texts: list[dict[str, str]], source: FleursSource) -> None:
+    lacking = sorted(each for each in ids if not all(each in known for known in texts))
+    if lacking:
+        raise UserError(
+            f"fleurs: {len(lacking)} of the {len(ids)} ids of {source.ids} are not in the test "
+            f"split of {' and '.join(source.languages)} (first: {lacking[0]}); mend the list or "
+            f"leave ids out to take all that are"
+        )
 
 
 def _read_ids(source: FleursSource) -> set[str] | None:
