@@ -13,7 +13,7 @@ TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format clean
+.PHONY: help demo test test-all lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ lint: $(READY) ## Check style, format and types
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(READY) ## Measure the training step beside the reference behaviour (minutes)
+	$(BIN)/python benchmarks/training_step.py
 
 clean: ## Remove the environment and the tools' caches (runs are kept)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -26,6 +26,7 @@ from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
 # Tokens of a micro-batch where the recipe names none: fits the 5.6 B model with LoRA on 80 GB.
 DEFAULT_MAX_TOKENS = 8192
 LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed by default
+LOGGING_STEPS = 10
 # A warm-up longer than this share of a run would leave a short run without a learning rate.
 MAX_WARMUP_SHARE = 0.1
 
@@ -45,7 +46,7 @@ class TrainingSummary:
     seconds: float  # of training, those before an interruption included
     audio_s_per_s: float
     peak_memory_bytes: int
-    final_loss: float
+    final_loss: float | None  # mean of the last logged steps
 
 
 def train_case(
@@ -89,6 +90,7 @@ def train_case(
         world_size=arguments.world_size,
     )
     arguments.max_steps = dataset.num_steps
+    arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
     arguments.warmup_steps = min(case.warmup_steps, int(dataset.num_steps * MAX_WARMUP_SHARE))
 
     # 3. Training, from the last whole checkpoint if there is one.
@@ -117,7 +119,7 @@ def train_case(
         seconds=round(seconds, 1),
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=_peak_memory_bytes(speech_model),
-        final_loss=float(history[-1]["loss"]) if history else float("nan"),
+        final_loss=float(history[-1]["loss"]) if history else None,
     )
     if trainer.is_world_process_zero():
         _write(speech_model, case, name, out, summary, moved, history)
@@ -140,7 +142,6 @@ def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> Training
         remove_unused_columns=False,
         save_strategy="no",  # by time instead, see trainer._Watcher
         save_total_limit=2,
-        logging_steps=10,
         report_to=[],
         disable_tqdm=True,
     )
