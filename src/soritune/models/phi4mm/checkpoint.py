@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from soritune.errors import UserError
-from soritune.models.phi4mm.layout import NativeName, to_native
+from soritune.models.phi4mm.layout import NativeName, is_vision, to_native
 
 if TYPE_CHECKING:
     import torch
@@ -96,14 +96,19 @@ def weight_files(folder: Path) -> dict[str, tuple[str, ...]]:
     return {name: tuple(keys) for name, keys in sorted(files.items())}
 
 
-def read_checkpoint(folder: Path) -> list[Entry]:
+def read_checkpoint(folder: Path, *, vision: bool = True) -> list[Entry]:
     """All tensors of a model folder in either layout, by headers alone.
+
+    Without `vision`, a shard that by the index holds nothing else may be missing.
 
     Raises UserError, in one line, for shards that are missing, cut off, pickled or not what the
     index says, and for a tensor that is there twice.
     """
     entries: list[Entry] = []
     for name, keys in weight_files(folder).items():
+        only_vision = bool(keys) and all(is_vision(to_native(key)) for key in keys)
+        if not vision and only_vision and not (folder / name).exists():
+            continue
         found = read_header(folder / name)
         missing = sorted(set(keys) - {entry.key for entry in found})
         if missing:

@@ -64,7 +64,7 @@ def read_base(folder: Path, *, dtype: torch.dtype, device: torch.device) -> Base
     config = read_config(record, folder)
     tokenizer = read_tokenizer(folder)
     _set_token_ids(config, tokenizer)
-    found = read_checkpoint(folder)
+    found = read_checkpoint(folder, vision=False)
     entries = sort_entries(found, tied=config.tie_word_embeddings)
 
     module = _empty_module(config, dtype)

@@ -115,7 +115,7 @@ def summarise_base(folder: Path) -> Summary:
             f"{folder / CONFIG_FILE} has model type {config.get('model_type')!r}; soritune reads "
             f"{layout.NATIVE_MODEL_TYPE} and {layout.ORIGINAL_MODEL_TYPE} (Phi-4-multimodal)"
         )
-    entries = read_checkpoint(folder)
+    entries = read_checkpoint(folder, vision=False)
     if config.get("tie_word_embeddings", kind == "original"):
         entries = [entry for entry in entries if entry.native.name != layout.TIED_HEAD]
     adapters = adapters_among(entries, config)
