@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -450,3 +452,64 @@ def test_a_case_trains_from_each_starting_point(
     trained = open_cpu(tmp_path / "model")
     assert trained.lora_start == start
     assert not torch.allclose(logits(trained), logits(open_cpu(native, lora=start)), atol=1e-4)
+
+
+MEASURE = """
+import sys, torch
+from pathlib import Path
+from soritune.models.phi4mm.loading import read_base
+
+def peak():
+    return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) * 1024
+
+read_base(Path(sys.argv[1]), dtype=torch.float32, device=torch.device('cpu'))  # what is imported
+Path('/proc/self/clear_refs').write_text('5')
+before = peak()
+base = read_base(Path(sys.argv[2]), dtype=torch.bfloat16, device=torch.device('cpu'))
+kept = sum(p.numel() * p.element_size() for p in base.module.parameters())
+print((peak() - before) / kept, kept)
+"""
+
+
+@pytest.mark.slow
+def test_loading_takes_no_more_memory_than_the_weights_that_are_kept(
+    shared_original: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    write_large(shared_original, large)
+    size = sum(path.stat().st_size for path in large.glob("model-*"))
+    assert size >= 1_000_000_000
+    command = [sys.executable, "-c", MEASURE, str(shared_original), str(large)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    share, kept = map(float, done.stdout.split())
+    assert kept < 0.8 * size  # vision is not kept
+    assert share <= 1.15
+
+
+def write_large(small: Path, folder: Path) -> None:
+    """A checkpoint of over 1 GB in bfloat16, a third of it vision, written shard by shard."""
+    from transformers import Phi4MultimodalForCausalLM
+
+    from soritune.models.phi4mm.configuration import native_config, original_config
+
+    shutil.copytree(small, folder, ignore=shutil.ignore_patterns("model*.safetensors*", "*-lora"))
+    config = native_config(json.loads((small / "config.json").read_text()))
+    config.hidden_size, config.intermediate_size, config.num_hidden_layers = 1024, 4096, 16
+    with torch.device("meta"):
+        meta = Phi4MultimodalForCausalLM(config).state_dict()
+    del meta[layout.TIED_HEAD]
+    tower = "model.embed_tokens_extend.image_embed.img_processor.large."
+    meta |= {f"{tower}{n}": torch.empty(4096, 4096, device="meta") for n in range(12)}
+    names = sorted(meta)
+    weight_map = {}
+    for number in range(6):
+        file = f"model-{number + 1:05}-of-00006.safetensors"
+        part = {
+            layout.to_original(name): torch.zeros(meta[name].shape, dtype=torch.bfloat16)
+            for name in names[number::6]
+        }
+        save_file(part, folder / file, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(part, file)
+    index = {"metadata": {}, "weight_map": weight_map}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "config.json").write_text(json.dumps(original_config(config)))
