@@ -5,8 +5,11 @@ They are copied byte for byte and never run.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+
+from transformers import Phi4MultimodalConfig
 
 from soritune.errors import UserError
 from soritune.models import BUILTIN_PREFIX
@@ -15,6 +18,7 @@ from soritune.models import BUILTIN_PREFIX
 _OURS = {"soritune.json", "soritune-export.json", "checksums.sha256"}
 _WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt", ".gguf", ".onnx"}
 _BASE_CARD = "README.base.md"
+_GENERATION_FILE = "generation_config.json"
 # What the native layout takes over from an original folder: nothing that names its code.
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -25,7 +29,7 @@ _TOKENIZER_FILES = (
     "merges.txt",
     "chat_template.jinja",
     "chat_template.json",
-    "generation_config.json",
+    _GENERATION_FILE,
     "LICENSE",
 )
 # Hidden files, and pickles, which would be run to be read.
@@ -61,6 +65,20 @@ def copy_tokenizer(base: Path, to: Path) -> None:
     for name in _TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, to / name)
+
+
+def complete_generation(config: Phi4MultimodalConfig, to: Path) -> None:
+    """Write generation_config.json where the base has none.
+
+    It names both end tokens, of which an original config.json names only one: without it vLLM
+    goes on where an answer has ended.
+    """
+    path = to / _GENERATION_FILE
+    if path.is_file():
+        return
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    record = {"_from_model_config": True, **{name: getattr(config, name) for name in names}}
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def fetch_code(base_name: str, revision: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from soritune.errors import UserError
@@ -14,8 +13,6 @@ from soritune.export.source import VISION_FOLDER, Source
 from soritune.models.phi4mm.checkpoint import CONFIG_FILE
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_config, read_tokenizer
-
-_GENERATION_FILE = "generation_config.json"
 
 
 def weights(source: Source, lora_weight: float | None) -> dict[str, LazyTensor]:
@@ -55,8 +52,7 @@ def write(
     else:
         beside.copy_tokenizer(base, folder)
         (folder / CONFIG_FILE).write_text(_config_text(source), encoding="utf-8")
-    if not (folder / _GENERATION_FILE).is_file():
-        (folder / _GENERATION_FILE).write_text(_generation_text(source), encoding="utf-8")
+    beside.complete_generation(read_config(dict(source.config), base), folder)
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
     unchanged = source.own_lora and lora is source.lora
     if lora is not None and not (unchanged and beside.copied(base, folder, ADAPTER_FOLDER)):
@@ -77,11 +73,3 @@ def _config_text(source: Source) -> str:
         name = "audio_token_id" if token == AUDIO_TOKEN else "image_token_id"
         setattr(part, name, vocabulary[token])
     return str(config.to_json_string(use_diff=False))
-
-
-def _generation_text(source: Source) -> str:
-    config = read_config(dict(source.config), source.base_folder)
-    record = {
-        name: getattr(config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")
-    }
-    return json.dumps({"_from_model_config": True, **record}, indent=2) + "\n"

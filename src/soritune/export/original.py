@@ -87,6 +87,7 @@ def write(
         text = json.dumps(_config(source), indent=2, ensure_ascii=False) + "\n"
         (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
     beside.copy_all(base, folder, leave_out=tuple(replaced))
+    beside.complete_generation(read_config(dict(source.config), base), folder)
     for lora, name in ((source.lora, ADAPTER_FOLDER), (source.vision_lora, VISION_FOLDER)):
         if lora is not None and not (folder / name).is_dir():
             write_lora(lora, folder / name, source.base_name)
