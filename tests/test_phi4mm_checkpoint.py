@@ -268,12 +268,6 @@ def test_nothing_is_written_to_a_checkpoint(original: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in original.rglob("*")} == before
 
 
-def test_sorting_names_a_reason_for_each_tensor_that_is_left(shared_original: Path) -> None:
-    entries = checkpoint.read_checkpoint(shared_original)
-    found = sort_entries(entries, tied=True)
-    assert len(found.base) + len(found.speech_lora) + len(found.dropped) == len(entries)
-
-
 MEASURE = """
 import sys, torch
 from pathlib import Path
