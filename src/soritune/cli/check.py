@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from soritune.experiment.check import BaseCheck, Check, CorpusCheck
 from soritune.progress import duration_text
+
+if TYPE_CHECKING:  # what it shows brings numpy along, which `--help` does without
+    from soritune.experiment.check import BaseCheck, Check, CorpusCheck
 
 UNKNOWN = "unknown until prepared"
 
