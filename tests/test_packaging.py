@@ -85,7 +85,8 @@ def test_what_the_dependencies_need_is_pinned_too() -> None:
     """Only what concerns this platform; graphics libraries come with the build of torch."""
     pinned = set(pins())
     missing = set()
-    for name in pinned:
+    # litellm is installed without its dependencies, for one file of it.
+    for name in pinned - {"litellm"}:
         try:
             needs = metadata.requires(name) or []
         except metadata.PackageNotFoundError:

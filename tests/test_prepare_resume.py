@@ -100,7 +100,7 @@ def test_killed_at_any_step_it_ends_in_the_same_bytes(
     tmp_path: Path, uninterrupted: dict[str, bytes], nth: int, side: str
 ) -> None:
     process = start(KILL_AT.format(nth=nth, side=side), tmp_path)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL
     assert contents(tmp_path) != uninterrupted
     run(tmp_path)
@@ -108,7 +108,7 @@ def test_killed_at_any_step_it_ends_in_the_same_bytes(
 
 
 def test_what_was_finished_is_not_done_again(tmp_path: Path) -> None:
-    start(KILL_AT.format(nth=5, side="after"), tmp_path).communicate(timeout=60)
+    start(KILL_AT.format(nth=5, side="after"), tmp_path).communicate(timeout=240)
     shards = sorted((tmp_path / "shards").glob("*.parquet"))
     before = [path.stat().st_mtime_ns for path in shards]
     assert len(shards) == 2
@@ -144,7 +144,7 @@ def test_workers_end_with_their_parent_and_the_next_run_goes_on(
         os.killpg(process.pid, how)  # a terminal sends Ctrl-C to all of them
     else:
         process.kill()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode != 0
     assert group_is_gone(process.pid)
     if how is signal.SIGINT:
