@@ -46,7 +46,11 @@ def run(out: Path, workers: int = 1) -> list[float]:
 
 
 def start(script: str, out: Path) -> subprocess.Popen[bytes]:
-    head = "from test_prepare_resume import *; from soritune.corpus import files, prepare\n"
+    head = (
+        "from test_prepare_resume import *; from soritune.corpus import files, prepare\n"
+        # Where the tests run in the background, SIGINT is ignored, and that is inherited.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", head + textwrap.dedent(script), str(out)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
