@@ -22,6 +22,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from soritune.corpus.hub import Published
+from soritune.corpus.options import described_options
 from soritune.corpus.readers import common_voice, demo, fleurs, manifest, minds14, zeroth
 from soritune.corpus.readers.common_voice import CommonVoiceSource
 from soritune.corpus.readers.demo import DemoSource
@@ -99,5 +100,5 @@ def describe_source(source: BaseModel) -> dict[str, Any]:
     Equal descriptions promise equal entries, which is how `prepare` knows that it is done.
     """
     identity = READERS[type(source)].identity(source)
-    described: dict[str, Any] = source.model_dump(mode="json")
+    described = described_options(source)
     return {**described, "identity": identity} if identity else described

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from soritune.corpus.clips import bare_name, join_clips
 from soritune.corpus.hub import ARCHIVE_SUFFIXES, Published, download, is_hub_id
+from soritune.corpus.options import SourceOptions
 from soritune.corpus.readers.common_voice_release import (
     REMEDY,
     Line,
@@ -35,7 +36,7 @@ EXTRA: tuple[ListName, ...] = ("validated", "other", "invalidated")
 OFFICIAL_OWNER = "mozilla-foundation/"
 
 
-class CommonVoiceSource(BaseModel):
+class CommonVoiceSource(SourceOptions):
     """`path` is a release's tar.gz, its folder, or the hub id of a mirror.
 
     `splits` are the lists to take. Clips of validated, other and invalidated (transcripts that
@@ -43,11 +44,10 @@ class CommonVoiceSource(BaseModel):
     go to train, except those whose speaker or sentence is in dev or test.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     source: Literal["common-voice"]
     path: str
     locale: Annotated[str, Field(pattern=r"^[A-Za-z-]{2,10}$")] = "ko"
-    splits: Annotated[list[ListName], Field(min_length=1)] = ["train", "dev", "test"]
+    splits: list[ListName] = Field(["train", "dev", "test"], min_length=1)
     revision: str | None = None
 
 

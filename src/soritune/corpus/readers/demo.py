@@ -12,8 +12,9 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt
+from pydantic import NonNegativeInt
 
+from soritune.corpus.options import SourceOptions
 from soritune.corpus.utterance import Split, Utterance
 from soritune.demo.clip import DemoClip
 from soritune.demo.sentences import pairs
@@ -28,10 +29,8 @@ GAIN_DB = (-3.0, 3.0)
 _Item = TypeVar("_Item")
 
 
-class DemoSource(BaseModel):
+class DemoSource(SourceOptions):
     """Synthetic demo speech: its language and how many clips each split has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["demo"]
     language: Literal["ko", "en"] = "ko"

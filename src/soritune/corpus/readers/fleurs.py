@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from soritune.corpus.clips import bare_name, join_clips
 from soritune.corpus.hub import Published, download, is_hub_id
+from soritune.corpus.options import SourceOptions
 from soritune.corpus.parquet import describe_files, read_rows
 from soritune.corpus.readers.fleurs_files import HUB_ID, Line, find_part, read_lines
 from soritune.corpus.utterance import Rejected, Split, Utterance
@@ -25,7 +26,7 @@ TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet")
 LanguageName = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[a-z0-9]+)+$")]
 
 
-class FleursSource(BaseModel):
+class FleursSource(SourceOptions):
     """`path` is a folder in one of the forms, or the id on the hub.
 
     Of two `languages` the corpus holds the recordings of both, each with the text of the other
@@ -36,11 +37,10 @@ class FleursSource(BaseModel):
     digits as read) or plain (lower case, without punctuation).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     source: Literal["fleurs"]
     path: str = HUB_ID
-    languages: Annotated[list[LanguageName], Field(min_length=1, max_length=2)] = ["ko_kr", "en_us"]
-    splits: Annotated[list[Split], Field(min_length=1)] = ["train", "dev", "test"]
+    languages: list[LanguageName] = Field(["ko_kr", "en_us"], min_length=1, max_length=2)
+    splits: list[Split] = Field(["train", "dev", "test"], min_length=1)
     ids: str | None = None
     test_recordings: Literal["first", "all"] = "first"
     transcription: Literal["raw", "plain"] = "raw"

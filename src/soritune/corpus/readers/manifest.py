@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from soritune.corpus.options import SourceOptions
 from soritune.corpus.split import Keys, Shares, sentence_key, split_entries
 from soritune.corpus.utterance import Rejected, Split, Utterance
 from soritune.errors import UserError
@@ -39,14 +40,13 @@ SPLITS: dict[str, Split] = {
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-class ManifestSource(BaseModel):
+class ManifestSource(SourceOptions):
     """`path` is the list; the recordings' paths in it are relative to its folder.
 
     Rows without a column `split` are divided so that test and dev share no speaker and no
     sentence with train (`split_by`; without a speaker column, no sentence).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     source: Literal["manifest"]
     path: Path
     language: str = "ko"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from soritune.corpus.hub import Published, download, is_hub_id
+from soritune.corpus.options import SourceOptions
 from soritune.corpus.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.corpus.split import Keys, Shares, sentence_key, split_entries
 from soritune.corpus.utterance import Rejected, Split, Utterance
@@ -24,7 +25,7 @@ LABEL_MARK = "~"
 """Paths in the data set are `ko-KR~ADDRESS/602b….wav`: locale and intent, then the recording."""
 
 
-class Minds14Source(BaseModel):
+class Minds14Source(SourceOptions):
     """`path` is a folder with the data set's Parquet files, or its id on the hub.
 
     The data set has no splits of its own and names no speakers: `test_share` and `dev_share` of
@@ -32,7 +33,6 @@ class Minds14Source(BaseModel):
     to 0 to train on all of it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     source: Literal["minds14"]
     path: str = HUB_ID
     locale: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")] = "ko-KR"

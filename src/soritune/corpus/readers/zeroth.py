@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from soritune.corpus.hub import Published, download, is_hub_id
+from soritune.corpus.options import SourceOptions
 from soritune.corpus.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.corpus.utterance import Rejected, Split, Utterance
 from soritune.errors import UserError
@@ -23,10 +22,9 @@ REQUIRED = frozenset({"id", "audio", "text"})
 OPTIONAL = frozenset({"speaker_id"})
 
 
-class ZerothSource(BaseModel):
+class ZerothSource(SourceOptions):
     """`path` is a folder with the data set's Parquet files, or its id on the hub."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     source: Literal["zeroth"]
     path: str = HUB_ID
     revision: str | None = None

@@ -1,0 +1,44 @@
+"""What a recipe may say of every corpus, whatever its source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+SharedPolicy = Literal["keep", "drop-from-train"]
+
+
+class SourceOptions(BaseModel):
+    """Base of every source's settings.
+
+    `max_hours` and `max_utterances` limit the training split: the utterances with the smallest
+    digests of their ids are taken, so they are spread over the speakers, and more of them
+    include those of less. Dev and test are never cut.
+    `shared_sentences` says what becomes of training utterances whose sentence stands in dev or
+    test, `shared_speakers` the same of speakers. `license` overrides what is known of the source.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    max_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_utterances: PositiveInt | None = None
+    shared_sentences: SharedPolicy = "drop-from-train"
+    shared_speakers: SharedPolicy = "keep"
+    license: Annotated[str, Field(min_length=1)] | None = None
+
+
+def options_of(source: BaseModel) -> SourceOptions:
+    """The common options of a source; the defaults where its settings know none."""
+    return source if isinstance(source, SourceOptions) else SourceOptions()
+
+
+def described_options(source: BaseModel) -> dict[str, Any]:
+    """Settings of a source as JSON values; common options that were not changed are left out.
+
+    So a new common option does not make every corpus anew.
+    """
+    described: dict[str, Any] = source.model_dump(mode="json")
+    for name, field in SourceOptions.model_fields.items():
+        if name in described and described[name] == field.default:
+            del described[name]
+    return described
