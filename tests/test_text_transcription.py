@@ -130,9 +130,10 @@ def test_what_is_wrongly_marked_is_refused_not_half_cleaned(marked: str, policy:
     assert reason(marked, policy=policy) == "bad-markup"
 
 
-@pytest.mark.parametrize("marked", ["b/", "b/ n/ l/ o/", ". b/", "", "n/ ?", "(NO:)"])
+@pytest.mark.parametrize("marked", ["b/", "b/ n/ l/ o/", ". b/", "n/ ?", "(NO:)"])
 def test_noise_alone_is_no_utterance(marked: str) -> None:
     assert reason(marked) == "no-speech"
+    assert reason(" \t") == "empty-text"
 
 
 def test_a_part_that_nobody_understood_is_refused_or_left_out_as_asked() -> None:

@@ -133,7 +133,7 @@ def check(utterance: Utterance, position: int, limits: Limits) -> Taken | Reject
     try:
         samples = load_mono_16k(utterance.audio, limits)
     except AudioError as error:
-        return Rejected(utterance.id, error.reason, error.detail, where)
+        return Rejected(utterance.id, error.reason, error.detail, error.where or where)
     clean = Utterance(
         id=utterance.id,
         audio=b"",

@@ -42,7 +42,8 @@ SHOWN = str.maketrans({hidden: mark for mark, hidden in HIDDEN.items()})
 class TranscriptionError(ValueError):
     """A transcript that gives no words to learn from.
 
-    `reason` is one word for programs: unclear (holds u/), no-speech (marks alone), bad-markup.
+    `reason` is one word for programs: empty-text, unclear (holds u/), no-speech (marks alone),
+    bad-markup.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -63,6 +64,8 @@ def plain_words(transcript: str, policy: Policy = "spelling", unclear: Unclear =
     that a mark leaves alone goes to the word before it. Raises TranscriptionError.
     """
     text = " ".join(transcript.split())
+    if not text:
+        raise TranscriptionError("empty-text", "the transcript is empty")
     if set(text) & set(HIDDEN.values()):
         raise TranscriptionError("bad-markup", "holds characters that are no text")
     if unclear == "drop" and any("u" in match[0] for match in NOISE.finditer(text)):

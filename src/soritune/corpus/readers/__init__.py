@@ -23,17 +23,24 @@ from pydantic import BaseModel, Field
 
 from soritune.corpus.hub import Published
 from soritune.corpus.options import described_options
-from soritune.corpus.readers import common_voice, demo, fleurs, manifest, minds14, zeroth
+from soritune.corpus.readers import common_voice, demo, fleurs, kspon, manifest, minds14, zeroth
 from soritune.corpus.readers.common_voice import CommonVoiceSource
 from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.readers.fleurs import FleursSource
+from soritune.corpus.readers.kspon import KsponSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.minds14 import Minds14Source
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.utterance import Rejected, Utterance
 
 SourceConfig = Annotated[
-    ManifestSource | ZerothSource | CommonVoiceSource | Minds14Source | FleursSource | DemoSource,
+    ManifestSource
+    | ZerothSource
+    | CommonVoiceSource
+    | Minds14Source
+    | FleursSource
+    | KsponSource
+    | DemoSource,
     Field(discriminator="source"),
 ]
 """What a recipe may say under `corpora`; `source` tells which."""
@@ -71,6 +78,7 @@ READERS: dict[type[BaseModel], Reader] = {
     ),
     Minds14Source: Reader(minds14.read, minds14.count, minds14.identity, minds14.published),
     FleursSource: Reader(fleurs.read, identity=fleurs.identity, published=fleurs.published),
+    KsponSource: Reader(kspon.read, kspon.count, kspon.identity),
     DemoSource: Reader(
         demo.read,
         count=lambda source: source.train + source.dev + source.test,
