@@ -158,7 +158,7 @@ class FakeTranscriber:
 @pytest.fixture
 def transcriber(monkeypatch: pytest.MonkeyPatch) -> FakeTranscriber:
     fake = FakeTranscriber()
-    monkeypatch.setattr(soritune, "load", lambda model: fake)
+    monkeypatch.setattr(soritune, "load", lambda model, base=None: fake)
     return fake
 
 

@@ -44,6 +44,10 @@ def export(
         typer.Option(help="With --to merged: how much of the LoRA is added (default 1)."),
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Of a hub id.")] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where MODEL's base lies, if it was moved."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is in DIR.")] = False,
 ) -> None:
     """Write a model so that vLLM or transformers can serve it.
@@ -60,6 +64,7 @@ def export(
             Target(to.value),
             out,
             revision=revision,
+            base=base,
             lora_weight=lora_weight,
             force=force,
             progress=lambda total: stack.enter_context(track("write", total, "bytes")),

@@ -43,6 +43,10 @@ def transcribe(
             help="A trained model (runs/…/cases/…/model), a hub id, or builtin:tiny.",
         ),
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where the model's base lies, if it was moved."),
+    ] = None,
     task: Annotated[
         Task,
         typer.Option(help="Transcribe (asr), translate (ast), or both, one after the other."),
@@ -75,7 +79,7 @@ def transcribe(
     import soritune
     from soritune.decoding.transcriber import Failure
 
-    transcriber = soritune.load(model)
+    transcriber = soritune.load(model, base=base)
     num_failed = num_done = 0
     at_once = batch_size * BATCHES_AT_ONCE
     with track("transcribe", len(files), "files") as advance:

@@ -41,7 +41,8 @@ def base_identity(base: str, revision: str | None) -> str:
     where that matters.
     """
     # Light: torch is imported there only by `load`.
-    from soritune.models import BUILTIN_PREFIX, resolve
+    from soritune.models import resolve
+    from soritune.models.record import BUILTIN_PREFIX
 
     folder = resolve(base) if base.startswith(BUILTIN_PREFIX) else Path(base).expanduser()
     if not folder.is_dir():

@@ -48,4 +48,4 @@ def notes(lora: Lora) -> tuple[str, ...]:
 
 def write(source: Source, lora: Lora, folder: Path) -> None:
     """Write the PEFT folder."""
-    write_lora(lora, folder, source.base_name)
+    write_lora(lora, folder, source.base_name, source.base_revision)

@@ -12,7 +12,7 @@ from pathlib import Path
 from transformers import Phi4MultimodalConfig
 
 from soritune.errors import UserError
-from soritune.models import BUILTIN_PREFIX
+from soritune.models.record import BUILTIN_PREFIX
 
 # What an export writes itself, and what is no part of a model.
 _OURS = {"soritune.json", "soritune-export.json", "checksums.sha256"}

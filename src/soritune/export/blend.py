@@ -7,7 +7,6 @@ what it forgot.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,10 @@ from soritune.export.folder import check_out, whole_folder, write_checksums
 from soritune.export.lazy import LazyTensor
 from soritune.export.lora import Lora, join, scaled, write_lora
 from soritune.export.shards import MAX_SHARD_BYTES, Advance, write_file
-from soritune.export.source import RECORD_FILE, Source, open_source
-from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_config
-from soritune.models.phi4mm.model import FAMILY, TRAINED_FILE
+from soritune.export.source import Source, open_source
+from soritune.models.phi4mm.loading import read_config
+from soritune.models.phi4mm.model import FAMILY
+from soritune.models.record import ADAPTER_FOLDER, TRAINED_FILE, write_record
 
 _HEADROOM_BYTES = 50_000_000
 
@@ -89,8 +89,15 @@ def blend(
             if tensors:
                 write_file(tensors, folder / TRAINED_FILE, advance=advance)
             if lora is not None:
-                write_lora(lora, folder / ADAPTER_FOLDER, one.base_name)
-            _write_record(folder, _record(one, other, weight, kept or lora is not None))
+                write_lora(lora, folder / ADAPTER_FOLDER, one.base_name, one.base_revision)
+            write_record(
+                folder,
+                out,
+                family=FAMILY,
+                base=one.base_name,
+                revision=one.base_revision,
+                about=_about(one, other, weight, kept or lora is not None),
+            )
         else:
             native.write(
                 one,
@@ -152,23 +159,14 @@ def _check_shapes(one: Source, other: Source) -> None:
             raise UserError(f"{one.name} and {other.name} differ in {key} (config.json)")
 
 
-def _record(one: Source, other: Source, weight: float, has_lora: bool) -> Mapping[str, Any]:
+def _about(one: Source, other: Source, weight: float, has_lora: bool) -> Mapping[str, Any]:
     def about(source: Source) -> dict[str, Any]:
         known = {key: source.record[key] for key in ("case", "mode") if key in source.record}
         return {"name": source.name, **known}
 
     return {
-        "format": 1,
-        "family": FAMILY,
-        "base": one.base_name,
-        **({"revision": one.base_revision} if one.base_revision else {}),
         # The blend is complete in itself: where it has no LoRA, neither has the result.
         "lora_start": "base" if has_lora else "fresh",
         "mode": "blend",
         "blend": {"weight": weight, "first": about(one), "second": about(other)},
     }
-
-
-def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-    (folder / RECORD_FILE).write_text(text, encoding="utf-8")

@@ -7,9 +7,8 @@ from pathlib import Path
 from soritune.export import adapter, original
 from soritune.export.lora import Lora
 from soritune.export.source import Source
-from soritune.models import BUILTIN_PREFIX
-from soritune.models.phi4mm.loading import ADAPTER_FOLDER
 from soritune.models.phi4mm.parts import part_of
+from soritune.models.record import ADAPTER_FOLDER, BUILTIN_PREFIX
 from soritune.report.records import Result, read_results
 
 _WHAT = {

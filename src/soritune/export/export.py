@@ -20,8 +20,8 @@ from soritune.export.lora import Lora
 from soritune.export.shards import MAX_SHARD_BYTES, Advance
 from soritune.export.source import Source, open_source
 from soritune.models.phi4mm.parts import part_of
+from soritune.models.record import EXPORT_FILE
 
-EXPORT_FILE = "soritune-export.json"
 _HEADROOM_BYTES = 50_000_000  # for the files beside the weights
 
 
@@ -50,6 +50,7 @@ def export(
     out: Path,
     *,
     revision: str | None = None,
+    base: str | None = None,
     lora_weight: float | None = None,
     force: bool = False,
     max_shard_bytes: int = MAX_SHARD_BYTES,
@@ -62,6 +63,7 @@ def export(
         target: see `Target`.
         out: must be empty or not exist.
         revision: of a hub id.
+        base: of an adapter or a trained model, in place of the one that it names.
         lora_weight: share of the LoRA that is merged; for `Target.MERGED` only, default 1.
         force: replace what is in `out`.
         max_shard_bytes: of a file of weights.
@@ -75,7 +77,7 @@ def export(
         raise UserError(f"--lora-weight is for --to merged; with --to {target.value} leave it out")
 
     # 1. What there is, by headers alone, and what of it will be written.
-    source = open_source(model, revision)
+    source = open_source(model, revision, base)
     check_out(out, force, (source.folder, source.base_folder))
     plan = _plan(source, target, 1.0 if lora_weight is None else lora_weight)
 
@@ -140,6 +142,7 @@ def _record(
         "soritune": __version__,
         "target": target.value,
         "base": source.base_name,
+        "revision": source.base_revision,
         "trained_tensors": parts,
         "lora": None if lora is None else {"r": lora.r, "alpha": lora.alpha},
         "merged_lora_weight": (1.0 if lora_weight is None else lora_weight)

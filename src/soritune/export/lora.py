@@ -113,8 +113,8 @@ def of_entries(entries: Sequence[Entry], *, r: int, alpha: float, dropout: float
     return Lora(r, alpha, dropout, {e.native.name: LazyTensor.of(e) for e in entries})
 
 
-def write_lora(lora: Lora, folder: Path, base: str | None) -> None:
-    """Write a PEFT folder that PEFT and vLLM take as it is."""
+def write_lora(lora: Lora, folder: Path, base: str | None, revision: str | None = None) -> None:
+    """Write a PEFT folder that PEFT and vLLM take as it is; `revision` is of a base on the hub."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {to_peft(NativeName("lora", None, name)): t for name, t in lora.tensors.items()}
     write_file(tensors, folder / ADAPTER_WEIGHTS_FILE)
@@ -131,6 +131,7 @@ def write_lora(lora: Lora, folder: Path, base: str | None) -> None:
         "modules_to_save": None,
         "peft_type": "LORA",
         "r": lora.r,
+        "revision": revision,
         "target_modules": list(TARGET_NAMES),
         "task_type": "CAUSAL_LM",
         "use_dora": False,

@@ -12,7 +12,8 @@ from soritune.export.shards import Advance, write_weights
 from soritune.export.source import VISION_FOLDER, Source
 from soritune.models.phi4mm.checkpoint import CONFIG_FILE
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
-from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_config, read_tokenizer
+from soritune.models.phi4mm.loading import read_config, read_tokenizer
+from soritune.models.record import ADAPTER_FOLDER
 
 
 def weights(source: Source, lora_weight: float | None) -> dict[str, LazyTensor]:
@@ -56,11 +57,13 @@ def write(
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
     unchanged = source.own_lora and lora is source.lora
     if lora is not None and not (unchanged and beside.copied(base, folder, ADAPTER_FOLDER)):
-        write_lora(lora, folder / ADAPTER_FOLDER, source.base_name)
+        write_lora(lora, folder / ADAPTER_FOLDER, source.base_name, source.base_revision)
     if source.vision_lora is None or not vision_lora:
         return
     if not beside.copied(base, folder, VISION_FOLDER):
-        write_lora(source.vision_lora, folder / VISION_FOLDER, source.base_name)
+        write_lora(
+            source.vision_lora, folder / VISION_FOLDER, source.base_name, source.base_revision
+        )
 
 
 def _config_text(source: Source) -> str:

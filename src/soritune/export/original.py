@@ -24,7 +24,8 @@ from soritune.models.phi4mm.configuration import (
     LoraShape,
     original_config,
 )
-from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_config
+from soritune.models.phi4mm.loading import read_config
+from soritune.models.record import ADAPTER_FOLDER
 
 # What vLLM 0.33 needs beside the weights, because transformers does not know this layout.
 CODE_FILES = ("configuration_phi4mm.py", "processing_phi4mm.py")
@@ -90,7 +91,7 @@ def write(
     beside.complete_generation(read_config(dict(source.config), base), folder)
     for lora, name in ((source.lora, ADAPTER_FOLDER), (source.vision_lora, VISION_FOLDER)):
         if lora is not None and not (folder / name).is_dir():
-            write_lora(lora, folder / name, source.base_name)
+            write_lora(lora, folder / name, source.base_name, source.base_revision)
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
 
 

@@ -22,10 +22,17 @@ from soritune.models.phi4mm.checkpoint import (
     read_header,
     read_json,
 )
-from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_config, sort_entries
-from soritune.models.phi4mm.model import TRAINED_FILE
+from soritune.models.phi4mm.loading import read_config, sort_entries
+from soritune.models.record import (
+    ADAPTER_FOLDER,
+    RECORD_FILE,
+    TRAINED_FILE,
+    check_export,
+    find_base,
+    lasting,
+    read_record,
+)
 
-RECORD_FILE = "soritune.json"
 VISION_FOLDER = "vision-lora"  # as the official checkpoint names it
 _MAX_DEPTH = 8  # of trainings on top of each other
 
@@ -80,33 +87,37 @@ class Source:
         return {name: tensor.to(self.base_weights[name].dtype) for name, tensor in weights.items()}
 
 
-def open_source(name: str, revision: str | None = None) -> Source:
+def open_source(name: str, revision: str | None = None, base: str | None = None) -> Source:
     """Find a model and its base; read headers only.
 
     Args:
         name: folder, hub id or `builtin:NAME`: a base of either layout, a model that soritune
             trained, or a PEFT folder that names its base.
         revision: of a hub id.
+        base: of an adapter or a trained model, in place of the one that it names.
 
     Raises:
-        UserError: nothing there, another model, or tensors that do not fit the base.
+        UserError: nothing there, another model, or tensors that are missing or do not fit the
+            base.
     """
-    return _open(name, revision, _MAX_DEPTH)
+    return _open(name, revision, _MAX_DEPTH, base)
 
 
-def _open(name: str, revision: str | None, depth: int) -> Source:
+def _open(name: str, revision: str | None, depth: int, instead: str | None = None) -> Source:
     if depth == 0:
         raise UserError(f"{name}: bases of bases without end; check the soritune.json files")
     folder = resolve(name, revision)
-    if (folder / RECORD_FILE).is_file():
-        record = read_json(folder / RECORD_FILE)
-        base = record.get("base")
-        if record.get("family") != "phi4mm" or not isinstance(base, str):
-            raise UserError(f"{folder / RECORD_FILE}: names no base of family phi4mm")
-        return _on_base(_open(base, record.get("revision"), depth - 1), name, folder, record)
+    record = read_record(folder)
+    if record is not None:
+        base = find_base(folder, record, instead)
+        below = None if instead is not None else record.get("revision")
+        return _on_base(_open(base, below, depth - 1), name, folder, record)
     adapter = adapter_folder(folder)
     if adapter is not None:
-        return _on_base(_open(adapter_base(adapter), None, depth - 1), name, folder, {})
+        base, below = (instead, None) if instead is not None else adapter_base(adapter)
+        return _on_base(_open(base, below, depth - 1), name, folder, {})
+    if instead is not None:
+        raise UserError(f"{name}: is a whole model and stands on no other; leave --base out")
     return _base(name, revision, folder)
 
 
@@ -126,7 +137,7 @@ def _base(name: str, revision: str | None, folder: Path) -> Source:
     source = Source(
         name=name,
         folder=folder,
-        base_name=name,
+        base_name=lasting(name),
         base_revision=revision,
         base_folder=folder,
         layout="original" if config["model_type"] == layout.ORIGINAL_MODEL_TYPE else "native",
@@ -150,7 +161,10 @@ def _own_lora(
     """An adapter of the base: the one among its weights, else the folder beside them."""
     place = folder / beside
     if not entries:
-        return read_lora(place) if (place / ADAPTER_CONFIG_FILE).is_file() else None
+        if (place / ADAPTER_CONFIG_FILE).is_file():
+            return read_lora(place)
+        check_export(folder, has_lora=adapter != layout.SPEECH)
+        return None
     shape = configuration.lora_shape(config, adapter)
     if shape is not None:
         return of_entries(entries, r=shape.r, alpha=shape.alpha, dropout=shape.dropout)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soritune.errors import UserError
+from soritune.models.record import (
+    ADAPTER_FOLDER,
+    BUILTIN_PREFIX,
+    find_base,
+    is_hub_id,
+    lasting,
+    read_record,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +24,6 @@ if TYPE_CHECKING:
     from soritune.models.phi4mm.model import Phi4mm, Start
     from soritune.models.phi4mm.summary import Summary
 
-BUILTIN_PREFIX = "builtin:"
 _BUILTIN_FOLDER = Path(__file__).parent.parent / "bases"
 
 
@@ -36,7 +44,7 @@ def resolve(source: str, revision: str | None = None, *, whole: bool = False) ->
         return folder
     if Path(source).is_dir():
         return Path(source)
-    if not _is_hub_id(source):
+    if not is_hub_id(source):
         raise UserError(f"model {source}: no such folder, and no hub id of the form owner/name")
     from soritune.models import hub
 
@@ -51,6 +59,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     merge: bool = False,
     lora: Start = "base",
+    base: str | None = None,
 ) -> SpeechModel:
     """Load a base, an adapter with its base, or a model that soritune trained.
 
@@ -64,6 +73,7 @@ def load(
         lora: what becomes of the speech LoRA that the source brings: "base" keeps it, to decode
             with or to train on; "merge" adds it to the weights, so that a new one can be put on;
             "fresh" leaves it out.
+        base: of an adapter or a trained model, in place of the one that it names.
 
     Raises:
         UserError: nothing there, another model, tensors missing or left over.
@@ -76,7 +86,7 @@ def load(
     elif isinstance(dtype, str):
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
 
-    model = _open(str(source), revision, dtype, device, lora, ())
+    model = _open(str(source), revision, dtype, device, lora, (), base)
     if merge and dtype == torch.float32:
         model.merge_lora()
     return model
@@ -93,19 +103,19 @@ def describe(source: str | Path, *, revision: str | None = None) -> Summary:
     name = str(source)
     folder: Path | None = Path(name)
     if not Path(name).is_dir():
-        folder = hub.cached(name, revision) if _is_hub_id(name) else resolve(name)
+        folder = hub.cached(name, revision) if is_hub_id(name) else resolve(name)
     if folder is None:
         raise UserError(
             f"model {name}: no such folder, and not downloaded yet; soritune run with --check says "
             "what a recipe would download"
         )
-    if _trained_record(folder) is not None:
+    if read_record(folder) is not None:
         return summary.summarise_trained(folder)
     adapter = adapter_folder(folder)
     if adapter is None:
         return summary.summarise_base(folder)
     try:
-        base: str | None = adapter_base(adapter)
+        base: str | None = adapter_base(adapter)[0]
     except UserError:
         base = None
     return summary.summarise_adapter(folder, adapter, base)
@@ -118,9 +128,9 @@ def _open(
     device: torch.device,
     start: Start,
     way: tuple[Path, ...],
+    instead: str | None = None,
 ) -> Phi4mm:
     """Open what a source is, and before it what it stands on."""
-    from soritune.models.phi4mm.loading import ADAPTER_FOLDER
     from soritune.models.phi4mm.lora import in_folder
     from soritune.models.phi4mm.model import load_base
 
@@ -131,34 +141,39 @@ def _open(
         raise UserError(f"{folder}: names itself as its base; train or download the model anew")
     way = (*way, folder.resolve())
 
-    record = _trained_record(folder)
+    record = read_record(folder)
     if record is not None:
         has_adapter = (folder / ADAPTER_FOLDER).is_dir()
         recorded: Start = record.get("lora_start", "base")
         # The trained adapter takes the place of the base's.
         replaced = recorded == "base" and (has_adapter or start == "fresh")
         under: Start = "fresh" if replaced else recorded
-        model = _open(str(record["base"]), record.get("revision"), dtype, device, under, way)
+        below = find_base(folder, record, instead)
+        model = _open(below, _revision(record, instead), dtype, device, under, way)
         model.load_trained(folder, with_lora=start != "fresh")
         if start == "base":
             model.lora_start = recorded
     elif (adapter := adapter_folder(folder)) is not None:
-        base = adapter_base(adapter)
-        model = _open(base, None, dtype, device, "fresh", way)
+        below, below_revision = (instead, None) if instead else adapter_base(adapter)
+        model = _open(below, below_revision, dtype, device, "fresh", way)
         if start != "fresh":
             model.load_lora(in_folder(adapter))
     else:
-        return load_base(folder, source, dtype=dtype, device=device, start=start)
+        if instead is not None:
+            raise UserError(f"{source}: is a whole model and stands on no other; leave --base out")
+        name = lasting(source)
+        return load_base(folder, name, revision=revision, dtype=dtype, device=device, start=start)
     if start == "merge":
         model.merge_own_lora()
         # What is in the weights now is found again in this folder, not in the base.
-        model.base, model.lora_start, model.carried = source, "merge", set()
+        model.base, model.revision = lasting(source), revision
+        model.lora_start, model.carried = "merge", set()
     return model
 
 
 def _is_adapter_of_trained(folder: Path) -> bool:
     """Whether a folder is the adapter inside a trained model, which may be more than that."""
-    return (folder / "adapter_config.json").is_file() and _trained_record(folder.parent) is not None
+    return (folder / "adapter_config.json").is_file() and read_record(folder.parent) is not None
 
 
 def adapter_folder(folder: Path) -> Path | None:
@@ -171,43 +186,31 @@ def adapter_folder(folder: Path) -> Path | None:
     return None
 
 
-def adapter_base(adapter: Path) -> str:
-    """The base of an adapter: by its adapter_config.json, else the model folder around it.
+def _revision(record: Mapping[str, Any], instead: str | None) -> str | None:
+    """The revision that belongs to a recorded base; another one given by the user has none."""
+    return None if instead is not None else record.get("revision")
+
+
+def adapter_base(adapter: Path) -> tuple[str, str | None]:
+    """The base of an adapter and its revision: by its adapter_config.json, else the model folder
+    around it.
 
     Raises UserError where neither is there.
     """
     path = adapter / "adapter_config.json"
     try:
-        named = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        named, revision = settings.get("base_model_name_or_path"), settings.get("revision")
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: no JSON ({error}); take the adapter from its origin") from None
     # The official adapters name a place that exists on the machine of their making only.
-    if isinstance(named, str) and (Path(named).is_dir() or _is_hub_id(named)):
-        return named
-    if named and str(named).startswith(BUILTIN_PREFIX):
-        return str(named)
+    if isinstance(named, str) and Path(named).is_dir():
+        return named, None
+    if isinstance(named, str) and (is_hub_id(named) or named.startswith(BUILTIN_PREFIX)):
+        return named, revision
     if (adapter.parent / "config.json").is_file():
-        return str(adapter.parent)
+        return str(adapter.parent), None
     raise UserError(
         f'{path}: "base_model_name_or_path" is {named!r}, neither a folder here nor a hub id; '
         "write the base model's folder or hub id there"
     )
-
-
-def _is_hub_id(name: str) -> bool:
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
-
-
-def _trained_record(folder: Path) -> dict[str, Any] | None:
-    path = folder / "soritune.json"
-    if not path.is_file():
-        return None
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: no JSON ({error}); train or download the model anew") from None
-    if record.get("family") != "phi4mm":
-        raise UserError(f"{path}: unknown model family {record.get('family')!r}")
-    if "base" not in record:
-        raise UserError(f'{path}: names no "base"; train or download the model anew')
-    return record

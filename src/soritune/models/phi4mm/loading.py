@@ -28,8 +28,7 @@ from soritune.models.phi4mm.checkpoint import (
 )
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
-
-ADAPTER_FOLDER = "speech-lora"  # as the official checkpoint names it
+from soritune.models.record import ADAPTER_FOLDER, check_export
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,10 @@ def _own_lora(
     """
     beside = folder / ADAPTER_FOLDER
     if not entries:
-        return lora.in_folder(beside) if (beside / ADAPTER_CONFIG_FILE).is_file() else None
+        if (beside / ADAPTER_CONFIG_FILE).is_file():
+            return lora.in_folder(beside)
+        check_export(folder, has_lora=False)
+        return None
     shape = configuration.lora_shape(record, layout.SPEECH)
     if shape is not None:
         return lora.among_weights(entries, shape, folder)

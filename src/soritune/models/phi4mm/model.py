@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from soritune.models.phi4mm.checkpoint import (
     read_header,
     read_tensor,
 )
-from soritune.models.phi4mm.loading import ADAPTER_FOLDER, read_base
+from soritune.models.phi4mm.loading import read_base
 from soritune.models.phi4mm.lora import (
     SavedLora,
     in_folder,
@@ -31,9 +30,9 @@ from soritune.models.phi4mm.lora import (
 )
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.record import ADAPTER_FOLDER, TRAINED_FILE, lasting, write_record
 
 FAMILY = "phi4mm"
-TRAINED_FILE = "trained.safetensors"
 
 # What becomes of the speech LoRA that a base brings: it stays and trains on, is added to the
 # weights, or is left out.
@@ -48,6 +47,7 @@ class Phi4mm:
     module: Phi4SpeechForCausalLM
     processor: Phi4mmProcessor
     lora: LoraConfig | None = None
+    revision: str | None = None  # of a base on the hub
     lora_start: Start = "base"  # what became of the LoRA that `base` brings
     # Names of trained tensors that came with the starting point and must be handed on.
     carried: set[str] = field(default_factory=set)
@@ -137,7 +137,8 @@ class Phi4mm:
             # Where the LoRA of the base is merged or more than the LoRA was trained, the adapter
             # alone is not the model.
             alone = self.lora_start != "merge"
-            self.lora.base_model_name_or_path = self.base if alone else None
+            self.lora.base_model_name_or_path = lasting(self.base) if alone else None
+            self.lora.revision = self.revision if alone else None
             self.lora.save_pretrained(str(adapter))
         parameters = dict(self.module.named_parameters())
         # PEFT wraps the adapted layers; the base's own names are kept on disk.
@@ -149,15 +150,13 @@ class Phi4mm:
         }
         if others:
             _save(others, folder / TRAINED_FILE)
-        record = {
-            "format": 1,
-            "family": FAMILY,
-            "base": self.base,
-            "lora_start": self.lora_start,
-            **about,
-        }
-        (folder / "soritune.json").write_text(
-            json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        write_record(
+            folder,
+            folder,
+            family=FAMILY,
+            base=self.base,
+            revision=self.revision,
+            about={"lora_start": self.lora_start, **about},
         )
 
     def load_trained(self, folder: Path, *, with_lora: bool = True) -> None:
@@ -194,6 +193,7 @@ def load_base(
     folder: Path,
     base: str,
     *,
+    revision: str | None = None,
     dtype: torch.dtype,
     device: torch.device,
     start: Start = "base",
@@ -205,6 +205,7 @@ def load_base(
     """
     read = read_base(folder, dtype=dtype, device=device)
     model = Phi4mm(base, read.module, Phi4mmProcessor(read.tokenizer), lora_start=start)
+    model.revision = revision
     if start != "fresh" and read.lora is not None:
         model.load_lora(read.lora)
     if start == "merge":

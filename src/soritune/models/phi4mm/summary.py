@@ -21,14 +21,13 @@ from soritune.models.phi4mm.checkpoint import (
 )
 from soritune.models.phi4mm.configuration import lora_shape
 from soritune.models.phi4mm.parts import LORA, part_of
+from soritune.models.record import TRAINED_FILE, read_record
 
 Layout = Literal["original", "native", "adapter", "trained"]
 _LAYOUTS: dict[Any, Layout] = {
     layout.ORIGINAL_MODEL_TYPE: "original",
     layout.NATIVE_MODEL_TYPE: "native",
 }
-TRAINED_FILE = "trained.safetensors"
-RECORD_FILE = "soritune.json"
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,8 @@ def summarise_adapter(folder: Path, adapter: Path, base: str | None) -> Summary:
 
 def summarise_trained(folder: Path) -> Summary:
     """What soritune trained: the tensors that differ from the base, and the case they are from."""
-    record = read_json(folder / RECORD_FILE)
+    record = read_record(folder)
+    assert record is not None, folder
     entries: list[Entry] = []
     adapters: list[Adapter] = []
     for place in sorted(folder.glob(f"*/{ADAPTER_CONFIG_FILE}")):
@@ -143,7 +143,8 @@ def summarise_trained(folder: Path) -> Summary:
         entries += own
     if (folder / TRAINED_FILE).is_file():
         entries += read_header(folder / TRAINED_FILE)
-    trained = {key: value for key, value in record.items() if key not in ("format", "family")}
+    left_out = ("format", "family", "tensors")
+    trained = {key: value for key, value in record.items() if key not in left_out}
     base = str(record.get("base"))
     return _summary(folder, "trained", entries, adapters=adapters, base=base, trained=trained)
 
