@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VOCABULARY := $(VENV)/.vocabulary
+AUGMENT := $(VENV)/.augment
 TORCH := $(shell grep '^torch==' constraints.txt)
 TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
@@ -22,10 +23,10 @@ help: ## List the targets
 demo: $(READY) ## Run the whole experiment in miniature and print its table
 	$(BIN)/soritune run recipes/tiny-korean.yaml
 
-test: $(READY) $(VOCABULARY) ## Run the tests, without those that train for minutes
+test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that train for minutes
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(READY) $(VOCABULARY) ## Run all the tests
+test-all: $(READY) $(VOCABULARY) $(AUGMENT) ## Run all the tests
 	$(BIN)/python -m pytest
 
 lint: $(READY) ## Check style, format and types
@@ -69,4 +70,11 @@ $(READY): pyproject.toml constraints.txt
 $(VOCABULARY): $(READY)
 	@$(BIN)/python -m pip install -qq --no-deps --constraint $(VENV)/constraints.txt litellm \
 		|| echo "litellm could not be installed: the official tokenizer is not tested" >&2
+	@touch $@
+
+# audiomentations brings librosa and numba along, which the demo does without. Where it cannot be
+# installed, the tests of augmentation are skipped.
+$(AUGMENT): $(READY)
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,plots]' \
+		|| echo "audiomentations could not be installed: augmentation is not tested" >&2
 	@touch $@
