@@ -136,3 +136,16 @@ def test_without_network_it_says_what_to_download_where(
         list(read_source(ZerothSource(source="zeroth")))
     assert "huggingface.co/datasets/kresnik/zeroth_korean" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_mirror_without_ids_has_them_from_its_file_names(folder: Path, tmp_path: Path) -> None:
+    # Bingsu/zeroth-korean: the columns audio and text, no more.
+    for path in (folder / "data").glob("*.parquet"):
+        pq.write_table(pq.read_table(path).select(["audio", "text"]), path)
+    card = prepare("zeroth", source(folder), tmp_path / "out")
+    assert (card.read, card.taken) == (5, 5)
+    records = Corpus.open(tmp_path / "out").records("test")
+    assert [(r.id, r.speaker) for r in records] == [
+        ("105_003_0000", "105"),
+        ("106_003_0001", "106"),
+    ]

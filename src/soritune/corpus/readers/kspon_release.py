@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from soritune.corpus.folders import walk
 from soritune.corpus.utterance import Rejected
 from soritune.errors import UserError
 from soritune.text.encoding import decode_korean
@@ -59,10 +60,8 @@ def open_release(root: Path) -> Release:
     lists: dict[str, Path] = {}
     recordings: dict[str, Path] = {}
     transcripts: dict[str, Path] = {}
-    for folder, below, files in os.walk(root):
-        below.sort()
-        path = Path(folder)
-        for name in sorted(files):
+    for path, files in walk(root):
+        for name in files:
             stem, suffix = os.path.splitext(name)
             if suffix.lower() == ".trn" and stem in LISTS:
                 lists.setdefault(stem, path / name)
