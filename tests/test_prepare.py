@@ -183,10 +183,21 @@ def test_progress_counts_every_entry_once(tmp_path: Path) -> None:
     assert told == [4, 4, 4, 3]
 
 
-def test_an_empty_source_gives_an_empty_corpus(tmp_path: Path) -> None:
-    card = prepare_utterances("none", [], {}, tmp_path)
-    assert (card.read, card.taken, card.shards) == (0, 0, [])
-    assert Corpus.open(tmp_path).records() == []
+def test_a_source_without_entries_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the source has no entries"):
+        prepare_utterances("none", [], {}, tmp_path)
+    assert not (tmp_path / "corpus.json").exists()
+
+
+def test_a_corpus_of_which_nothing_is_taken_is_an_error_with_the_reasons_counted(
+    tmp_path: Path,
+) -> None:
+    entries = [utterance("a", b""), utterance("b", b""), utterance("c", GOOD["8 kHz"], " ")]
+    with pytest.raises(UserError, match=r"all 3 entries.*empty 2, empty-text 1") as caught:
+        prepare_utterances("none", entries, {}, tmp_path)
+    assert str(tmp_path / "quarantine.jsonl") in str(caught.value)
+    assert [line["id"] for line in quarantine(tmp_path)] == ["a", "b", "c"]
+    assert not (tmp_path / "corpus.json").exists()
 
 
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(

@@ -38,11 +38,16 @@ class SplitSummary(BaseModel):
 
 
 class CorpusCard(BaseModel):
-    """taken + quarantined = read. `fingerprint` tells the same source and settings again."""
+    """taken + quarantined = read. `fingerprint` tells the same source and settings again.
+
+    `license` is that of the recordings, `speakers` counts those that are named, `notes` what was
+    noticed beside the reasons of the quarantine (`selection.NOTE_TEXTS`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format_version: int
     name: str
+    license: str = ""
     fingerprint: str
     source: dict[str, Any]
     settings: dict[str, Any]
@@ -51,7 +56,9 @@ class CorpusCard(BaseModel):
     taken: int
     quarantined: int
     reasons: dict[str, int]
+    notes: dict[str, int] = {}
     duration_s: float
+    speakers: int | None = None  # cards of earlier versions do not say
     languages: dict[str, int]
     splits: dict[str, SplitSummary]
     shards: list[Shard]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +20,36 @@ from pydantic import BaseModel, ConfigDict
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, Samples, load_mono_16k
 from soritune.corpus.card import SHARD_FOLDER, Shard
 from soritune.corpus.files import write_atomically
-from soritune.corpus.utterance import Rejected, Utterance
+from soritune.corpus.utterance import Excerpt, Rejected, Utterance
 
 UNFINISHED_FOLDER = "unfinished"
 ROWS_IN_GROUP = 25
 """Rows that are read together: about 2 MB, so that reading at random costs little."""
+MAX_CHARACTERS_PER_S = 40.0
+SPARE_CHARACTERS = 40
+"""Longer than SPARE + MAX a second is no transcript of the clip: the fastest Korean speech has
+about 10 syllables a second, English at 300 words a minute 30 characters."""
+MAX_ID_CHARACTERS = 1000
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+DARK_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+"""Control characters that are no white space; of those, `clean_text` makes a single space."""
 INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
 """Byte order mark, zero-width space and word joiner: they come with copied text, unseen."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive entries of a source; `first` is the position of the first, from 0."""
+    """Consecutive entries of a source with their positions there, from 0.
+
+    `notes` counts what the card tells beside them (`selection.NOTE_TEXTS`).
+    """
 
     index: int
-    first: int
+    positions: tuple[int, ...]
     entries: tuple[Utterance | Rejected, ...]
     folder: Path
     limits: Limits
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 class TakenGroup(BaseModel):
@@ -68,6 +82,15 @@ class ChunkResult(BaseModel):
     taken: list[TakenGroup]
     quarantined: list[QuarantineLine]
     shard: Shard | None
+    notes: dict[str, int] = {}
+
+
+@dataclass(frozen=True)
+class MadeChunk:
+    """A chunk's result and the bytes of its shard (None where nothing was taken)."""
+
+    result: ChunkResult
+    content: bytes | None
 
 
 @dataclass(frozen=True)
@@ -86,14 +109,20 @@ def result_path(folder: Path, index: int) -> Path:
 
 def prepare_chunk(chunk: Chunk) -> ChunkResult:
     """Write the shard and the result of `chunk`; runs in any process."""
+    return store_chunk(make_chunk(chunk), chunk.folder)
+
+
+def make_chunk(chunk: Chunk) -> MadeChunk:
+    """Do the work of `chunk` and write nothing, so that a machine without its folder can."""
     taken: list[Taken] = []
     rejected: list[Rejected] = []
-    for position, entry in enumerate(chunk.entries, start=chunk.first):
+    for position, entry in zip(chunk.positions, chunk.entries, strict=True):
         outcome = entry if isinstance(entry, Rejected) else check(entry, position, chunk.limits)
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
             taken.append(outcome)
+    content = _shard_content(taken) if taken else None
     result = ChunkResult(
         index=chunk.index,
         read=len(chunk.entries),
@@ -107,11 +136,25 @@ def prepare_chunk(chunk: Chunk) -> ChunkResult:
             )
             for r in rejected
         ],
-        shard=_write_shard(taken, chunk) if taken else None,
+        shard=None
+        if content is None
+        else Shard(
+            file=f"{SHARD_FOLDER}/{chunk.index:05d}.parquet",
+            utterances=len(taken),
+            num_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        ),
+        notes=dict(sorted(chunk.notes.items())),
     )
-    write_atomically(
-        result_path(chunk.folder, chunk.index), result.model_dump_json().encode("utf-8")
-    )
+    return MadeChunk(result, content)
+
+
+def store_chunk(made: MadeChunk, folder: Path) -> ChunkResult:
+    """Write the shard, then the result, which tells that the chunk is done."""
+    result = made.result
+    if result.shard is not None and made.content is not None:
+        write_atomically(folder / result.shard.file, made.content)
+    write_atomically(result_path(folder, result.index), result.model_dump_json().encode("utf-8"))
     return result
 
 
@@ -119,14 +162,12 @@ def check(utterance: Utterance, position: int, limits: Limits) -> Taken | Reject
     """The utterance with clean text and 16 kHz FLAC, or why it cannot be used."""
     where = (
         str(utterance.audio)
-        if isinstance(utterance.audio, Path)
+        if isinstance(utterance.audio, Path | Excerpt)
         else f"entry {position + 1} of the source"
     )
-    try:
-        for text in (utterance.id, utterance.text, utterance.translation or ""):
-            text.encode("utf-8")
-    except UnicodeEncodeError:
-        return Rejected(utterance.id, "bad-text", "text that is not valid UTF-8", where)
+    fault = _fault_of_text(utterance)
+    if fault:
+        return Rejected(utterance.id[:MAX_ID_CHARACTERS], *fault, where)
     text = clean_text(utterance.text)
     if not text:
         return Rejected(utterance.id, "empty-text", "the transcript is empty", where)
@@ -134,6 +175,12 @@ def check(utterance: Utterance, position: int, limits: Limits) -> Taken | Reject
         samples = load_mono_16k(utterance.audio, limits)
     except AudioError as error:
         return Rejected(utterance.id, error.reason, error.detail, error.where or where)
+    room = SPARE_CHARACTERS + MAX_CHARACTERS_PER_S * len(samples) / SAMPLE_RATE_HZ
+    longest = max(len(text), len(utterance.translation or ""))
+    if longest > room:
+        duration = f"{len(samples) / SAMPLE_RATE_HZ:.1f} s"
+        detail = f"{longest:,} characters for {duration} of audio; nobody speaks that fast"
+        return Rejected(utterance.id, "text-too-long", detail, where)
     clean = Utterance(
         id=utterance.id,
         audio=b"",
@@ -145,6 +192,26 @@ def check(utterance: Utterance, position: int, limits: Limits) -> Taken | Reject
         translation_language=utterance.translation_language,
     )
     return Taken(clean, len(samples), encode_flac(samples))
+
+
+def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:
+    """Reason and detail where the id or a text cannot be what somebody wrote."""
+    for text in (utterance.id, utterance.text, utterance.translation or ""):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            return "bad-text", "text that is not valid UTF-8"
+    if not utterance.id.strip() or len(utterance.id) > MAX_ID_CHARACTERS:
+        return "bad-id", f"an id has 1 to {MAX_ID_CHARACTERS} characters"
+    if CONTROL.search(utterance.id):
+        return "bad-id", "the id holds a control character (a line break, a tab)"
+    for text in (utterance.text, utterance.translation or ""):
+        control = DARK_CONTROL.search(text)
+        if control:
+            return "bad-text", f"text with the control character U+{ord(control[0]):04X}"
+        if "\ufffd" in text:
+            return "bad-text", "text with U+FFFD: it was read in a wrong encoding before"
+    return None
 
 
 def clean_text(text: str) -> str:
@@ -175,7 +242,7 @@ def _groups(taken: list[Taken]) -> list[TakenGroup]:
     ]
 
 
-def _write_shard(taken: list[Taken], chunk: Chunk) -> Shard:
+def _shard_content(taken: list[Taken]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -202,15 +269,7 @@ def _write_shard(taken: list[Taken], chunk: Chunk) -> Shard:
         use_dictionary=False,
         write_statistics=False,
     )
-    content = buffer.getvalue()
-    file = f"{SHARD_FOLDER}/{chunk.index:05d}.parquet"
-    write_atomically(chunk.folder / file, content)
-    return Shard(
-        file=file,
-        utterances=len(taken),
-        num_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
+    return buffer.getvalue()
 
 
 def _printable(text: str) -> str:

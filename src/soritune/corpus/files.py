@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from soritune.errors import UserError
 
@@ -16,10 +20,21 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises UserError where the folder cannot be written (disk full, no permission).
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write what `path` shall hold once the block has ended without an error.
+
+    Raises UserError where the folder cannot be written.
+    """
+    # Processes of several machines may write into one folder: a process number is not enough.
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

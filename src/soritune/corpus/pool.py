@@ -9,12 +9,28 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from soritune.corpus.chunk import Chunk, ChunkResult
 from soritune.errors import UserError
 
 ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
+
+
+class Executor(Protocol):
+    """Who does chunks: the processes of this machine (`run_chunks`), or a cluster."""
+
+    def __call__(
+        self,
+        work: Callable[[Chunk], ChunkResult],
+        chunks: Iterable[Chunk],
+        workers: int,
+        /,
+        *,
+        finished: Callable[[Chunk], ChunkResult | None],
+        advance: Callable[[ChunkResult], None],
+    ) -> Iterator[ChunkResult]: ...
 
 
 def run_chunks(

@@ -1,54 +1,71 @@
 """From a source to a corpus on disk: checked, 16 kHz, sharded, and able to go on.
 
-corpus.json        the card, written last: a folder that has it is complete
-quarantine.jsonl   what was left out, with the reason (id, reason, detail, where)
-shards/NNNNN.parquet
-unfinished/        while it runs: what each finished chunk counted
+`unfinished.py` knows what lies in the folder meanwhile.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
-from itertools import islice
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, Limits
-from soritune.corpus.card import (
-    CARD_FILE,
-    FORMAT_VERSION,
-    QUARANTINE_FILE,
-    SHARD_FOLDER,
-    CorpusCard,
-    Shard,
-    SplitSummary,
-    read_card,
+from soritune.corpus import lock
+from soritune.corpus.card import FORMAT_VERSION, CorpusCard
+from soritune.corpus.chunk import MAX_CHARACTERS_PER_S, UNFINISHED_FOLDER, Chunk, prepare_chunk
+from soritune.corpus.files import storage_error
+from soritune.corpus.hashes import DigestSet, digest64
+from soritune.corpus.licenses import license_of
+from soritune.corpus.options import options_of
+from soritune.corpus.pool import Executor, run_chunks
+from soritune.corpus.readers import describe_source, read_source, splits_are_disjoint
+from soritune.corpus.selection import Entry, Note, select
+from soritune.corpus.summary import CardSums
+from soritune.corpus.unfinished import (
+    Part,
+    PartDone,
+    chunks_of_parts,
+    close_folder,
+    finished_card,
+    finished_result,
+    is_open,
+    open_folder,
+    tidy,
+    write_part,
 )
-from soritune.corpus.chunk import (
-    UNFINISHED_FOLDER,
-    Chunk,
-    ChunkResult,
-    prepare_chunk,
-    result_path,
-)
-from soritune.corpus.files import remove_temporaries, storage_error, write_atomically
-from soritune.corpus.pool import run_chunks
-from soritune.corpus.readers import describe_source, read_source
 from soritune.corpus.utterance import Rejected, Utterance
-from soritune.errors import UserError
 
 CHUNK_SIZE = 250
 """Utterances that are done or redone together: a few seconds of work, about 20 MB of FLAC."""
-FINGERPRINT_FILE = "fingerprint"
+CHUNK_BYTES = 64 * 2**20
+"""A chunk ends early where its entries bring more than this in memory (long clips of archives)."""
+PREPARATION = 2
+"""Raised by hand when the code changes what comes of the same source and settings."""
 
 Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be prepared, where, and all that decides what comes of it."""
+
+    name: str
+    described_by: Mapping[str, Any]
+    out: Path
+    license: str = ""
+    limits: Limits = DEFAULT_LIMITS
+    chunk_size: int = CHUNK_SIZE
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all that decides what the corpus holds."""
+        return fingerprint_of(self.name, self.described_by, self.limits, self.chunk_size)
 
 
 def prepare(
@@ -58,29 +75,43 @@ def prepare(
     *,
     workers: int = 1,
     advance: Advance = lambda amount: None,
+    executor: Executor = run_chunks,
 ) -> CorpusCard:
     """Prepare a source of a recipe (a `SourceConfig`): see `prepare_utterances`.
 
-    Raises UserError where the source cannot be read or the folder cannot be written.
+    Raises UserError where the source cannot be read, nothing in it can be taken, or the folder
+    cannot be written.
     """
-    return prepare_utterances(
-        name,
-        read_source(source),
-        describe_source(source),
-        out,
-        workers=workers,
-        advance=advance,
-    )
+    return _prepare(_job(name, source, out), _entries(source), workers, advance, executor)
+
+
+def prepare_part(
+    name: str,
+    source: BaseModel,
+    out: Path,
+    part: Part,
+    *,
+    workers: int = 1,
+    advance: Advance = lambda amount: None,
+    executor: Executor = run_chunks,
+) -> int:
+    """Do the chunks of one part of a source; how many entries they had.
+
+    Any number of parts may be at work in one folder, on any number of machines. When all are
+    done, `prepare` collects them into what it would have written alone. Raises UserError.
+    """
+    job = _job(name, source, out)
+    return _prepare_part(job, _entries(source), part, workers, advance, executor)
 
 
 def is_prepared(name: str, source: BaseModel, out: Path) -> bool:
     """Whether `prepare` with these arguments would return at once."""
-    return finished_card(out, fingerprint_of(name, describe_source(source))) is not None
+    return finished_card(out, _job(name, source, out).fingerprint) is not None
 
 
 def prepare_utterances(
     name: str,
-    utterances: Iterable[Utterance | Rejected],
+    utterances: Iterable[Entry | Note],
     described_by: Mapping[str, Any],
     out: Path,
     *,
@@ -88,6 +119,8 @@ def prepare_utterances(
     advance: Advance = lambda amount: None,
     limits: Limits = DEFAULT_LIMITS,
     chunk_size: int = CHUNK_SIZE,
+    license: str = "",
+    executor: Executor = run_chunks,
 ) -> CorpusCard:
     """Prepare `utterances` as the corpus `name` in the folder `out` and return its card.
 
@@ -99,45 +132,27 @@ def prepare_utterances(
     of utterances that are done. Utterances that cannot be used go to the quarantine, never lost:
     taken + quarantined = read.
 
-    Raises UserError where the folder cannot be written (disk full, no permission).
+    Raises UserError where the folder cannot be written (disk full, no permission), another
+    process is at work in it, or nothing could be taken.
     """
-    fingerprint = fingerprint_of(name, described_by, limits, chunk_size)
-    done = finished_card(out, fingerprint)
-    if done is not None:
-        _tidy(out)
-        return done
-    try:
-        _open_folder(out, fingerprint)
-    except OSError as error:
-        raise storage_error(error, out) from error
-    by_index = {
-        result.index: result
-        for result in run_chunks(
-            prepare_chunk,
-            _chunks(utterances, out, limits, chunk_size),
-            workers,
-            finished=_finished_result,
-            advance=lambda result: advance(result.read),
-        )
-    }
-    results = [by_index[index] for index in sorted(by_index)]
-    card = _card(name, fingerprint, dict(described_by), _settings(limits, chunk_size), results)
-    try:
-        _close_folder(out, card, results)
-    except OSError as error:
-        raise storage_error(error, out) from error
-    return card
+    job = Job(name, described_by, out, license, limits, chunk_size)
+    return _prepare(job, utterances, workers, advance, executor)
 
 
-def finished_card(out: Path, fingerprint: str) -> CorpusCard | None:
-    """The card of a complete corpus with this fingerprint whose shards are all there."""
-    try:
-        card = read_card(out)
-    except UserError:  # a card of another version: prepare anew
-        return None
-    if card is None or card.fingerprint != fingerprint:
-        return None
-    return card if all(_is_whole(shard, out) for shard in card.shards) else None
+def prepare_utterances_part(
+    name: str,
+    utterances: Iterable[Entry | Note],
+    described_by: Mapping[str, Any],
+    out: Path,
+    part: Part,
+    *,
+    workers: int = 1,
+    chunk_size: int = CHUNK_SIZE,
+    executor: Executor = run_chunks,
+) -> int:
+    """`prepare_part` for `utterances`; the rest as in `prepare_utterances`."""
+    job = Job(name, described_by, out, chunk_size=chunk_size)
+    return _prepare_part(job, utterances, part, workers, lambda amount: None, executor)
 
 
 def fingerprint_of(
@@ -149,6 +164,7 @@ def fingerprint_of(
     """Digest of all that decides what a corpus holds."""
     identity = {
         "format": FORMAT_VERSION,
+        "preparation": PREPARATION,
         "name": name,
         "source": dict(described_by),
         "settings": _settings(limits, chunk_size),
@@ -156,111 +172,169 @@ def fingerprint_of(
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _settings(limits: Limits, chunk_size: int) -> dict[str, Any]:
-    return {"sample_rate_hz": SAMPLE_RATE_HZ, "chunk_size": chunk_size, **asdict(limits)}
+def _job(name: str, source: BaseModel, out: Path) -> Job:
+    described = describe_source(source)
+    license = license_of(str(described.get("source", "")), options_of(source).license)
+    return Job(name, described, out, license)
 
 
-def _open_folder(out: Path, fingerprint: str) -> None:
-    """Keep the finished chunks of the same fingerprint, clear those of another."""
-    unfinished = out / UNFINISHED_FOLDER
-    marker = unfinished / FINGERPRINT_FILE
-    same = marker.is_file() and marker.read_text(encoding="utf-8") == fingerprint
-    # The card goes first: whatever happens from here on, the folder is not taken for complete.
-    (out / CARD_FILE).unlink(missing_ok=True)
-    if not same:
-        for folder in (unfinished, out / SHARD_FOLDER):
-            if folder.exists():
-                shutil.rmtree(folder)
-    for folder in (out, unfinished, out / SHARD_FOLDER):
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_temporaries(folder)
-    if not same:
-        write_atomically(marker, fingerprint.encode())
-
-
-def _chunks(
-    utterances: Iterable[Utterance | Rejected], out: Path, limits: Limits, chunk_size: int
-) -> Iterator[Chunk]:
-    entries = _without_repeated_ids(utterances)
-    index = 0
-    while batch := tuple(islice(entries, chunk_size)):
-        yield Chunk(index, index * chunk_size, batch, out, limits)
-        index += 1
-
-
-def _without_repeated_ids(
-    utterances: Iterable[Utterance | Rejected],
-) -> Iterator[Utterance | Rejected]:
-    seen: set[str] = set()
-    for number, entry in enumerate(utterances, start=1):
-        if isinstance(entry, Utterance):
-            if entry.id in seen:
-                yield Rejected(
-                    entry.id,
-                    "duplicate-id",
-                    "an earlier utterance has the same id",
-                    f"entry {number} of the source",
-                )
-                continue
-            seen.add(entry.id)
-        yield entry
-
-
-def _finished_result(chunk: Chunk) -> ChunkResult | None:
-    path = result_path(chunk.folder, chunk.index)
-    if not path.is_file():
-        return None
-    result = ChunkResult.model_validate_json(path.read_bytes())
-    if result.shard is not None and not _is_whole(result.shard, chunk.folder):
-        return None
-    return result
-
-
-def _is_whole(shard: Shard, folder: Path) -> bool:
-    path = folder / shard.file
-    return path.is_file() and path.stat().st_size == shard.num_bytes
-
-
-def _card(
-    name: str,
-    fingerprint: str,
-    source: dict[str, Any],
-    settings: dict[str, Any],
-    results: list[ChunkResult],
-) -> CorpusCard:
-    groups = [group for result in results for group in result.taken]
-    languages: Counter[str] = Counter()
-    for group in groups:
-        languages[group.language] += group.utterances
-    splits = {}
-    for split in ("train", "dev", "test"):
-        of_split = [group for group in groups if group.split == split]
-        if of_split:
-            splits[split] = SplitSummary(
-                utterances=sum(group.utterances for group in of_split),
-                duration_s=sum(group.num_samples for group in of_split) / SAMPLE_RATE_HZ,
-                speakers=len({group.speaker for group in of_split} - {None}),
-            )
-    reasons = Counter(line.reason for result in results for line in result.quarantined)
-    return CorpusCard(
-        format_version=FORMAT_VERSION,
-        name=name,
-        fingerprint=fingerprint,
-        source=source,
-        settings=settings,
-        versions=_versions(),
-        read=sum(result.read for result in results),
-        taken=sum(group.utterances for group in groups),
-        quarantined=sum(reasons.values()),
-        reasons=dict(sorted(reasons.items())),
-        duration_s=sum(group.num_samples for group in groups) / SAMPLE_RATE_HZ,
-        languages=dict(sorted(languages.items())),
-        splits=splits,
-        shards=[result.shard for result in results if result.shard is not None],
+def _entries(source: BaseModel) -> Iterator[Entry | Note]:
+    return select(
+        lambda: read_source(source), options_of(source), disjoint=splits_are_disjoint(source)
     )
 
 
-def _versions() -> dict[str, str]:
+def _prepare(
+    job: Job,
+    utterances: Iterable[Entry | Note],
+    workers: int,
+    advance: Advance,
+    executor: Executor,
+) -> CorpusCard:
+    out, fingerprint = job.out, job.fingerprint
+    done = finished_card(out, fingerprint)
+    if done is not None and not (out / UNFINISHED_FOLDER).exists():
+        return done
+    with lock.whole(out):
+        done = finished_card(out, fingerprint)
+        if done is not None:
+            tidy(out)
+            return done
+        try:
+            open_folder(out, fingerprint)
+            num_chunks = chunks_of_parts(out, versions())
+            if num_chunks is None:
+                num_chunks = 0
+                for _ in executor(
+                    prepare_chunk,
+                    _chunks(utterances, job),
+                    workers,
+                    finished=finished_result,
+                    advance=lambda result: advance(result.read),
+                ):
+                    num_chunks += 1
+            return close_folder(out, num_chunks, lambda sums: _card(job, sums))
+        except OSError as error:
+            raise storage_error(error, out) from error
+
+
+def _prepare_part(
+    job: Job,
+    utterances: Iterable[Entry | Note],
+    part: Part,
+    workers: int,
+    advance: Advance,
+    executor: Executor,
+) -> int:
+    out, fingerprint = job.out, job.fingerprint
+    if finished_card(out, fingerprint) is not None:
+        return 0
+    with lock.part(out, lambda: is_open(out, fingerprint), lambda: open_folder(out, fingerprint)):
+        num_chunks = num_read = 0
+
+        def of_part() -> Iterator[Chunk]:
+            nonlocal num_chunks
+            for chunk in _chunks(utterances, job):
+                num_chunks += 1
+                if part.holds(chunk.index):
+                    yield chunk
+
+        for result in executor(
+            prepare_chunk,
+            of_part(),
+            workers,
+            finished=finished_result,
+            advance=lambda result: advance(result.read),
+        ):
+            num_read += result.read
+        write_part(out, part, PartDone(chunks=num_chunks, versions=versions()))
+    return num_read
+
+
+def _chunks(utterances: Iterable[Entry | Note], job: Job) -> Iterator[Chunk]:
+    index = 0
+    entries: list[Entry] = []
+    positions: list[int] = []
+    notes: Counter[str] = Counter()
+    num_bytes = 0
+
+    def chunk() -> Chunk:
+        return Chunk(index, tuple(positions), tuple(entries), job.out, job.limits, dict(notes))
+
+    for position, entry in _without_repeated_ids(utterances):
+        if isinstance(entry, Note):
+            notes[entry.kind] += 1
+            continue
+        entries.append(entry)
+        positions.append(position)
+        if isinstance(entry, Utterance) and isinstance(entry.audio, bytes):
+            num_bytes += len(entry.audio)
+        if len(entries) == job.chunk_size or num_bytes > CHUNK_BYTES:
+            yield chunk()
+            index += 1
+            entries, positions, num_bytes = [], [], 0
+            notes.clear()
+    if entries or notes:
+        yield chunk()
+
+
+def _without_repeated_ids(
+    utterances: Iterable[Entry | Note],
+) -> Iterator[tuple[int, Entry | Note]]:
+    """Entries with their positions in the source; of several with one id the first counts."""
+    seen = DigestSet()
+    position = 0
+    for entry in utterances:
+        if isinstance(entry, Note):
+            yield position, entry
+            position += entry.stands_for_an_entry
+            continue
+        if isinstance(entry, Utterance) and not seen.add(digest64(entry.id)):
+            rejected = Rejected(
+                entry.id,
+                "duplicate-id",
+                "an earlier utterance has the same id",
+                f"entry {position + 1} of the source",
+            )
+            yield position, rejected
+        else:
+            yield position, entry
+        position += 1
+
+
+def _settings(limits: Limits, chunk_size: int) -> dict[str, Any]:
+    return {
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        "chunk_size": chunk_size,
+        "max_characters_per_s": MAX_CHARACTERS_PER_S,
+        **asdict(limits),
+    }
+
+
+def _card(job: Job, sums: CardSums) -> CorpusCard:
+    return CorpusCard(
+        format_version=FORMAT_VERSION,
+        name=job.name,
+        license=job.license,
+        fingerprint=job.fingerprint,
+        source=dict(job.described_by),
+        settings=_settings(job.limits, job.chunk_size),
+        versions=versions(),
+        read=sums.read,
+        taken=sums.taken,
+        quarantined=sums.reasons.total(),
+        reasons=dict(sorted(sums.reasons.items())),
+        notes=dict(sorted(sums.notes.items())),
+        duration_s=sums.duration_s,
+        speakers=sums.speakers,
+        languages=dict(sorted(sums.languages.items())),
+        splits=sums.splits(),
+        shards=sums.shards,
+    )
+
+
+def versions() -> dict[str, str]:
+    """The libraries that decide the bytes of a corpus."""
     import numpy
     import pyarrow
     import soundfile
@@ -273,24 +347,3 @@ def _versions() -> dict[str, str]:
         "libsndfile": soundfile.__libsndfile_version__,
         "soxr": soxr.__version__,
     }
-
-
-def _close_folder(out: Path, card: CorpusCard, results: list[ChunkResult]) -> None:
-    lines = "".join(
-        json.dumps(line.model_dump(), ensure_ascii=False) + "\n"
-        for result in results
-        for line in result.quarantined
-    )
-    write_atomically(out / QUARANTINE_FILE, lines.encode("utf-8"))
-    wanted = {out / shard.file for shard in card.shards}
-    for path in (out / SHARD_FOLDER).iterdir():
-        if path not in wanted:
-            path.unlink()
-    write_atomically(out / CARD_FILE, (card.model_dump_json(indent=2) + "\n").encode("utf-8"))
-    _tidy(out)
-
-
-def _tidy(out: Path) -> None:
-    """Remove what only an unfinished corpus needs; a kill may come between the card and this."""
-    if (out / UNFINISHED_FOLDER).exists():
-        shutil.rmtree(out / UNFINISHED_FOLDER)

@@ -22,15 +22,35 @@ class RenderedAudio(Protocol):
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A part of a longer file: from `start_s` on for `duration_s` seconds (None: to its end).
+
+    Both ends count at the frame that is nearest to them, so parts that follow each other in time
+    share no frame and miss none. `channel` (from 0) is the only one heard; None: their mean.
+    """
+
+    path: Path
+    start_s: float
+    duration_s: float | None
+    channel: int | None = None
+
+    def __str__(self) -> str:
+        last = "the end" if self.duration_s is None else f"{self.start_s + self.duration_s:.3f} s"
+        of_channel = "" if self.channel is None else f", channel {self.channel}"
+        return f"{self.path}, {self.start_s:.3f} s to {last}{of_channel}"
+
+
+@dataclass(frozen=True)
 class Utterance:
     """A recording and what is said in it, as its source gives it (nothing checked yet).
 
-    `audio` is a path to an encoded file, the bytes of one, or something that renders itself.
+    `audio` is a path to an encoded file, the bytes of one, a part of a file, or something that
+    renders itself.
     `language` and `translation_language` are ISO 639-1 codes ("ko", "en").
     """
 
     id: str
-    audio: Path | bytes | RenderedAudio
+    audio: Path | bytes | Excerpt | RenderedAudio
     text: str
     language: str
     split: Split

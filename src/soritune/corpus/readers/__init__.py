@@ -23,13 +23,23 @@ from pydantic import BaseModel, Field
 
 from soritune.corpus.hub import Published
 from soritune.corpus.options import described_options
-from soritune.corpus.readers import common_voice, demo, fleurs, kspon, manifest, minds14, zeroth
+from soritune.corpus.readers import (
+    common_voice,
+    demo,
+    fleurs,
+    kspon,
+    manifest,
+    minds14,
+    webdataset,
+    zeroth,
+)
 from soritune.corpus.readers.common_voice import CommonVoiceSource
 from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.readers.fleurs import FleursSource
 from soritune.corpus.readers.kspon import KsponSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.minds14 import Minds14Source
+from soritune.corpus.readers.webdataset import WebDatasetSource
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.utterance import Rejected, Utterance
 
@@ -40,6 +50,7 @@ SourceConfig = Annotated[
     | Minds14Source
     | FleursSource
     | KsponSource
+    | WebDatasetSource
     | DemoSource,
     Field(discriminator="source"),
 ]
@@ -53,13 +64,15 @@ class Reader:
     `count` is the number of entries where that is cheap to know (None: unknown); `identity` is
     text that changes when the files behind an unchanged config do, so that they are read again;
     `published` is what is known of a data set on the hub before it is there (None: it is
-    there, or made here).
+    there, or made here); `disjoint` tells that its splits share no sentence by the way they were
+    made, so that `prepare` need not pass the source once more to find out.
     """
 
     read: Callable[[Any], Iterator[Utterance | Rejected]]
     count: Callable[[Any], int | None] = lambda source: None
     identity: Callable[[Any], str] = lambda source: ""
     published: Callable[[Any], Published | None] = lambda source: None
+    disjoint: bool = False
 
 
 def _digest(entries: Iterable[Utterance | Rejected]) -> str:
@@ -74,15 +87,23 @@ READERS: dict[type[BaseModel], Reader] = {
     ManifestSource: Reader(manifest.read, manifest.count, manifest.identity),
     ZerothSource: Reader(zeroth.read, zeroth.count, zeroth.identity, zeroth.published),
     CommonVoiceSource: Reader(
-        common_voice.read, common_voice.count, common_voice.identity, common_voice.published
+        common_voice.read,
+        common_voice.count,
+        common_voice.identity,
+        common_voice.published,
+        disjoint=True,
     ),
-    Minds14Source: Reader(minds14.read, minds14.count, minds14.identity, minds14.published),
+    Minds14Source: Reader(
+        minds14.read, minds14.count, minds14.identity, minds14.published, disjoint=True
+    ),
     FleursSource: Reader(fleurs.read, identity=fleurs.identity, published=fleurs.published),
     KsponSource: Reader(kspon.read, kspon.count, kspon.identity),
+    WebDatasetSource: Reader(webdataset.read, identity=webdataset.identity),
     DemoSource: Reader(
         demo.read,
         count=lambda source: source.train + source.dev + source.test,
         identity=lambda source: _digest(demo.read(source)),
+        disjoint=True,
     ),
 }
 
@@ -100,6 +121,11 @@ def count_source(source: BaseModel) -> int | None:
 def published_source(source: BaseModel) -> Published | None:
     """What is known of a source that would have to be got first, else None."""
     return READERS[type(source)].published(source)
+
+
+def splits_are_disjoint(source: BaseModel) -> bool:
+    """Whether the splits of a source share no sentence by the way they were made."""
+    return READERS[type(source)].disjoint
 
 
 def describe_source(source: BaseModel) -> dict[str, Any]:
