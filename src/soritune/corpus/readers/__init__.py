@@ -30,7 +30,6 @@ from soritune.corpus.readers import (
     kspon,
     manifest,
     minds14,
-    webdataset,
     zeroth,
 )
 from soritune.corpus.readers.common_voice import CommonVoiceSource
@@ -39,7 +38,6 @@ from soritune.corpus.readers.fleurs import FleursSource
 from soritune.corpus.readers.kspon import KsponSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.minds14 import Minds14Source
-from soritune.corpus.readers.webdataset import WebDatasetSource
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.utterance import Rejected, Utterance
 
@@ -50,7 +48,6 @@ SourceConfig = Annotated[
     | Minds14Source
     | FleursSource
     | KsponSource
-    | WebDatasetSource
     | DemoSource,
     Field(discriminator="source"),
 ]
@@ -98,7 +95,6 @@ READERS: dict[type[BaseModel], Reader] = {
     ),
     FleursSource: Reader(fleurs.read, identity=fleurs.identity, published=fleurs.published),
     KsponSource: Reader(kspon.read, kspon.count, kspon.identity),
-    WebDatasetSource: Reader(webdataset.read, identity=webdataset.identity),
     DemoSource: Reader(
         demo.read,
         count=lambda source: source.train + source.dev + source.test,
