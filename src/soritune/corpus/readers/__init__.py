@@ -30,6 +30,7 @@ from soritune.corpus.readers import (
     kspon,
     manifest,
     minds14,
+    webdataset,
     zeroth,
 )
 from soritune.corpus.readers.common_voice import CommonVoiceSource
@@ -38,6 +39,7 @@ from soritune.corpus.readers.fleurs import FleursSource
 from soritune.corpus.readers.kspon import KsponSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.minds14 import Minds14Source
+from soritune.corpus.readers.webdataset import WebDatasetSource
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.utterance import Rejected, Utterance
 
@@ -48,6 +50,7 @@ SourceConfig = Annotated[
     | Minds14Source
     | FleursSource
     | KsponSource
+    | WebDatasetSource
     | DemoSource,
     Field(discriminator="source"),
 ]
@@ -95,6 +98,7 @@ READERS: dict[type[BaseModel], Reader] = {
     ),
     FleursSource: Reader(fleurs.read, identity=fleurs.identity, published=fleurs.published),
     KsponSource: Reader(kspon.read, kspon.count, kspon.identity),
+    WebDatasetSource: Reader(webdataset.read, identity=webdataset.identity),
     DemoSource: Reader(
         demo.read,
         count=lambda source: source.train + source.dev + source.test,
