@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from soritune import __version__
-from soritune.cli import blend, experiment, export, inspect, transcribe
+from soritune.cli import blend, doctor, experiment, export, inspect, transcribe
 
 app = typer.Typer(
     name="soritune",
@@ -44,6 +44,7 @@ def _options(
 
 app.command("run")(experiment.run)
 app.command("prepare")(experiment.prepare)
+app.command("doctor")(doctor.doctor)
 app.command("train")(experiment.train)
 app.command("evaluate")(experiment.evaluate)
 app.command("report")(experiment.report)

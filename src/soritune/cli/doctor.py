@@ -1,0 +1,119 @@
+"""`soritune doctor`: what is in prepared corpora, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soritune.cli.errors import plain_errors
+from soritune.errors import UserError
+
+EXIT_FOUND_ERRORS = 1
+RECIPE_SUFFIXES = (".yaml", ".yml")
+
+
+@plain_errors
+def doctor(
+    corpora: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CORPUS...",
+            help="Folders of prepared corpora (runs/…/corpora/NAME), or recipes: all their "
+            "prepared corpora.",
+        ),
+    ],
+    html: Annotated[
+        Path, typer.Option("--html", metavar="FILE", help="The page with plots and players.")
+    ] = Path("doctor.html"),
+    no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="No recordings in the page, to give it away.")
+    ] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="All facts and findings, for programs."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 where an error is found.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="Rank likely label errors by this model's loss: a folder, hub id or "
+            "builtin:tiny that knows the language.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes that listen; default: one a core."),
+    ] = None,
+) -> None:
+    """Audit prepared corpora: what is in them, what is wrong, and what mends it.
+
+    Sentences, speakers and recordings shared by training and test, telephone speech that claims
+    16 kHz, clipping, noise, silence, transcripts that do not fit, characters and numbers.
+    """
+    from rich.console import Console
+
+    from soritune.doctor.audit import audit, open_sources
+    from soritune.doctor.terminal import print_audit
+    from soritune.progress import track
+
+    sources = open_sources(_folders(corpora))
+    for path in (None if no_html else html, json):
+        if path is not None and not path.parent.is_dir():
+            raise UserError(f"{path}: there is no folder {path.parent}; make it first")
+    speech_model = None
+    if model is not None:
+        from soritune.models import load
+
+        speech_model = load(model)
+    audited = audit(
+        sources,
+        track=track,
+        workers=workers or os.cpu_count() or 1,
+        model=speech_model,
+        model_name=model,
+    )
+    print_audit(Console(), audited.audit)
+    if not no_html:
+        from soritune.doctor.page import write_page
+
+        write_page(html, audited, with_audio=not no_audio)
+        print(f"page: {html}")
+    if json is not None:
+        from soritune.corpus.files import write_atomically
+
+        write_atomically(json, (audited.audit.model_dump_json(indent=1) + "\n").encode())
+        print(f"findings: {json}")
+    if strict and audited.audit.errors:
+        raise typer.Exit(EXIT_FOUND_ERRORS)
+
+
+def _folders(paths: list[Path]) -> list[Path]:
+    folders: list[Path] = []
+    for path in paths:
+        folders += _of_recipe(path) if path.suffix in RECIPE_SUFFIXES else [path]
+    return folders
+
+
+def _of_recipe(path: Path) -> list[Path]:
+    """Folders of the corpora of a recipe that are prepared. Raises UserError where none is."""
+    from soritune.corpus.card import read_card
+    from soritune.experiment.plan import Plan
+    from soritune.recipe import load_recipe
+
+    plan = Plan.of(load_recipe(path))
+    folders = [plan.corpus_folder(name) for name in plan.recipe.corpora]
+    prepared = [folder for folder in folders if read_card(folder) is not None]
+    if not prepared:
+        raise UserError(f"{path}: no corpus of it is prepared; run: soritune prepare {path}")
+    lacking = [folder.name for folder in folders if folder not in prepared]
+    if lacking:
+        typer.echo(f"not prepared, so not audited: {', '.join(lacking)}", err=True)
+    return prepared

@@ -1,0 +1,165 @@
+"""The checks: what each is called, how much it weighs, what it means and what mends it.
+
+`{options}` in backticks in `mend` are keys of a recipe's corpora (`tests/test_doctor.py` looks
+that they exist). Thresholds stand here too, each with where it comes from; figures measured by
+us are in docs/doctor.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soritune.doctor.findings import Severity
+
+NARROW_BAND_DB = -60.0
+"""Between the widest upsampled telephone speech (-81 dB) and the narrowest wide-band (-35 dB)."""
+MIN_FLAT_RUNS = 5
+"""Cycles that end within 0.2 % of the same peak; unclipped speech has none (docs/doctor.md)."""
+END_SILENCE_S = 1.0
+"""12 audio tokens of 80 ms without a word."""
+OFFSET = 0.02
+"""Of full scale, -34 dBFS. Read speech through sound cards of today has under 0.01."""
+NOISY_DB = 10.0
+"""Speech level over noise level; the speech itself hardly exceeds its own pauses by less."""
+RATE_Z = 4.5
+"""Robust standard deviations of the logarithm, with the spread that short sentences have."""
+RATE_BOUNDS = {"syllables": (0.8, 12.0), "letters": (1.5, 35.0)}
+"""A second. Speakers of 17 languages have means of 4.3 to 9.1 syllables a second (Coupé, Oh,
+Dediu & Pellegrino 2019, Science Advances 5(9)); English has about 3 letters a syllable."""
+MIN_FOR_STATISTICS = 20
+"""Utterances of a language from which its spread is taken."""
+MIXED_SHARE = 0.01
+"""Of the utterances with numbers: below, the rarer form is an exception."""
+LOSS_Z = 4.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a finding of a check says, whatever the corpus."""
+
+    severity: Severity
+    title: str
+    meaning: str
+    mend: str
+
+
+_BY_HAND = "prepare has no option for it:"
+
+CHECKS: dict[str, Check] = {
+    "changed-shard": Check(
+        "error",
+        "shards are not those that were prepared",
+        "The files differ from the checksums of the card, so nothing that was said of the corpus "
+        "holds.",
+        "remove the corpus's folder and run soritune prepare again",
+    ),
+    "unreadable": Check(
+        "error",
+        "audio cannot be decoded",
+        "Training and decoding stop at such an utterance.",
+        "remove the corpus's folder and run soritune prepare again",
+    ),
+    "shared-sentence": Check(
+        "error",
+        "sentences are trained on and tested with",
+        "The model may have learnt these answers by heart: the figures flatter.",
+        "`shared_sentences: drop-from-train` leaves them out of the training of one corpus; "
+        "between corpora, leave one of them out of the case, or take them out of its list",
+    ),
+    "near-sentence": Check(
+        "warning",
+        "sentences are tested with, and nearly the same ones trained on",
+        "One or two letters apart, they are no fair test either.",
+        "`shared_sentences` compares letters and digits exactly, so take them out of the list by "
+        "hand; --json has all ids",
+    ),
+    "shared-speaker": Check(
+        "warning",
+        "speakers are heard in training and in the test",
+        "The figures are those of known voices, new ones will be worse.",
+        "`shared_speakers: drop-from-train`; for lists of one's own without splits: "
+        "`split_by: [speaker, sentence]`",
+    ),
+    "shared-audio": Check(
+        "error",
+        "recordings are trained on and tested with",
+        "The same audio stands in both: the figures flatter.",
+        f"{_BY_HAND} take one of the two out of its list; --json has all ids",
+    ),
+    "other-text": Check(
+        "error",
+        "the same recording has different transcripts",
+        "At least one of the two is wrong.",
+        f"{_BY_HAND} listen, and mend or remove the wrong line in the source",
+    ),
+    "duplicate-audio": Check(
+        "warning",
+        "recordings are there more than once",
+        "They weigh more than others in training and in scores.",
+        f"{_BY_HAND} take the repeated ones out of the list; --json has all ids",
+    ),
+    "narrow-band": Check(
+        "warning",
+        "clips claim 16 kHz and hold 8 kHz",
+        "There is nothing above 4 kHz, as on a telephone. Fine to train with among others; as a "
+        "test it is another condition.",
+        f"{_BY_HAND} look for the originals; if they are telephone speech, keep them in a "
+        "corpus of their own",
+    ),
+    "clipping": Check(
+        "warning",
+        "clips are overdriven",
+        "The waveform was cut at its peaks when it was recorded; what was cut is lost.",
+        f"{_BY_HAND} record again at a lower level, or leave them out of tests",
+    ),
+    "end-silence": Check(
+        "info",
+        f"clips have over {END_SILENCE_S:g} s without speech at an end",
+        "Each second costs 12 audio tokens, and models learn to write words into silence.",
+        f"{_BY_HAND} cut the ends before preparing (such as sox silence, ffmpeg silenceremove)",
+    ),
+    "offset": Check(
+        "info",
+        "clips have a constant offset",
+        "A fault of the recording device; it takes headroom and adds a hum at the lowest "
+        "frequencies.",
+        f"{_BY_HAND} subtract the mean, or pass them through a high-pass before preparing",
+    ),
+    "noise": Check(
+        "warning",
+        f"clips have speech less than {NOISY_DB:g} dB above the noise",
+        "Hard to hear for people, too; a transcript may be a guess.",
+        f"{_BY_HAND} listen to some; leave them out of the list if they are not what is wanted",
+    ),
+    "too-much-text": Check(
+        "warning",
+        "transcripts are too long for their audio",
+        "Nobody speaks so fast: the audio was cut, or the transcript is another one's.",
+        f"{_BY_HAND} listen, and mend or remove the lines in the source",
+    ),
+    "too-little-text": Check(
+        "warning",
+        "transcripts are too short for their audio",
+        "Something that is heard is not written, or most of the clip is no speech.",
+        f"{_BY_HAND} listen, and mend or remove the lines in the source",
+    ),
+    "characters": Check(
+        "warning",
+        "transcripts hold characters that the language does not write",
+        "Marks of annotators, another script, or damaged text: the model learns to write them.",
+        f"{_BY_HAND} replace them in the source",
+    ),
+    "numbers": Check(
+        "info",
+        "numbers are written in digits here and in words there",
+        "The same speech has two spellings; each costs errors where the other is the reference.",
+        f"{_BY_HAND} write them in one way in the source",
+    ),
+    "high-loss": Check(
+        "warning",
+        "transcripts that the model finds unlikely for their audio",
+        "Likely label errors, or recordings that are hard to hear; the most unlikely come first.",
+        f"{_BY_HAND} listen from the top, and mend or remove the lines in the source",
+    ),
+}
+"""In the order in which they are shown within a severity."""

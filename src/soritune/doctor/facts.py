@@ -1,0 +1,113 @@
+"""What a corpus holds: hours, speakers, lengths, speaking rates, noise."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from soritune.doctor.findings import CorpusFacts, Histogram, RateFacts, SpeakerFacts, SplitFacts
+from soritune.doctor.scan import Source, Utterance
+from soritune.doctor.text_checks import speech_s
+from soritune.doctor.words import rate_unit, spoken_units
+
+SPLITS = ("train", "dev", "test")
+MAX_SPEAKERS = 20
+LENGTH_EDGES_S = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0)
+RATE_EDGES = {
+    "syllables": tuple(float(n) for n in range(13)),
+    "letters": tuple(float(n) for n in range(0, 37, 3)),
+}
+
+
+def facts_of(source: Source, utterances: Sequence[Utterance]) -> CorpusFacts:
+    """The facts of one corpus from all its utterances."""
+    signals = [u.signal for u in utterances if u.signal is not None]
+    return CorpusFacts(
+        name=source.name,
+        folder=str(source.folder),
+        source=str(source.card.source.get("source", "")),
+        utterances=len(utterances),
+        duration_s=_seconds(utterances),
+        quarantined=source.card.quarantined,
+        splits=_sizes(utterances, "split", SPLITS),
+        languages=_sizes(utterances, "language", sorted({u.language for u in utterances})),
+        speakers=_speakers(utterances)[:MAX_SPEAKERS],
+        unnamed_speakers=sum(u.speaker is None for u in utterances),
+        lengths=histogram((u.duration_s for u in utterances), LENGTH_EDGES_S, "s"),
+        rates=_rates(utterances),
+        median_snr_db=_median([signal.snr_db for signal in signals]),
+        median_noise_dbfs=_median([signal.noise_dbfs for signal in signals]),
+    )
+
+
+def histogram(values: Iterable[float], edges: Sequence[float], unit: str) -> Histogram:
+    """Counts of values; those beyond the last edge count in the last bin."""
+    within = np.minimum(np.fromiter(values, np.float64), np.nextafter(edges[-1], 0.0))
+    counts, _ = np.histogram(within, edges)
+    return Histogram(unit=unit, edges=list(edges), counts=counts.tolist())
+
+
+def _sizes(
+    utterances: Sequence[Utterance], attribute: str, values: Iterable[str]
+) -> dict[str, SplitFacts]:
+    sizes = {}
+    for value in values:
+        own = [u for u in utterances if getattr(u, attribute) == value]
+        if own:
+            speakers = len({u.speaker for u in own} - {None})
+            sizes[value] = SplitFacts(
+                utterances=len(own), duration_s=_seconds(own), speakers=speakers
+            )
+    return sizes
+
+
+def _speakers(utterances: Sequence[Utterance]) -> list[SpeakerFacts]:
+    """Named speakers, those with the most speech first."""
+    by_speaker: defaultdict[str, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        if utterance.speaker is not None:
+            by_speaker[utterance.speaker].append(utterance)
+    speakers = [
+        SpeakerFacts(
+            speaker=speaker,
+            utterances=len(own),
+            duration_s=_seconds(own),
+            splits=[split for split in SPLITS if any(u.split == split for u in own)],
+        )
+        for speaker, own in by_speaker.items()
+    ]
+    return sorted(speakers, key=lambda speaker: (-speaker.duration_s, speaker.speaker))
+
+
+def _rates(utterances: Sequence[Utterance]) -> list[RateFacts]:
+    rates = []
+    for language in sorted({u.language for u in utterances}):
+        values = [
+            spoken_units(u.text, language) / speech_s(u)
+            for u in utterances
+            if u.language == language and u.signal is not None
+        ]
+        if values:
+            unit = rate_unit(language)
+            low, median, high = np.percentile(values, (5, 50, 95)).round(3).tolist()
+            rates.append(
+                RateFacts(
+                    language=language,
+                    unit=unit,
+                    median=median,
+                    low=low,
+                    high=high,
+                    histogram=histogram(values, RATE_EDGES[unit], f"{unit}/s"),
+                )
+            )
+    return rates
+
+
+def _seconds(utterances: Iterable[Utterance]) -> float:
+    return round(sum(u.duration_s for u in utterances), 3)
+
+
+def _median(values: Sequence[float]) -> float:
+    return round(float(np.median(values)), 1) if values else 0.0

@@ -1,0 +1,121 @@
+"""What the audit says: one typed record for each finding, and the facts it stands on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+FORMAT_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Example(_Record):
+    """One utterance that a finding is about; `detail` says what was measured or with which."""
+
+    corpus: str
+    id: str
+    split: str
+    text: str
+    detail: str
+
+
+class Finding(_Record):
+    """One thing that a check found in a corpus.
+
+    `utterances` of the `of` that were looked at, `share` their quotient; `ids` are all of them in
+    the order of the corpus, `examples` the few that are shown, the worst first. `where` names the
+    part of the corpus ("test against train"), "" for all of it. `meaning` says why it matters,
+    `mend` what to do about it.
+    """
+
+    check: str
+    severity: Severity
+    corpus: str
+    where: str
+    title: str
+    utterances: int
+    of: int
+    share: float
+    meaning: str
+    mend: str
+    ids: list[str]
+    examples: list[Example]
+
+
+class Histogram(_Record):
+    """`counts[i]` utterances from `edges[i]` to below `edges[i + 1]`; the last takes the rest."""
+
+    unit: str
+    edges: list[float]
+    counts: list[int]
+
+
+class SplitFacts(_Record):
+    """Size of one split; `speakers` counts those that are named."""
+
+    utterances: int
+    duration_s: float
+    speakers: int
+
+
+class SpeakerFacts(_Record):
+    """One speaker; those after the most frequent ones are not listed."""
+
+    speaker: str
+    utterances: int
+    duration_s: float
+    splits: list[str]
+
+
+class RateFacts(_Record):
+    """Speaking rate of one language, in `unit` a second of speech without silence at the ends."""
+
+    language: str
+    unit: str
+    median: float
+    low: float
+    high: float
+    histogram: Histogram
+
+
+class CorpusFacts(_Record):
+    """What a corpus holds. `low` and `high` of rates are the 5th and the 95th percentile."""
+
+    name: str
+    folder: str
+    source: str
+    utterances: int
+    duration_s: float
+    quarantined: int
+    splits: dict[str, SplitFacts]
+    languages: dict[str, SplitFacts]
+    speakers: list[SpeakerFacts]
+    unnamed_speakers: int
+    lengths: Histogram
+    rates: list[RateFacts]
+    median_snr_db: float
+    median_noise_dbfs: float
+
+
+class Audit(_Record):
+    """The result of `soritune doctor`: facts, findings (most severe first), what was checked.
+
+    `model` is the one that losses were computed with, None where no model was given.
+    """
+
+    format_version: int
+    corpora: list[CorpusFacts]
+    findings: list[Finding]
+    checks: list[str]
+    model: str | None
+
+    @property
+    def errors(self) -> int:
+        """Findings that spoil figures or training."""
+        return sum(finding.severity == "error" for finding in self.findings)

@@ -1,0 +1,67 @@
+"""From utterances that a check picked to its finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from soritune.doctor.catalogue import CHECKS
+from soritune.doctor.findings import Example, Finding, Severity
+from soritune.doctor.scan import Utterance
+
+MAX_EXAMPLES = 5
+MAX_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An utterance that a check picked; hits with the highest `weight` are shown."""
+
+    utterance: Utterance
+    detail: str
+    weight: float
+
+
+def make_finding(
+    check: str,
+    names: Sequence[str],
+    hits: Sequence[Hit],
+    of: int,
+    *,
+    where: str = "",
+    severity: Severity | None = None,
+    title: str | None = None,
+) -> Finding | None:
+    """The finding of `check` in the corpus of the hits; None where there are none.
+
+    `names` are those of the corpora, by their places; `of` is how many were looked at.
+    """
+    if not hits:
+        return None
+    about = CHECKS[check]
+    ordered = sorted(hits, key=lambda hit: -hit.weight)  # stable: equal ones by their order
+    return Finding(
+        check=check,
+        severity=severity or about.severity,
+        corpus=names[hits[0].utterance.corpus],
+        where=where,
+        title=title or about.title,
+        utterances=len(hits),
+        of=of,
+        share=len(hits) / of,
+        meaning=about.meaning,
+        mend=about.mend,
+        ids=[hit.utterance.id for hit in hits],
+        examples=[_example(hit, names) for hit in ordered[:MAX_EXAMPLES]],
+    )
+
+
+def _example(hit: Hit, names: Sequence[str]) -> Example:
+    text = hit.utterance.text
+    return Example(
+        corpus=names[hit.utterance.corpus],
+        id=hit.utterance.id,
+        split=hit.utterance.split,
+        text=text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…",
+        detail=hit.detail,
+    )

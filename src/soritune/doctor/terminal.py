@@ -1,0 +1,78 @@
+"""The audit on a terminal, to be read in a minute."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from soritune.doctor.facts import SPLITS
+from soritune.doctor.findings import Audit, CorpusFacts, Finding
+from soritune.doctor.page import (
+    SEVERITY_NAMES,
+    clean_checks,
+    count_by_severity,
+    hours_text,
+    share_text,
+)
+
+STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+EXAMPLES = 2
+INDENT = 4
+
+
+def print_audit(console: Console, audit: Audit) -> None:
+    """Print what is in the corpora, what was found, and what was looked for and not found."""
+    console.print(_corpora_table(audit))
+    for finding in audit.findings:
+        _print_finding(console, finding)
+    clean = clean_checks(audit)
+    if clean:
+        console.print(Text(f"looked for and not found: {'; '.join(clean)}", style="dim"))
+    counts = count_by_severity(audit)
+    words = [
+        f"{number} {SEVERITY_NAMES[severity]}{'' if number == 1 else 's'}"
+        for severity, number in counts.items()
+    ]
+    worst = next((severity for severity, number in counts.items() if number), None)
+    console.print(Text(", ".join(words), style=STYLES.get(worst or "", "bold green")))
+
+
+def _corpora_table(audit: Audit) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("corpus", "utterances", "speech", "speakers", "train/dev/test", "rate", "SNR"):
+        table.add_column(column, justify="left" if column == "corpus" else "right")
+    for corpus in audit.corpora:
+        table.add_row(*(Text(cell) for cell in _corpus_cells(corpus)))
+    return table
+
+
+def _corpus_cells(corpus: CorpusFacts) -> list[str]:
+    sizes = [corpus.splits[split].utterances if split in corpus.splits else 0 for split in SPLITS]
+    return [
+        corpus.name,
+        f"{corpus.utterances:,}",
+        hours_text(corpus.duration_s),
+        f"{sum(split.speakers for split in corpus.splits.values()):,}",
+        "/".join(f"{size:,}" for size in sizes),
+        "\n".join(f"{rate.language} {rate.median:.1f} {rate.unit}/s" for rate in corpus.rates),
+        f"{corpus.median_snr_db:.0f} dB",
+    ]
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    head = Text()
+    head.append(f"{SEVERITY_NAMES[finding.severity]:<8}", STYLES[finding.severity])
+    size = f"{finding.utterances:,} of {finding.of:,} ({share_text(finding.share)})"
+    head.append(f"{size} {finding.title}", "bold")
+    where = f": {finding.where}" if finding.where else ""
+    head.append(f"  [{finding.corpus}{where}]")
+    console.print(head)
+    lines = Text(f"{finding.meaning}\n", style="dim")
+    lines.append(f"mend: {finding.mend}")
+    for example in finding.examples[:EXAMPLES]:
+        lines.append(f"\n- {example.id}: {example.text}")
+        lines.append(f" ({example.detail})")
+    console.print(Padding(lines, (0, 0, 1, INDENT)))

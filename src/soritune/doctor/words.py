@@ -1,0 +1,125 @@
+"""What is looked for in transcripts: how much is said, foreign characters, forms of numbers."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+
+SCRIPTS = {
+    "ko": ("HANGUL SYLLABLE", "LATIN"),
+    "ja": ("HIRAGANA", "KATAKANA", "CJK", "LATIN"),
+    "zh": ("CJK", "LATIN"),
+    **dict.fromkeys(("ru", "uk", "be", "bg", "sr", "mk", "kk", "ky", "mn"), ("CYRILLIC", "LATIN")),
+    **dict.fromkeys(("ar", "fa", "ur", "ps", "ckb"), ("ARABIC", "EXTENDED ARABIC", "LATIN")),
+    **dict.fromkeys(("hi", "mr", "ne"), ("DEVANAGARI", "LATIN")),
+    "el": ("GREEK", "LATIN"),
+    "he": ("HEBREW", "LATIN"),
+    "th": ("THAI", "LATIN"),
+    "ta": ("TAMIL", "LATIN"),
+    "bn": ("BENGALI", "LATIN"),
+    "ka": ("GEORGIAN", "LATIN"),
+    "hy": ("ARMENIAN", "LATIN"),
+}
+"""First words of the Unicode names of letters that are usual in a language. Languages that are
+not here have the script that most of their letters in the corpus have, and Latin."""
+TAG_MARKS = frozenset("*#_\\{}[]")
+"""Punctuation by Unicode, but in transcripts they are marks of annotators."""
+USUAL_SYMBOLS = frozenset("+=~°℃$|") - {"|"}
+FULLWIDTH_TOO = ("ja", "zh")
+SYLLABLE_LANGUAGES = ("ko", "ja", "zh")
+"""Their letters are syllables (kanji may be more)."""
+
+_NATIVE = "한|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무|스물|서른|마흔|쉰|예순|일흔|여든|아흔"
+_NATIVE_UNITS = "개|명|시간|시|번|살|마리|권|장|잔|병|달|대|송이|켤레|그루"
+_SINO = "일이삼사오육칠팔구십백천만억"
+_SINO_UNITS = "년|월|일|분|초|원|층|호|도|인분|킬로|미터|퍼센트|프로|점|주|번|호선|박"
+NUMBER_WORDS = {
+    "ko": re.compile(
+        rf"(?<![가-힣])(?:(?:{_NATIVE})+ ?(?:{_NATIVE_UNITS})(?![가-힣]{{3}})"
+        rf"|[{_SINO}]{{2,}} ?(?:{_SINO_UNITS})(?![가-힣]{{3}}))"
+    ),
+    "en": re.compile(
+        r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
+        r"fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|"
+        r"eighty|ninety|hundred|thousand|million)\b",
+        re.IGNORECASE,
+    ),
+}
+"""Evidence, not a parser: number words before a counter (ko), or that are hardly anything else."""
+_DIGITS = re.compile(r"\d")
+_LATIN_WORD = re.compile(r"[A-Za-z]+")
+
+
+def spoken_units(text: str, language: str) -> int:
+    """Syllables of Korean, letters of other languages: what is said, as a length."""
+    return korean_syllables(text) if language == "ko" else sum(c.isalnum() for c in text)
+
+
+def rate_unit(language: str) -> str:
+    """What `spoken_units` counts."""
+    return "syllables" if language == "ko" else "letters"
+
+
+def korean_syllables(text: str) -> int:
+    """Hangul syllables; a digit counts as one, a Latin word as one for three letters."""
+    hangul = sum("가" <= c <= "힣" for c in text)
+    latin = sum(-(-len(word) // 3) for word in _LATIN_WORD.findall(text))
+    return hangul + sum(c.isdigit() for c in text) + latin
+
+
+def usual_scripts(texts: Iterable[str], language: str) -> tuple[str, ...]:
+    """First words of the names of letters that are usual in these texts of `language`."""
+    if language in SCRIPTS:
+        return SCRIPTS[language]
+    letters = Counter(_script(c) for text in texts for c in text if c.isalpha())
+    most = min(letters, key=lambda script: (-letters[script], script), default="LATIN")
+    return tuple(dict.fromkeys((most, "LATIN")))
+
+
+def unusual_characters(text: str, language: str, scripts: tuple[str, ...]) -> list[str]:
+    """The characters of `text`, each once, that its language does not write."""
+    return [c for c in dict.fromkeys(text) if not _is_usual(c, language, scripts)]
+
+
+def character_name(character: str) -> str:
+    """`U+318D HANGUL LETTER ARAEA`."""
+    return f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
+
+
+def number_forms(text: str, language: str) -> set[str]:
+    """Which of "digits" and "words" the numbers of a text are written in."""
+    forms = set()
+    if _DIGITS.search(text):
+        forms.add("digits")
+    pattern = NUMBER_WORDS.get(language)
+    if pattern is not None and pattern.search(text):
+        forms.add("words")
+    return forms
+
+
+def _script(character: str) -> str:
+    return unicodedata.name(character, "UNNAMED").split()[0]
+
+
+@lru_cache(maxsize=65_536)
+def _is_usual(character: str, language: str, scripts: tuple[str, ...]) -> bool:
+    if character.isascii():
+        printable = character.isalnum() or character == " "
+        return printable or _usual_mark(character)
+    name = unicodedata.name(character, "")
+    category = unicodedata.category(character)
+    if category[0] in "LM" or category == "Nd":
+        inherited = category[0] == "M" and name.startswith("COMBINING") and language != "ko"
+        return inherited or name.startswith(scripts)
+    if name.startswith(("FULLWIDTH", "HALFWIDTH", "IDEOGRAPHIC")):
+        return language in FULLWIDTH_TOO
+    return _usual_mark(character)
+
+
+def _usual_mark(character: str) -> bool:
+    category = unicodedata.category(character)
+    punctuation = category[0] == "P" and character not in TAG_MARKS
+    return punctuation or category == "Sc" or character in USUAL_SYMBOLS
