@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import itertools
+import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from soritune.corpus.utterance import RenderedAudio
+from soritune.corpus.utterance import Excerpt, RenderedAudio
 from soritune.errors import UserError
 
 SAMPLE_RATE_HZ = 16_000
@@ -23,11 +26,19 @@ SILENCE_PEAK = 1e-3
 """-60 dBFS: five bits of a 16-bit recording, no speech survives below."""
 
 READ_BLOCK = 1 << 18
+LOSSY_READ_BLOCK = 1 << 24  # 5.8 minutes at 48 kHz
 STREAMED_SIZE = 0x7FFF_0000
 """Sizes from here up in a RIFF header are placeholders of programs that wrote to a pipe."""
 UNKNOWN_FRAMES = 1 << 60
 MP3_LENGTH_TOLERANCE = 0.05
 """An MP3 without an exact count has its length estimated from its bit rate."""
+END_SLACK_S = 0.5
+"""What a part may reach beyond the end of its file, where it is then cut: times in lists are
+rounded. Kaldi's extract-segments has the same limit (--max-overshoot=0.5)."""
+RUN_IN_S = 1.0
+"""Decoders of LOSSY forms are exact only some frames after a seek: an MP3 frame needs bits of
+earlier ones, Opus 80 ms (RFC 7845, 4.6). That much is read before a part and dropped."""
+LOSSY = ("MP3", "OGG")
 FORMS = "wav, flac, mp3, ogg, opus, aiff and others that libsndfile reads"
 
 Samples = npt.NDArray[np.float32]
@@ -37,7 +48,8 @@ class AudioError(UserError):
     """A recording that cannot be used.
 
     `reason` is one word for programs (missing, empty, unreadable, truncated, too-short, too-long,
-    silent, non-finite), `detail` the words for people, `where` the file ("" if there is none).
+    silent, non-finite, outside), `detail` the words for people, `where` the file ("" if there is
+    none).
     """
 
     def __init__(self, reason: str, detail: str, where: str = "") -> None:
@@ -61,13 +73,16 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def load_mono_16k(audio: Path | bytes | RenderedAudio, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def load_mono_16k(
+    audio: Path | bytes | Excerpt | RenderedAudio, limits: Limits = DEFAULT_LIMITS
+) -> Samples:
     """Samples of a recording at 16 kHz, shape (num_samples,), float32 in [-1, 1].
 
     Channels are averaged. What exceeds full scale (float files, overshoot of the resampling) is
-    scaled down to it, not clipped. Raises AudioError.
+    scaled down to it, not clipped. Of an excerpt, only that part is decoded where its format can
+    seek; the limits are those of the part. Raises AudioError.
     """
-    where = str(audio) if isinstance(audio, Path) else ""
+    where = str(audio) if isinstance(audio, Path | Excerpt) else ""
     if isinstance(audio, RenderedAudio):
         samples, rate_hz = audio.render()
         if limits.max_duration_s is not None:
@@ -79,19 +94,20 @@ def load_mono_16k(audio: Path | bytes | RenderedAudio, limits: Limits = DEFAULT_
 
 
 def read_audio(
-    audio: Path | bytes, max_duration_s: float | None = MAX_DURATION_S
+    audio: Path | bytes | Excerpt, max_duration_s: float | None = MAX_DURATION_S
 ) -> tuple[Samples, int]:
-    """Decode a file or its bytes to mono float32 samples (num_samples,) and their rate in Hz.
+    """Decode a file, its bytes or a part to mono float32 (num_samples,) and its rate in Hz.
 
     Stops reading where `max_duration_s` is exceeded, so a film costs no more than a clip.
-    Raises AudioError: missing, empty, unreadable, truncated, too-long.
+    Raises AudioError: missing, empty, unreadable, truncated, too-long, outside.
     """
-    if not isinstance(audio, Path):
-        return _decode(io.BytesIO(audio), len(audio), max_duration_s, "")
+    if isinstance(audio, bytes):
+        return _decode(io.BytesIO(audio), len(audio), None, max_duration_s, "")
     where = str(audio)
+    path, part = (audio.path, audio) if isinstance(audio, Excerpt) else (audio, None)
     try:
-        with audio.open("rb") as file:
-            return _decode(file, audio.stat().st_size, max_duration_s, where)
+        with path.open("rb") as file:
+            return _decode(file, path.stat().st_size, part, max_duration_s, where)
     except FileNotFoundError as error:
         raise AudioError("missing", "there is no such file", where) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
@@ -134,7 +150,11 @@ def to_16k(
 
 
 def _decode(
-    file: BinaryIO, num_bytes: int, max_duration_s: float | None, where: str
+    file: BinaryIO,
+    num_bytes: int,
+    part: Excerpt | None,
+    max_duration_s: float | None,
+    where: str,
 ) -> tuple[Samples, int]:
     import soundfile
 
@@ -149,13 +169,26 @@ def _decode(
         if rate_hz <= 0:
             raise AudioError("unreadable", f"claims a sample rate of {rate_hz} Hz", where)
         known = claimed < UNKNOWN_FRAMES
-        if max_duration_s is not None and known:
-            _check_length(claimed, rate_hz, max_duration_s, where)
+        first, last = (0, None) if part is None else _frames(part, rate_hz, where)
+        channel = None if part is None else part.channel
+        if channel is not None and not 0 <= channel < sound.channels:
+            detail = f"asks for channel {channel} (from 0) of {sound.channels}"
+            raise AudioError("outside", detail, where)
+        slack = round(END_SLACK_S * rate_hz)
+        if known:
+            if claimed and part is not None and not first < claimed >= (last or 0) - slack:
+                if _is_cut(sound, file):
+                    raise AudioError("truncated", "breaks off before this part", where)
+                detail = f"lies outside the file, which lasts {claimed / rate_hz:.3f} s"
+                raise AudioError("outside", detail, where)
+            last = claimed if last is None else min(last, claimed)
+        if max_duration_s is not None and last is not None:
+            _check_length(last - first, rate_hz, max_duration_s, where)
         blocks: list[Samples] = []
         num_frames = 0
         try:
-            while len(block := sound.read(READ_BLOCK, dtype="float32", always_2d=True)):
-                blocks.append(_mono(block))
+            for block in _blocks(sound, first, last):
+                blocks.append(_mono(block) if channel is None else block[:, channel])
                 num_frames += len(block)
                 if max_duration_s is not None:
                     _check_length(num_frames, rate_hz, max_duration_s, where)
@@ -163,13 +196,49 @@ def _decode(
             raise AudioError(
                 "truncated", f"breaks off or is damaged after {num_frames / rate_hz:.2f} s", where
             ) from error
-        missing = claimed - num_frames if known else 0
-        slack = claimed * MP3_LENGTH_TOLERANCE if sound.format == "MP3" else 0
-        if missing > slack or _header_claims_more(sound.extra_info) or _last_ogg_page_cut(file):
+        missing = last - first - num_frames if known and last is not None else 0
+        tolerated = slack if part is not None else claimed * MP3_LENGTH_TOLERANCE
+        if sound.format != "MP3":
+            tolerated = 0
+        if missing > tolerated or (last in (None, claimed) and _is_cut(sound, file)):
             raise AudioError("truncated", "breaks off before the end its header names", where)
     if not num_frames:
         raise AudioError("empty", "holds no samples", where)
     return np.concatenate(blocks), rate_hz
+
+
+def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:
+    """First frame of a part and the one after its last (None: to the end)."""
+    ends_s = [part.start_s] if part.duration_s is None else [part.start_s, part.duration_s]
+    if not all(math.isfinite(end_s) and end_s >= 0 for end_s in ends_s) or part.duration_s == 0:
+        raise AudioError("outside", "is no span of time (negative, zero or no number)", where)
+    # Sums of decimal fractions are off by some 1e-16: half a frame must go one way always.
+    first, *last = (
+        math.floor(round(end_s * rate_hz, 6) + 0.5) for end_s in itertools.accumulate(ends_s)
+    )
+    return first, last[0] if last else None
+
+
+def _blocks(sound: Any, first: int, last: int | None) -> Iterator[Samples]:
+    """Frames from `first` to before `last` (None: to the end), each (num_frames, channels)."""
+    lossy = sound.format in LOSSY
+    position = 0
+    if first and sound.seekable():
+        run_in = round(RUN_IN_S * sound.samplerate) if lossy else 0
+        position = sound.seek(max(0, first - run_in))
+    size = READ_BLOCK
+    if lossy and last is not None:  # soundfile seeks after each reading: as few as can be
+        size = min(last - position, LOSSY_READ_BLOCK)
+    while last is None or position < last:
+        block = sound.read(
+            size if last is None else min(size, last - position), dtype="float32", always_2d=True
+        )
+        if not len(block):
+            return
+        kept = block[max(0, first - position) :]
+        position += len(block)
+        if len(kept):
+            yield kept
 
 
 def _check_length(num_frames: int, rate_hz: int, max_duration_s: float, where: str) -> None:
@@ -192,6 +261,10 @@ def _header_claims_more(log: str) -> bool:
     """libsndfile shortens cut WAV, AIFF and W64 files without an error, but says so in its log."""
     sizes = re.findall(r"^\s*(?:data|SSND|riff)\s*:\s*(\d+) \(should be (\d+)\)", log, re.MULTILINE)
     return any(int(real) + 2 < int(claimed) < STREAMED_SIZE for claimed, real in sizes)
+
+
+def _is_cut(sound: Any, file: BinaryIO) -> bool:
+    return _header_claims_more(sound.extra_info) or _last_ogg_page_cut(file)
 
 
 def _last_ogg_page_cut(file: BinaryIO) -> bool:
