@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import soritune
@@ -18,7 +19,7 @@ from soritune.cli import app
 from soritune.cli.transcribe import subtitle, subtitle_time
 from soritune.errors import UserError
 
-COMMANDS = ["run", "prepare", "train", "evaluate", "report", "transcribe", "pretrain"]
+COMMANDS: list[str] = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 HEAVY = ("torch", "transformers", "datasets", "pyarrow", "numpy", "sacrebleu")
 
 
@@ -49,6 +50,8 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_help_names_every_command() -> None:
     shown = invoke("--help").stdout
+    # Some that must be there; the others come from the command line itself.
+    assert {"run", "transcribe", "export", "blend", "inspect"} <= set(COMMANDS)
     assert all(command in shown for command in COMMANDS)
 
 
@@ -195,11 +198,64 @@ def test_a_file_that_fails_costs_a_line_and_the_others_go_on(transcriber: FakeTr
     assert "error: bad.wav: there is no such file\n" in done.stderr
 
 
-def test_subtitles_are_numbered_without_gaps(transcriber: FakeTranscriber) -> None:
-    done = invoke("transcribe", "bad.wav", "a.wav", "b.wav", "--model", "m", "--format", "srt")
-    assert done.stdout == (
-        "1\n00:00:00,000 --> 00:01:01,500\n말 a\n\n2\n00:00:00,000 --> 00:01:01,500\n말 b\n\n"
-    )
+SUBTITLE = "1\n00:00:00,000 --> 00:01:01,500\n말 a\n\n"
+
+
+def test_one_file_gives_one_subtitle_file_on_standard_output(transcriber: FakeTranscriber) -> None:
+    assert invoke("transcribe", "a.wav", "--model", "m", "--format", "srt").stdout == SUBTITLE
+
+
+def test_subtitles_of_several_recordings_never_stand_in_one_file(
+    transcriber: FakeTranscriber,
+) -> None:
+    done = invoke("transcribe", "a.wav", "b.wav", "--model", "m", "--format", "srt")
+    assert done.exit_code == 2
+    assert "add --out DIR" in done.stderr
+    assert transcriber.asked == []
+
+
+@pytest.mark.parametrize(
+    ("format_", "name", "content"),
+    [
+        ("srt", "a.srt", SUBTITLE),
+        ("text", "a.txt", "말 a\n"),
+        ("json", "a.json", '{"file": "x/a.wav", "text": "말 a", "duration_s": 61.5}\n'),
+    ],
+)
+def test_out_takes_a_file_for_each_recording(
+    transcriber: FakeTranscriber, tmp_path: Path, format_: str, name: str, content: str
+) -> None:
+    out = tmp_path / "new" / "out"
+    options = ["--model", "m", "--format", format_, "--out", str(out)]
+    done = invoke("transcribe", "x/a.wav", "bad.wav", "b.c.flac", *options)
+    assert done.exit_code == 2
+    assert (out / name).read_text(encoding="utf-8") == content
+    other = f"b.c{Path(name).suffix}"
+    assert {path.name for path in out.iterdir()} == {name, other}
+    assert done.stdout == f"{out / name}\n{out / other}\n"
+
+
+def test_two_recordings_never_share_a_file(transcriber: FakeTranscriber, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = invoke("transcribe", "x/a.wav", "y/a.mp3", "--model", "m", "--out", str(out))
+    assert done.exit_code == 2
+    assert "x/a.wav and y/a.mp3 would both be written to" in done.stderr
+    assert transcriber.asked == []
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "hint"),
+    [("korea", 'did you mean "ko"?'), ("xx", "codes are like en or ko"), ("", "codes are like")],
+)
+def test_an_unknown_language_is_told_before_a_model_is_loaded(
+    transcriber: FakeTranscriber, to: str, hint: str
+) -> None:
+    done = invoke("transcribe", "a.wav", "--model", "m", "--task", "ast", "--to", to)
+    assert done.exit_code == 2
+    assert f'"{to}" is no language that soritune knows; ' in done.stderr
+    assert hint in done.stderr
+    assert transcriber.asked == []
 
 
 @pytest.mark.parametrize(

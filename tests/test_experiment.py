@@ -125,7 +125,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> StandIns:
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("soritune.models.load", standing_in.load)
-    monkeypatch.setattr("soritune.experiment.run.default_workers", lambda: 0)
+    monkeypatch.setattr("soritune.experiment.preparation.default_workers", lambda: 0)
     return standing_in
 
 
@@ -203,7 +203,7 @@ def test_a_second_run_does_nothing_and_says_the_same(folder: Path, stand_ins: St
     assert stand_ins.trained == ["first", "second"]
     assert len(stand_ins.decoded) == decoded
     assert figures(folder) == before
-    assert all("done before" in line for line in lines)
+    assert [line for line in lines if "done before" not in line] == []
 
 
 def test_an_interrupted_decoding_goes_on_with_the_rest(folder: Path, stand_ins: StandIns) -> None:
@@ -370,8 +370,11 @@ def test_an_evaluation_without_utterances_says_what_was_looked_for(
     folder: Path, stand_ins: StandIns
 ) -> None:
     write_recipe(folder, lambda text: text.replace("from: ko, to: en", "from: en, to: ko"))
-    with pytest.raises(UserError, match=r'"ko2en".*in en with a translation into ko'):
-        experiment(folder).run()
+    with pytest.raises(UserError, match=r'"ko2en".*in en with a translation into ko') as caught:
+        experiment(folder).run(["first"])
+    assert f"there are ko to en ({len(SENTENCES)})" in str(caught.value)
+    # Before anything was trained or decoded.
+    assert stand_ins.trained == stand_ins.decoded == []
 
 
 def test_an_output_folder_that_was_moved_still_tells_its_table(

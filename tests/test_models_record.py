@@ -160,8 +160,8 @@ def test_a_tensor_that_got_lost_is_named(work: Path, file: str) -> None:
     lost = sorted(tensors)[0]
     save_file({key: value for key, value in tensors.items() if key != lost}, model / file)
     (line,) = refusals(model)
-    assert f"{model / file}: tensor {lost.removeprefix('base_model.model.')} of shape" in line
-    assert "is not there, though soritune.json lists it" in line
+    assert f"{model / file} lacks tensor {lost.removeprefix('base_model.model.')} of" in line
+    assert "by its soritune.json" in line
     inspected = CliRunner().invoke(app, ["inspect", str(model)])
     assert inspected.exit_code == 2
     assert lost.removeprefix("base_model.model.") in inspected.stderr
@@ -181,7 +181,7 @@ def test_a_tensor_of_another_shape_is_named(work: Path) -> None:
     shape = "x".join(map(str, tensors[PROJECTOR].shape))
     save_file({**tensors, PROJECTOR: torch.zeros(3, 2)}, path)
     (line,) = refusals(path.parent)
-    assert f"{PROJECTOR} of shape {shape} is of shape 3x2" in line
+    assert f"mis-shapes tensor {PROJECTOR}: 3x2 instead of {shape}" in line
 
 
 def test_an_export_that_lost_its_adapter_is_refused(work: Path, tmp_path: Path) -> None:

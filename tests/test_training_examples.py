@@ -52,6 +52,14 @@ def test_a_share_keeps_its_utterances_in_every_epoch(corpora: dict[str, Corpus])
     assert ids([part(share=0.25)], corpora, 2, 0) != chosen[0]
 
 
+def test_translations_into_another_language_than_asked_for_are_refused(
+    corpora: dict[str, Corpus], processor: Phi4mmProcessor
+) -> None:
+    ast = part(tasks={"ast": 1}, to="de")
+    with pytest.raises(UserError, match=r'is translated into en, but the case trains "to: de"'):
+        epoch_examples([ast], corpora, processor, seed=1, epoch=0)
+
+
 def test_a_larger_share_contains_the_smaller(corpora: dict[str, Corpus]) -> None:
     small, large = (set(ids([part(share=s)], corpora, 1, 0)) for s in (0.25, 0.5))
     assert small < large

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from soritune.cli.errors import EXIT_USER_ERROR, plain_errors, show_error
 from soritune.errors import UserError
 from soritune.progress import track
-from soritune.text.tasks import Task
+from soritune.text.tasks import Task, instruction
 
 if TYPE_CHECKING:
     from soritune.decoding.transcriber import Transcript
@@ -57,6 +58,12 @@ def transcribe(
     format_: Annotated[
         Format, typer.Option("--format", help="Text lines, JSON records, or subtitles.")
     ] = Format.TEXT,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write a file for each recording there: a.wav to DIR/a.srt."
+        ),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Files decoded together.")
     ] = 8,
@@ -75,30 +82,62 @@ def transcribe(
         raise UserError("--to is for translations: add --task ast or --task ast-cot")
     if task is not Task.ASR and to is None:
         raise UserError(f"--task {task.value} needs the language to translate into: add --to en")
+    instruction(task, to)  # an unknown language is told before the model is loaded
+    if format_ is Format.SRT and len(files) > 1 and out is None:
+        raise UserError(
+            "--format srt of several files: subtitles belong to one recording; add --out DIR for "
+            "a .srt file each, or give one file"
+        )
+    places = [] if out is None else _places(files, out, format_)
 
     import soritune
+    from soritune.corpus.files import write_atomically
     from soritune.decoding.transcriber import Failure
 
     transcriber = soritune.load(model, base=base)
-    num_failed = num_done = 0
+    num_failed = 0
     at_once = batch_size * BATCHES_AT_ONCE
     with track("transcribe", len(files), "files") as advance:
         for start in range(0, len(files), at_once):
             group = files[start : start + at_once]
             results = transcriber.try_transcribe(group, task=task, to=to, batch_size=batch_size)
-            for result in results:
+            for number, result in enumerate(results, start=start):
                 if isinstance(result, Failure):
                     show_error(result.error)
                     num_failed += 1
+                    continue
+                shown = _shown(result, format_, named=out is None and len(files) > 1)
+                if out is None:
+                    typer.echo(shown)
                 else:
-                    num_done += 1
-                    typer.echo(_shown(result, format_, num_done, several=len(files) > 1))
+                    write_atomically(places[number], f"{shown}\n".encode())
+                    typer.echo(places[number])
             advance(len(group))
     if num_failed:
         raise typer.Exit(EXIT_USER_ERROR)
 
 
-def _shown(transcript: Transcript, format_: Format, number: int, *, several: bool) -> str:
+def _places(files: Sequence[Path], out: Path, format_: Format) -> list[Path]:
+    """The file that each recording is written to. Raises UserError where two would be one, or the
+    folder cannot be made."""
+    suffix = "txt" if format_ is Format.TEXT else format_.value
+    places = [out / f"{file.stem}.{suffix}" for file in files]
+    taken: dict[Path, Path] = {}
+    for file, place in zip(files, places, strict=True):
+        other = taken.setdefault(place, file)
+        if other != file:
+            raise UserError(
+                f"{other} and {file} would both be written to {place}; transcribe them into "
+                "different folders"
+            )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; give a folder") from None
+    return places
+
+
+def _shown(transcript: Transcript, format_: Format, *, named: bool) -> str:
     if format_ is Format.JSON:
         record = {
             "file": transcript.file,
@@ -113,9 +152,9 @@ def _shown(transcript: Transcript, format_: Format, number: int, *, several: boo
     if transcript.translation is not None:
         lines.append(transcript.translation)
     if format_ is Format.SRT:
-        return subtitle(number, 0.0, transcript.duration_s, lines)
+        return subtitle(1, 0.0, transcript.duration_s, lines)
     text = "\t".join(" ".join(line.split()) for line in lines)
-    return f"{transcript.file}\t{text}" if several else text
+    return f"{transcript.file}\t{text}" if named else text
 
 
 def subtitle(number: int, start_s: float, end_s: float, lines: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -11,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soritune.corpus.card import CARD_FILE, CorpusCard
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.experiment.plan import Plan
+from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.selection import select_records, spoken_language, spread
 from soritune.experiment.summary import build_report, case_title
-from soritune.progress import duration_text, track
+from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.recipe.words import nearest
@@ -26,13 +25,13 @@ from soritune.report.markdown import write_markdown
 from soritune.report.records import Result, Sample, write_results
 
 if TYPE_CHECKING:
+    from soritune.corpus.pool import Executor
     from soritune.corpus.store import Record
     from soritune.decoding.evaluate import Hypothesis
     from soritune.models.family import SpeechModel
 
 NUM_SAMPLES = 3
 """Utterances of each evaluation that the report shows."""
-MAX_WORKERS = 8
 
 Say = Callable[[str], None]
 
@@ -57,6 +56,7 @@ class Experiment:
         cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
         # 1. The speech of all cases and evaluations, so that a mistake there shows at once.
         self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
+        self.check_evaluations()
         # 2. The base as it is, then each case: train, evaluate. The report grows with each.
         for case in cases:
             if case != ORIGINAL:
@@ -65,35 +65,24 @@ class Experiment:
             self.report()
         return self.report()
 
-    def prepare(self, corpora: Sequence[str] = (), *, workers: int | None = None) -> None:
+    def prepare(
+        self,
+        corpora: Sequence[str] = (),
+        *,
+        workers: int | None = None,
+        executor: Executor | None = None,
+    ) -> None:
         """Prepare the named corpora (all of the recipe, if none is named)."""
-        from soritune.corpus.prepare import prepare
-        from soritune.corpus.readers import count_source
+        prepare_corpora(self.plan, corpora, self._say, workers=workers, executor=executor)
 
-        for name in corpora or list(self.recipe.corpora):
-            if name not in self.recipe.corpora:
-                raise UserError(
-                    f'the recipe has no corpus "{name}"{nearest(name, self.recipe.corpora)}'
-                )
-            folder = self.plan.corpus_folder(name)
-            before = _changed_at(folder / CARD_FILE)
-            source = self.recipe.corpora[name]
-            with track(f"prepare {name}", count_source(source), "utterances") as advance:
-                card: CorpusCard = prepare(
-                    name,
-                    source,
-                    folder,
-                    workers=default_workers() if workers is None else workers,
-                    advance=advance,
-                )
-            again = before is not None and before == _changed_at(folder / CARD_FILE)
-            self._say(f"corpus {name}: {'done before, ' if again else ''}{card_text(card)}")
-            if card.quarantined:
-                reasons = ", ".join(f"{reason} {count}" for reason, count in card.reasons.items())
-                self._say(
-                    f"  {card.quarantined} of {card.read} left out ({reasons}): see "
-                    f"{folder / 'quarantine.jsonl'}"
-                )
+    def check_evaluations(self, evaluations: Sequence[str] = ()) -> None:
+        """Raise UserError where a prepared corpus has nothing for an evaluation.
+
+        Before the hours of training, not after them.
+        """
+        for name in evaluations or list(self.recipe.evaluate):
+            settings = self.recipe.evaluate[name]
+            select_records(name, settings, self._open(settings.corpus))
 
     def train(self, case: str) -> None:
         """Train a case; its corpora must be prepared. Goes on where an earlier run stopped."""
@@ -282,21 +271,6 @@ def write_report(plan: Plan) -> Report:
     write_results(plan.results_path, report.results)
     write_markdown(plan.report_path, report)
     return report
-
-
-def card_text(card: CorpusCard) -> str:
-    """`12,000 utterances, 6 h 20 min (train 11,000, test 1,000)`."""
-    splits = ", ".join(f"{name} {split.utterances:,}" for name, split in card.splits.items())
-    return f"{card.taken:,} utterances, {duration_text(card.duration_s)} ({splits or 'empty'})"
-
-
-def default_workers() -> int:
-    """Processes that prepare speech: one a core that this process may use, within reason."""
-    return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
-
-
-def _changed_at(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _free_memory() -> None:

@@ -22,15 +22,14 @@ def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Re
     split = corpus.records(evaluation.split)
     found = [record for record in split if _fits(record, evaluation)]
     if not found:
-        wanted = (
-            ""
-            if evaluation.task is Task.ASR
-            else (f" in {evaluation.source_language} with a translation into {evaluation.to}")
-        )
+        wanted, there = "", "choose another corpus or split"
+        if evaluation.task is not Task.ASR:
+            wanted = f" in {evaluation.source_language} with a translation into {evaluation.to}"
+            there = f"there are {_pairs(split)}: mend from and to, or choose another corpus"
         raise UserError(
             f'evaluation "{name}": corpus "{evaluation.corpus}" has no utterance of split '
-            f'"{evaluation.split}"{wanted} ({len(split)} in the split); choose another corpus '
-            "or split"
+            f'"{evaluation.split}"{wanted} ({len(split)} in the split); '
+            + (there if split else "choose another corpus or split")
         )
     if evaluation.limit is None or evaluation.limit >= len(found):
         return found
@@ -47,6 +46,17 @@ def spoken_language(records: Sequence[Record]) -> str:
     """The language of most of the utterances; of equally many the first by name."""
     counts = Counter(record.language for record in records)
     return min(counts, key=lambda language: (-counts[language], language))
+
+
+def _pairs(records: Sequence[Record]) -> str:
+    """`ko to en (270), ko without translation (3)`: what a split holds."""
+    counts = Counter(
+        f"{record.language} to {record.translation_language}"
+        if record.translation is not None
+        else f"{record.language} without translation"
+        for record in records
+    )
+    return ", ".join(f"{pair} ({number:,})" for pair, number in sorted(counts.items()))
 
 
 def _fits(record: Record, evaluation: Evaluation) -> bool:

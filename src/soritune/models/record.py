@@ -130,10 +130,11 @@ def _check_whole(folder: Path, listed: object) -> None:
         found = {entry.native.name: _shape(entry) for entry in read_header(folder / name)}
         for tensor, shape in tensors.items():
             if found.get(tensor) != shape:
-                has = f"of shape {found[tensor]}" if tensor in found else "not there"
+                problem = f"lacks tensor {tensor} of shape {shape}"
+                if tensor in found:
+                    problem = f"mis-shapes tensor {tensor}: {found[tensor]} instead of {shape}"
                 raise UserError(
-                    f"{folder / name}: tensor {tensor} of shape {shape} is {has}, though "
-                    f"{RECORD_FILE} lists it; copy or train the model anew"
+                    f"{folder / name} {problem}, by its {RECORD_FILE}; copy or train the model anew"
                 )
 
 

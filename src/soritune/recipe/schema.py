@@ -10,13 +10,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 # The one import from a room further down: each source's settings stand beside its reader, so
 # that a new source is one new file and this schema does not change.
 from soritune.corpus.readers import SourceConfig
 from soritune.corpus.utterance import Split
+from soritune.errors import UserError
 from soritune.recipe.words import nearest
+from soritune.text.languages import known_language
 from soritune.text.tasks import Task
 
 ORIGINAL = "original"
@@ -38,6 +48,18 @@ class RecipeProblem(ValueError):  # noqa: N818 - it is found, not raised, by a r
     def __init__(self, message: str, *loc: str | int) -> None:
         super().__init__(message)
         self.loc = loc
+
+
+def _named(code: str) -> str:
+    try:
+        known_language(code)
+    except UserError as error:
+        raise RecipeProblem(str(error)) from None
+    return code
+
+
+# Its name stands in the prompt, so it must have one.
+TargetLanguage = Annotated[LanguageCode, AfterValidator(_named)]
 
 
 class Settings(BaseModel):
@@ -92,7 +114,7 @@ class TrainPart(Settings):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     replay: PositiveNumber | None = None
     tasks: dict[Task, PositiveNumber] = {Task.ASR: 1.0}
-    to: LanguageCode | None = None
+    to: TargetLanguage | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -176,7 +198,7 @@ class Evaluation(Settings):
     source_language: Annotated[
         LanguageCode | None, Field(validation_alias="from", serialization_alias="from")
     ] = None
-    to: LanguageCode | None = None
+    to: TargetLanguage | None = None
     limit: PositiveInt | None = None  # utterances; None: all
     beams: PositiveInt = 1
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] | None = None

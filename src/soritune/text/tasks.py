@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-SEPARATOR = "<sep>"
+from soritune.text.languages import LANGUAGE_NAMES, known_language
 
-LANGUAGE_NAMES = {"ko": "Korean", "en": "English"}
+SEPARATOR = "<sep>"
 
 
 class Task(StrEnum):
@@ -22,23 +22,21 @@ class Task(StrEnum):
 
 
 def language_name(code: str) -> str:
-    """English name of an ISO 639-1 code, as it stands in an instruction.
-
-    A code that is not in the table is returned as it is, so a name ("Korean") may be given too.
-    """
+    """English name of a language code, for people; a code without a name as it is."""
     return LANGUAGE_NAMES.get(code, code)
 
 
 def instruction(task: Task, to: str | None = None) -> str:
     """Words of the prompt for `task`; `to` is the language to translate into.
 
-    Raises ValueError where a translation lacks its target language.
+    Raises ValueError where a translation lacks its target language, UserError where that is no
+    language.
     """
     if task is Task.ASR:
         return "Transcribe the audio clip into text."
     if to is None:
         raise ValueError(f"task {task.value} needs a target language")
-    name = language_name(to)
+    name = known_language(to)
     if task is Task.AST:
         return f"Translate the audio to {name}."
     return (

@@ -99,6 +99,11 @@ def epoch_examples(
             )
         words = instruction(task, to)
         answer = target(task, record.text, record.translation)
+        if task is not Task.ASR and to != (record.translation_language or to):
+            raise UserError(
+                f'corpus "{part.corpus}": utterance {record.id} is translated into '
+                f'{record.translation_language}, but the case trains "to: {to}"; leave "to" out'
+            )
         length = processor.num_tokens(record.duration_s, words, answer)
         examples.append(Example(part.corpus, record, words, answer, length))
     return examples
