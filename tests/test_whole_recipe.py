@@ -62,6 +62,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 import soritune.corpus.prepare as prepare
+import soritune.experiment.preparation as preparation
 import soritune.experiment.run as experiment
 import soritune.decoding.evaluate as evaluate
 from soritune.recipe import load_recipe
@@ -70,7 +71,7 @@ from soritune.training import trainer
 recipe, moment, threads, batch_size = sys.argv[1:]
 torch.set_num_threads(int(threads))
 evaluate.decode_records.__kwdefaults__["batch_size"] = int(batch_size)
-experiment.default_workers = lambda: 0
+preparation.default_workers = lambda: 0
 trainer.MIN_SAVE_INTERVAL_S, trainer.SAVE_SHARE = 0.0, 1e9  # a checkpoint after every step
 
 def die():
@@ -91,7 +92,7 @@ def third(*_, **__):
     return calls == 3
 
 if moment == "prepare":  # the second corpus, its speech made, its card not written
-    before(prepare, "_close_folder", lambda out, *_: out.name == "english")
+    before(prepare, "close_folder", lambda out, *_: out.name == "english")
 elif moment == "decode original":
     before(evaluate, "generate", third)
 elif moment == "train":
@@ -136,7 +137,7 @@ def results(path: Path) -> bytes:
 @pytest.fixture(autouse=True, scope="module")
 def settings():  # type: ignore[no-untyped-def]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("soritune.experiment.run.default_workers", lambda: 0)
+        patch.setattr("soritune.experiment.preparation.default_workers", lambda: 0)
         defaults = evaluate_module.decode_records.__kwdefaults__
         patch.setitem(defaults, "batch_size", BATCH_SIZE)
         yield

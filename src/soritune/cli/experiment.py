@@ -5,15 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.errors import UserError
 
 if TYPE_CHECKING:
+    from soritune.corpus.pool import Executor
     from soritune.experiment.run import Experiment
+
+
+class ExecutorName(StrEnum):
+    """Who decodes: the processes of this machine, or a Ray cluster."""
+
+    local = "local"
+    ray = "ray"
+
 
 RecipePath = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="The experiment as a YAML file, see recipes/.")
@@ -58,10 +69,34 @@ def prepare(
         int | None,
         typer.Option("--workers", min=1, help="Processes that decode; default: one a core."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="Only part I of N; without it, collect them."),
+    ] = None,
+    executor: Annotated[
+        ExecutorName, typer.Option("--executor", help="Where chunks are decoded.")
+    ] = ExecutorName.local,
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", metavar="ADDRESS", help="The Ray cluster, as for ray.init."),
+    ] = None,
 ) -> None:
     """Read the recordings of a recipe, check them and store them as 16 kHz FLAC."""
+    if ray_address is not None and executor is not ExecutorName.ray:
+        raise UserError("--ray-address is for --executor ray")
+    cluster = _cluster(ray_address) if executor is ExecutorName.ray else None
+    if shard is not None:
+        from soritune.corpus.unfinished import Part
+        from soritune.experiment.plan import Plan
+        from soritune.experiment.preparation import prepare_part_of_corpora
+        from soritune.recipe import load_recipe
+
+        plan = Plan.of(load_recipe(recipe))
+        part = Part.parse(shard)
+        prepare_part_of_corpora(plan, corpus or (), part, _say, workers=workers, executor=cluster)
+        return
     with _experiment(recipe) as experiment:
-        experiment.prepare(corpus or (), workers=workers)
+        experiment.prepare(corpus or (), workers=workers, executor=cluster)
 
 
 @plain_errors
@@ -140,6 +175,12 @@ def _experiment(path: Path) -> Iterator[Experiment]:
     recipe = load_recipe(path)
     with locked(recipe.output):
         yield Experiment(recipe, _say, source=path)
+
+
+def _cluster(address: str | None) -> Executor:
+    from soritune.corpus.ray_cluster import RayExecutor
+
+    return RayExecutor(address)
 
 
 def _say(line: str) -> None:
