@@ -145,6 +145,27 @@ def test_a_wrong_command_would_be_found(command: str, found: str | None) -> None
     assert problem(command.split()) == found
 
 
+def rooms() -> list[str]:
+    """Folders of the package with something in them."""
+    found = (ROOT / "src/soritune").iterdir()
+    return sorted(path.name for path in found if path.is_dir() and any(path.rglob("[!_]*.*")))
+
+
+def test_every_room_of_the_package_is_named_in_the_architecture() -> None:
+    assert {"models", "training", "cli"} <= set(rooms())
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    assert [room for room in rooms() if f"| `{room}/` |" not in text] == []
+
+
+def test_the_tree_of_the_readme_is_the_tree_that_there_is() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = readme.partition("## The tree\n")[2].partition("\n## ")[0]
+    named = re.findall(r"^  (\S+)  ", tree, re.MULTILINE)
+    there = [path for path in named if (ROOT / "src/soritune" / path).exists()]
+    assert sorted(set(named) - set(there)) == []
+    assert [room for room in rooms() if f"{room}/" not in named] == []
+
+
 def test_every_quarantine_reason_of_the_code_is_in_the_documents() -> None:
     source = "".join(
         path.read_text(encoding="utf-8")

@@ -116,9 +116,7 @@ class Phi4mm:
 
     def checkpoint_layers(self) -> None:
         """Recompute activations of LM and conformer layers in the backward pass."""
-        self.module.gradient_checkpointing_enable(  # type: ignore[no-untyped-call]
-            {"use_reentrant": False}
-        )
+        self.module.activation_checkpointing_enable({"use_reentrant": False})
         self.module.audio_encoder.gradient_checkpointing = True
 
     def save(self, folder: Path, *, trained: Sequence[str], about: Mapping[str, Any]) -> None:
