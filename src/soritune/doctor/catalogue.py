@@ -19,8 +19,8 @@ END_SILENCE_S = 1.0
 """12 audio tokens of 80 ms without a word."""
 OFFSET = 0.02
 """Of full scale, -34 dBFS. Read speech through sound cards of today has under 0.01."""
-NOISY_DB = 10.0
-"""Speech level over noise level; the speech itself hardly exceeds its own pauses by less."""
+NOISY_DB = 12.0
+"""Of `Signal.snr_db`, loud speech over noise: a mean ratio of 6 dB (docs/doctor.md)."""
 RATE_Z = 4.5
 """Robust standard deviations of the logarithm, with the spread that short sentences have."""
 RATE_BOUNDS = {"syllables": (0.8, 12.0), "letters": (1.5, 35.0)}

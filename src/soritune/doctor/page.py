@@ -39,7 +39,7 @@ def page(audit: Audit, audio: Mapping[tuple[int, int], str]) -> str:
         audio=audio,
         names=SEVERITY_NAMES,
         counts=count_by_severity(audit),
-        clean=clean_checks(audit),
+        clean=[CHECKS[check].title for check in clean_checks(audit)],
     )
 
 
@@ -71,4 +71,4 @@ def count_by_severity(audit: Audit) -> dict[str, int]:
 def clean_checks(audit: Audit) -> list[str]:
     """What was looked for and not found."""
     found = {finding.check for finding in audit.findings}
-    return [CHECKS[check].title for check in audit.checks if check not in found]
+    return [check for check in audit.checks if check not in found]

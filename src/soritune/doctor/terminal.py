@@ -26,11 +26,13 @@ INDENT = 4
 def print_audit(console: Console, audit: Audit) -> None:
     """Print what is in the corpora, what was found, and what was looked for and not found."""
     console.print(_corpora_table(audit))
+    explained: set[str] = set()
     for finding in audit.findings:
-        _print_finding(console, finding)
+        _print_finding(console, finding, explain=finding.check not in explained)
+        explained.add(finding.check)
     clean = clean_checks(audit)
     if clean:
-        console.print(Text(f"looked for and not found: {'; '.join(clean)}", style="dim"))
+        console.print(Text(f"looked for and not found: {', '.join(clean)}", style="dim"))
     counts = count_by_severity(audit)
     words = [
         f"{number} {SEVERITY_NAMES[severity]}{'' if number == 1 else 's'}"
@@ -62,7 +64,8 @@ def _corpus_cells(corpus: CorpusFacts) -> list[str]:
     ]
 
 
-def _print_finding(console: Console, finding: Finding) -> None:
+def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None:
+    """What it means and what mends it is said where a check is met for the first time."""
     head = Text()
     head.append(f"{SEVERITY_NAMES[finding.severity]:<8}", STYLES[finding.severity])
     size = f"{finding.utterances:,} of {finding.of:,} ({share_text(finding.share)})"
@@ -70,9 +73,11 @@ def _print_finding(console: Console, finding: Finding) -> None:
     where = f": {finding.where}" if finding.where else ""
     head.append(f"  [{finding.corpus}{where}]")
     console.print(head)
-    lines = Text(f"{finding.meaning}\n", style="dim")
-    lines.append(f"mend: {finding.mend}")
+    lines = Text()
+    if explain:
+        lines.append(f"{finding.meaning}\n", "dim")
+        lines.append(f"mend: {finding.mend}\n")
     for example in finding.examples[:EXAMPLES]:
-        lines.append(f"\n- {example.id}: {example.text}")
-        lines.append(f" ({example.detail})")
-    console.print(Padding(lines, (0, 0, 1, INDENT)))
+        lines.append(f"- {example.id}: {example.text}")
+        lines.append(f" ({example.detail})\n", "dim")
+    console.print(Padding(lines, (0, 0, 0, INDENT)))

@@ -19,6 +19,7 @@ from soritune.doctor.findings import Finding, Severity
 from soritune.doctor.make import Hit, make_finding
 from soritune.doctor.scan import Utterance
 from soritune.doctor.words import (
+    NUMBERS,
     character_name,
     number_forms,
     rate_unit,
@@ -124,15 +125,28 @@ def _numbers(
     utterances: Sequence[Utterance], language: str, names: Sequence[str], where: str
 ) -> Finding | None:
     forms = [(u, number_forms(u.text, language)) for u in utterances]
-    digits = [u for u, found in forms if "digits" in found]
-    words = [u for u, found in forms if "words" in found and "digits" not in found]
-    if not digits or not words:
-        return None
-    with_numbers = len(digits) + len(words)
-    rarer, form = (digits, "digits") if len(digits) <= len(words) else (words, "words")
-    severity: Severity = "warning" if len(rarer) >= MIXED_SHARE * with_numbers else "info"
-    hits = [Hit(u, f"in {form}, {with_numbers - len(rarer)} others not", 0) for u in rarer]
-    title = f"numbers are written in digits ({len(digits)}) and in words ({len(words)})"
+    hits: dict[str, Hit] = {}
+    kinds = []
+    mixed = False
+    for kind in NUMBERS.get(language, {}):
+        digits = [u for u, found in forms if "digits" in found.get(kind, ())]
+        words = [u for u, found in forms if "words" in found.get(kind, ())]
+        if not digits or not words:
+            continue
+        rarer, form = (digits, "digits") if len(digits) <= len(words) else (words, "words")
+        like = f" like {kind}" if kind else ""
+        kinds.append(f"{like} in digits {len(digits)}, in words {len(words)}")
+        mixed |= len(rarer) >= MIXED_SHARE * (len(digits) + len(words))
+        for utterance in rarer:
+            hits.setdefault(utterance.id, Hit(utterance, f"numbers{like} in {form}", 0))
+    severity: Severity = "warning" if mixed else "info"
+    title = f"numbers are written in two ways:{';'.join(kinds)}"
     return make_finding(
-        "numbers", names, hits, len(utterances), where=where, severity=severity, title=title
+        "numbers",
+        names,
+        list(hits.values()),
+        len(utterances),
+        where=where,
+        severity=severity,
+        title=title,
     )

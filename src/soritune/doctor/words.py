@@ -33,23 +33,37 @@ SYLLABLE_LANGUAGES = ("ko", "ja", "zh")
 """Their letters are syllables (kanji may be more)."""
 
 _NATIVE = "한|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무|스물|서른|마흔|쉰|예순|일흔|여든|아흔"
-_NATIVE_UNITS = "개|명|시간|시|번|살|마리|권|장|잔|병|달|대|송이|켤레|그루"
+_NATIVE_UNITS = "개|명|시간|시|살|마리|권|장|잔|병|달|송이|켤레"
 _SINO = "일이삼사오육칠팔구십백천만억"
-_SINO_UNITS = "년|월|일|분|초|원|층|호|도|인분|킬로|미터|퍼센트|프로|점|주|번|호선|박"
-NUMBER_WORDS = {
-    "ko": re.compile(
-        rf"(?<![가-힣])(?:(?:{_NATIVE})+ ?(?:{_NATIVE_UNITS})(?![가-힣]{{3}})"
-        rf"|[{_SINO}]{{2,}} ?(?:{_SINO_UNITS})(?![가-힣]{{3}}))"
-    ),
-    "en": re.compile(
-        r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
-        r"fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|"
-        r"eighty|ninety|hundred|thousand|million)\b",
-        re.IGNORECASE,
-    ),
+_SINO_UNITS = "년|월|일|분|초|원|층|호|인분|킬로|미터|퍼센트|프로|주일|호선|박"
+_ENDS = "(?![가-힣]{3})"  # a particle may follow, a longer word was another one
+NUMBERS: dict[str, dict[str, tuple[re.Pattern[str], re.Pattern[str]]]] = {
+    # Korean numerals and those from Chinese have their own counters, and it is usual to write
+    # "세 개" and "30분" in one text; so each kind is compared with itself.
+    "ko": {
+        "세 개": (
+            re.compile(rf"\d ?(?:{_NATIVE_UNITS}){_ENDS}"),
+            re.compile(rf"(?<![가-힣])(?:{_NATIVE})+ ?(?:{_NATIVE_UNITS}){_ENDS}"),
+        ),
+        "삼십 분": (
+            re.compile(rf"\d ?(?:{_SINO_UNITS}){_ENDS}"),
+            re.compile(rf"(?<![가-힣])[{_SINO}]{{2,}} ?(?:{_SINO_UNITS}){_ENDS}"),
+        ),
+    },
+    "en": {
+        "": (
+            re.compile(r"\d"),
+            re.compile(
+                r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|"
+                r"fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|"
+                r"sixty|seventy|eighty|ninety|hundred|thousand|million)\b",
+                re.IGNORECASE,
+            ),
+        ),
+    },
 }
-"""Evidence, not a parser: number words before a counter (ko), or that are hardly anything else."""
-_DIGITS = re.compile(r"\d")
+"""By language and kind of numbers: digits, and words. Evidence, not a parser: words that are
+hardly anything else, or that stand before a counter."""
 _LATIN_WORD = re.compile(r"[A-Za-z]+")
 
 
@@ -89,14 +103,15 @@ def character_name(character: str) -> str:
     return f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
 
 
-def number_forms(text: str, language: str) -> set[str]:
-    """Which of "digits" and "words" the numbers of a text are written in."""
-    forms = set()
-    if _DIGITS.search(text):
-        forms.add("digits")
-    pattern = NUMBER_WORDS.get(language)
-    if pattern is not None and pattern.search(text):
-        forms.add("words")
+def number_forms(text: str, language: str) -> dict[str, set[str]]:
+    """By kind of numbers, in which of "digits" and "words" this text has them."""
+    forms: dict[str, set[str]] = {}
+    for kind, (digits, words) in NUMBERS.get(language, {}).items():
+        found = {
+            name for name, pattern in (("digits", digits), ("words", words)) if pattern.search(text)
+        }
+        if found:
+            forms[kind] = found
     return forms
 
 
