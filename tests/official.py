@@ -1,4 +1,12 @@
-"""What the official folder of microsoft/Phi-4-multimodal-instruct says (its config.json, MIT)."""
+"""What the official folder of microsoft/Phi-4-multimodal-instruct says (its config.json, MIT).
+
+Compared key by key, 2026-11-24, with PHI4MM_CONFIG of NVIDIA/TensorRT-LLM
+(tests/unittest/_torch/modeling/test_modeling_phi4mm.py, commit 223b6a3), which has every key but
+the two LoRAs. Those: claudedocs/peft_lora_incompatibility.md of
+xrick/Reproduce_English-Pronunciation-Evaluation-without-Complex-Joint-Training (for `layer`), and
+for sizes `extract_adapters_data` of transformers' convert_phi4_multimodal_weights_to_hf.py (commit
+089c232).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +21,8 @@ _LONG_FACTOR = [
     *[25.61086418, 28.64115884, 32.03, 32.1, 32.13, 32.23, 32.6, 32.61, 32.64, 32.66, 32.7, 32.71],
     *[32.93, 32.97, 33.28, 33.49, 33.5, 44.16, 47.77],
 ]
-_LORA_LAYERS = r"layers.*((self_attn\.(qkv_proj|o_proj))|(mlp\.(gate_up|down)_proj))"
+_SPEECH_LAYERS = r"((layers.*self_attn\.(qkv|o)_proj)|(layers.*mlp\.(gate_up|down)_proj))"
+_VISION_LAYERS = r"layers.*((self_attn\.(qkv_proj|o_proj))|(mlp\.(gate_up|down)_proj))"
 
 _CONFIG: dict[str, Any] = {
     "_name_or_path": "Phi-4-multimodal-instruct",
@@ -108,8 +117,8 @@ _CONFIG: dict[str, Any] = {
     "use_cache": True,
     "vocab_size": 200064,
     "_attn_implementation": "flash_attention_2",
-    "speech_lora": {"dp": 0.01, "layer": _LORA_LAYERS, "lora_alpha": 640, "r": 320},
-    "vision_lora": {"dp": 0.0, "layer": _LORA_LAYERS, "lora_alpha": 512, "r": 256},
+    "speech_lora": {"dp": 0.01, "layer": _SPEECH_LAYERS, "lora_alpha": 640, "r": 320},
+    "vision_lora": {"dp": 0.0, "layer": _VISION_LAYERS, "lora_alpha": 512, "r": 256},
 }
 
 

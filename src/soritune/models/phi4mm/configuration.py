@@ -104,7 +104,10 @@ class LoraShape:
 
 
 # As the remote code wants it, which looks for layers below `model.`.
-_LORA_LAYERS = r"layers.*((self_attn\.(qkv_proj|o_proj))|(mlp\.(gate_up|down)_proj))"
+_LORA_LAYERS = {
+    "speech": r"((layers.*self_attn\.(qkv|o)_proj)|(layers.*mlp\.(gate_up|down)_proj))",
+    "vision": r"layers.*((self_attn\.(qkv_proj|o_proj))|(mlp\.(gate_up|down)_proj))",
+}
 # `speech_lora` and `vision_lora` of the official config.json.
 OFFICIAL_SPEECH_LORA = LoraShape(r=320, alpha=640, dropout=0.01)
 OFFICIAL_VISION_LORA = LoraShape(r=256, alpha=512, dropout=0.0)
@@ -241,7 +244,7 @@ def original_config(
     for adapter, shape in (("speech", speech_lora), ("vision", vision_lora)):
         record[f"{adapter}_lora"] = {
             "dp": shape.dropout,
-            "layer": _LORA_LAYERS,
+            "layer": _LORA_LAYERS[adapter],
             "lora_alpha": shape.alpha,
             "r": shape.r,
         }

@@ -7,7 +7,8 @@ transformers; adapters lie in PEFT folders beside it. They differ by names only:
 joined or transposed.
 
 Source of the table: transformers' `convert_phi4_multimodal_weights_to_hf.py` (there one way) and
-`hf_to_vllm_mapper` of vLLM's `phi4mm.py`. Everything here is a function of strings.
+`hf_to_vllm_mapper` of vLLM's `phi4mm.py`; compared with names that others published in
+`tests/test_phi4mm_published_names.py`. Everything here is a function of strings.
 """
 
 from __future__ import annotations
