@@ -1,0 +1,90 @@
+"""A Ray cluster gives the bytes that this machine alone gives."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from test_prepare_shards import CHUNK_SIZE, contents, entries
+
+from soritune.audio import DEFAULT_LIMITS
+from soritune.corpus.chunk import Chunk, make_chunk
+from soritune.corpus.prepare import prepare_utterances, versions
+from soritune.corpus.ray_cluster import RayExecutor, _store
+from soritune.corpus.utterance import Rejected, Utterance
+from soritune.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    ray = pytest.importorskip("ray")
+    path = {"env_vars": {"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])}}
+    ray.init(
+        num_cpus=2,
+        object_store_memory=100 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env=path,
+    )
+    yield ray
+    ray.shutdown()
+
+
+def test_a_cluster_gives_the_same_bytes_and_goes_on_where_another_stopped(
+    tmp_path: Path, cluster: Any
+) -> None:
+    told: list[float] = []
+    for name, executor in (("local", None), ("ray", RayExecutor())):
+        given = {} if executor is None else {"executor": executor}
+        prepare_utterances(
+            "c", entries(), {}, tmp_path / name, chunk_size=CHUNK_SIZE, advance=told.append, **given
+        )
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+    assert sum(told[: len(told) // 2]) == sum(told[len(told) // 2 :])
+
+    def broken() -> Iterator[Any]:
+        for number, entry in enumerate(entries()):
+            if number == 15:
+                raise UserError("the network is gone")
+            yield entry
+
+    with pytest.raises(UserError, match="network"):
+        prepare_utterances(
+            "c", broken(), {}, tmp_path / "b", chunk_size=CHUNK_SIZE, executor=RayExecutor()
+        )
+    prepare_utterances("c", entries(), {}, tmp_path / "b", chunk_size=CHUNK_SIZE)
+    assert contents(tmp_path / "b") == contents(tmp_path / "local")
+
+
+def made_of(tmp_path: Path, name: str) -> Chunk:
+    entries = (Utterance("a", tmp_path / name, "글", "ko", "train"), Rejected("b", "bad", "x", "y"))
+    return Chunk(
+        0, (0, 1), (utterance, Rejected("b", "bad-line", "x", "y")), tmp_path, DEFAULT_LIMITS
+    )
+
+
+def test_a_node_that_does_not_see_the_recordings_is_no_reason_to_leave_them_out(
+    tmp_path: Path,
+) -> None:
+    chunk = made_of(tmp_path, "a.wav")
+    answer = make_chunk(chunk)  # as on a node: the file is not there
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    with pytest.raises(UserError, match=r"node n1 does not see .*a\.wav"):
+        _store((answer, versions(), "n1"), chunk, versions())
+
+
+def test_a_node_with_other_libraries_is_refused(tmp_path: Path) -> None:
+    chunk = made_of(tmp_path, "a.wav")
+    with pytest.raises(UserError, match=r"node n1 has soxr 0\.1"):
+        _store((make_chunk(chunk), {**versions(), "soxr": "0.1"}, "n1"), chunk, versions())
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"pip install soritune\[ray\]"):
+        prepare_utterances("c", entries(), {}, tmp_path, executor=RayExecutor())
