@@ -63,9 +63,7 @@ def test_a_cluster_gives_the_same_bytes_and_goes_on_where_another_stopped(
 
 def made_of(tmp_path: Path, name: str) -> Chunk:
     entries = (Utterance("a", tmp_path / name, "글", "ko", "train"), Rejected("b", "bad", "x", "y"))
-    return Chunk(
-        0, (0, 1), (utterance, Rejected("b", "bad-line", "x", "y")), tmp_path, DEFAULT_LIMITS
-    )
+    return Chunk(0, (0, 1), entries, tmp_path, DEFAULT_LIMITS)
 
 
 def test_a_node_that_does_not_see_the_recordings_is_no_reason_to_leave_them_out(
