@@ -171,6 +171,7 @@ def test_odd_clips_cost_themselves_and_are_told(tmp_path: Path) -> None:
 
 
 def test_the_quarantine_names_the_recording_that_has_to_be_mended(tmp_path: Path) -> None:
+    clip(tmp_path / "kspon", 1, "좋아.")
     clip(tmp_path / "kspon", 4, "홀수.")
     path = pcm(tmp_path / "kspon" / PART / "KsponSpeech_000004.pcm", extra=b"\1")
     prepared(tmp_path / "kspon", tmp_path / "out")
@@ -211,7 +212,7 @@ def test_a_clip_of_two_lists_is_held_back_from_training(tmp_path: Path) -> None:
     root = release(tmp_path / "kspon")
     path = root / "scripts" / "train.trn"
     path.write_bytes(path.read_bytes() + (root / "scripts" / "dev.trn").read_bytes())
-    card = prepared(root, tmp_path / "out")
+    card = prepared(root, tmp_path / "out", shared_sentences="keep")
     assert card.reasons == {"duplicate-id": 1}
     assert card.splits["dev"].utterances == 1
 

@@ -16,8 +16,7 @@ LICENSES = {
     "common-voice": "CC0 1.0 (no copies elsewhere: terms of the Mozilla Data Collective)",
     "minds14": "CC BY 4.0",
     "fleurs": "CC BY 4.0",
-    "kspon": "terms of AI-Hub (no redistribution)",
-    "kspon-speech": "terms of AI-Hub (no redistribution)",
+    "ksponspeech": "terms of AI-Hub (no redistribution)",
     "aihub": "terms of AI-Hub (no redistribution)",
     "demo": "made here by espeak-ng, free",
 }

@@ -31,8 +31,9 @@ STAR = re.compile(r"(?<!\d)\*|\*(?!\d)")
 """Not that of `7*7`."""
 UNKNOWN_TAG = re.compile(r"(?<!\S)[A-Za-z]/(?![A-Za-z0-9])")
 MARKS_AT_END = re.compile(r"(?<=[^\s+/])[+/]+(?=[\s.,?!~…\"'”’]|$)")
-LEFT_OVER = re.compile(r"[()+]|(?<![A-Za-z0-9])/|/(?![A-Za-z0-9])")
-"""A `/` between Latin letters or digits (A/S, 24/7) is part of a word."""
+LEFT_OVER = re.compile(r"[()+{}<>\[\]]|&[^\s&]+&|(?<![A-Za-z0-9])/|/(?![A-Za-z0-9])")
+"""A `/` between Latin letters or digits (A/S, 24/7) is part of a word. Braces, brackets and
+`&name&` are marks of other conventions ({laughing}, &이름1&)."""
 PUNCTUATION_ALONE = re.compile(r"(?:^| )([.,?!]+)(?= |$)")
 # What looks like a mark and belongs to a word, while the marks around it are taken off.
 HIDDEN = {"/": "\ue000", "+": "\ue001"}

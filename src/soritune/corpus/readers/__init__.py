@@ -24,18 +24,22 @@ from pydantic import BaseModel, Field
 from soritune.corpus.hub import Published
 from soritune.corpus.options import described_options
 from soritune.corpus.readers import (
+    aihub,
     common_voice,
     demo,
     fleurs,
+    hub,
     kspon,
     manifest,
     minds14,
     webdataset,
     zeroth,
 )
+from soritune.corpus.readers.aihub import AihubSource
 from soritune.corpus.readers.common_voice import CommonVoiceSource
 from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.readers.fleurs import FleursSource
+from soritune.corpus.readers.hub import HubSource
 from soritune.corpus.readers.kspon import KsponSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.minds14 import Minds14Source
@@ -50,7 +54,9 @@ SourceConfig = Annotated[
     | Minds14Source
     | FleursSource
     | KsponSource
+    | AihubSource
     | WebDatasetSource
+    | HubSource
     | DemoSource,
     Field(discriminator="source"),
 ]
@@ -98,7 +104,9 @@ READERS: dict[type[BaseModel], Reader] = {
     ),
     FleursSource: Reader(fleurs.read, identity=fleurs.identity, published=fleurs.published),
     KsponSource: Reader(kspon.read, kspon.count, kspon.identity),
+    AihubSource: Reader(aihub.read, identity=aihub.identity),
     WebDatasetSource: Reader(webdataset.read, identity=webdataset.identity),
+    HubSource: Reader(hub.read, identity=hub.identity, published=hub.published),
     DemoSource: Reader(
         demo.read,
         count=lambda source: source.train + source.dev + source.test,
