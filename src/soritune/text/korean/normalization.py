@@ -1,0 +1,58 @@
+"""Korean transcripts in one form: the rules of this folder in their order."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from soritune.text.korean.characters import is_syllable, unify
+from soritune.text.korean.letters import spell_letters
+from soritune.text.korean.punctuation import drop_punctuation
+from soritune.text.korean.spacing import correct_spacing
+from soritune.text.korean.spell import spell_numbers
+from soritune.text.korean.write import write_numbers
+
+Numerals = Literal["keep", "words", "digits"]
+Punctuation = Literal["keep", "drop"]
+Letters = Literal["keep", "hangul"]
+Spacing = Literal["keep", "correct"]
+
+
+def normalize(
+    text: str,
+    *,
+    numerals: Numerals = "keep",
+    punctuation: Punctuation = "keep",
+    letters: Letters = "keep",
+    spacing: Spacing = "keep",
+) -> str:
+    """`text` with one code for each letter, single spaces, and what the options say.
+
+    `numerals`: words reads digits (3개 → 세 개), digits writes words (세 개 → 3개) where that is
+    safe. `punctuation`: drop takes marks out that are not part of a numeral. `letters`: hangul
+    names abbreviations (KBS → 케이비에스). `spacing`: correct parts words by Kiwi and needs the
+    extra `korean` (UserError without it). To normalise twice changes nothing more.
+    """
+    text = " ".join(unify(text).split())
+    if letters == "hangul":
+        text = spell_letters(text)
+    if numerals == "words":
+        text = spell_numbers(text)
+    elif numerals == "digits":
+        text = write_numbers(text)
+    if punctuation == "drop":
+        text = drop_punctuation(text)
+    if spacing == "correct":
+        text = correct_spacing(text)
+    return " ".join(text.split())
+
+
+def syllables(text: str) -> int:
+    """How many syllables are said: those of Hangul, digits as they are read, letters as named.
+
+    For rates of speech. Latin words are counted as if they were spelled, which is too many, and
+    marks and single jamo (ㅋㅋ) not at all.
+    """
+    text = unify(text)
+    if any(character.isascii() and character.isalnum() for character in text):
+        text = spell_letters(spell_numbers(spell_letters(text)), words=True)
+    return sum(map(is_syllable, text))
