@@ -1,8 +1,8 @@
 """The checks: what each is called, how much it weighs, what it means and what mends it.
 
-`{options}` in backticks in `mend` are keys of a recipe's corpora (`tests/test_doctor.py` looks
-that they exist). Thresholds stand here too, each with where it comes from; figures measured by
-us are in docs/doctor.md.
+What stands in backticks in `mend` are keys of a recipe's corpora (`tests/test_doctor.py` looks
+that they exist); "by hand" says that prepare has no option for it. Thresholds stand here too, each
+with where it comes from; figures measured by us are in docs/doctor.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Check:
     mend: str
 
 
-_BY_HAND = "prepare has no option for it:"
+_BY_HAND = "by hand:"
 
 CHECKS: dict[str, Check] = {
     "changed-shard": Check(

@@ -23,6 +23,7 @@ RATE_EDGES = {
 
 def facts_of(source: Source, utterances: Sequence[Utterance]) -> CorpusFacts:
     """The facts of one corpus from all its utterances."""
+    speakers = _speakers(utterances)
     signals = [u.signal for u in utterances if u.signal is not None]
     return CorpusFacts(
         name=source.name,
@@ -33,7 +34,8 @@ def facts_of(source: Source, utterances: Sequence[Utterance]) -> CorpusFacts:
         quarantined=source.card.quarantined,
         splits=_sizes(utterances, "split", SPLITS),
         languages=_sizes(utterances, "language", sorted({u.language for u in utterances})),
-        speakers=_speakers(utterances)[:MAX_SPEAKERS],
+        speaker_count=len(speakers),
+        speakers=speakers[:MAX_SPEAKERS],
         unnamed_speakers=sum(u.speaker is None for u in utterances),
         lengths=histogram((u.duration_s for u in utterances), LENGTH_EDGES_S, "s"),
         rates=_rates(utterances),

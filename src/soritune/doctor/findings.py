@@ -85,7 +85,11 @@ class RateFacts(_Record):
 
 
 class CorpusFacts(_Record):
-    """What a corpus holds. `low` and `high` of rates are the 5th and the 95th percentile."""
+    """What a corpus holds.
+
+    `low` and `high` of rates are the 5th and the 95th percentile. `speakers` are the
+    `speaker_count` named ones with the most speech; `unnamed_speakers` counts utterances.
+    """
 
     name: str
     folder: str
@@ -93,6 +97,7 @@ class CorpusFacts(_Record):
     utterances: int
     duration_s: float
     quarantined: int
+    speaker_count: int
     splits: dict[str, SplitFacts]
     languages: dict[str, SplitFacts]
     speakers: list[SpeakerFacts]

@@ -20,6 +20,9 @@ NEAR_RATIO = 90.0
 SHORT_LENGTH = 12
 """Below this many letters pairs of letters are counted, from here on triples."""
 
+EPSILON = 1e-9
+"""So that rounding of a ratio excludes nothing."""
+
 
 @dataclass(frozen=True)
 class Near:
@@ -41,15 +44,11 @@ def near_sentences(
     Equal ones have 100. Of several that are as near the first counts. `advance` is told of
     sentences of `ones` that are done.
     """
-    # Lengths between which the ratio can be reached at all: d is at least |a - b|.
-    slack = (1 - ratio / 100) / (1 + ratio / 100)
-    longest_short = int(SHORT_LENGTH * (1 + slack) / (1 - slack))
-    short = [place for place, text in enumerate(others) if len(text) <= longest_short]
-    long = [
-        place
-        for place, text in enumerate(others)
-        if len(text) >= SHORT_LENGTH * (1 - slack) / (1 + slack)
-    ]
+    slack = 1 - ratio / 100
+    # d is at least |a - b|, so lengths that differ by more cannot reach the ratio.
+    widest = (1 + slack) / (1 - slack) + EPSILON
+    short = [place for place, text in enumerate(others) if len(text) <= SHORT_LENGTH * widest]
+    long = [place for place, text in enumerate(others) if len(text) >= SHORT_LENGTH / widest]
     indexes = {
         2: _Index([others[place] for place in short], short, 2),
         3: _Index([others[place] for place in long], long, 3),
@@ -59,11 +58,8 @@ def near_sentences(
         if not text:
             continue
         index = indexes[2 if len(text) < SHORT_LENGTH else 3]
-        low = len(text) * (1 - slack) / (1 + slack) - 1e-9
-        high = len(text) * (1 + slack) / (1 - slack) + 1e-9
-        edits = int((1 - ratio / 100) * (len(text) + high) + 1e-9)
         best: tuple[float, int] | None = None
-        for candidate in index.candidates(text, low, high, edits):
+        for candidate in index.candidates(text, slack, widest):
             found = fuzz.ratio(text, others[candidate], score_cutoff=ratio)
             if found >= ratio and (best is None or (-found, candidate) < best):
                 best = (-found, candidate)
@@ -91,13 +87,12 @@ class _Index:
         self._holders = np.repeat(np.arange(len(texts), dtype=np.int32), sizes)[order]
         self._starts = np.searchsorted(flat[order], np.arange(len(numbers) + 1))
 
-    def candidates(self, text: str, low: float, high: float, edits: int) -> Iterator[int]:
-        """Places of texts with lengths from `low` to `high` that may be `edits` steps away."""
+    def candidates(self, text: str, slack: float, widest: float) -> Iterator[int]:
+        """Places of texts whose length fits and that share as many q-grams as they must."""
         grams = _grams(text, self._q)
-        needed = len(grams) - self._q * edits
-        fits = (self._lengths >= low) & (self._lengths <= high)
-        if needed > 0:
-            fits &= self._shared(grams) >= needed
+        fits = (self._lengths >= len(text) / widest) & (self._lengths <= len(text) * widest)
+        edits = np.floor(slack * (len(text) + self._lengths) + EPSILON)
+        fits &= self._shared(grams) >= len(grams) - self._q * edits
         yield from self._places[np.flatnonzero(fits)].tolist()
 
     def _shared(self, grams: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -20,6 +20,7 @@ from soritune.doctor.page import (
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 EXAMPLES = 2
+MAX_TEXT = 60
 INDENT = 4
 
 
@@ -57,7 +58,7 @@ def _corpus_cells(corpus: CorpusFacts) -> list[str]:
         corpus.name,
         f"{corpus.utterances:,}",
         hours_text(corpus.duration_s),
-        f"{sum(split.speakers for split in corpus.splits.values()):,}",
+        f"{corpus.speaker_count:,}",
         "/".join(f"{size:,}" for size in sizes),
         "\n".join(f"{rate.language} {rate.median:.1f} {rate.unit}/s" for rate in corpus.rates),
         f"{corpus.median_snr_db:.0f} dB",
@@ -78,6 +79,10 @@ def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None
         lines.append(f"{finding.meaning}\n", "dim")
         lines.append(f"mend: {finding.mend}\n")
     for example in finding.examples[:EXAMPLES]:
-        lines.append(f"- {example.id}: {example.text}")
+        lines.append(f"- {example.id}: {_short(example.text)}")
         lines.append(f" ({example.detail})\n", "dim")
     console.print(Padding(lines, (0, 0, 0, INDENT)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

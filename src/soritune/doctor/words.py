@@ -125,12 +125,12 @@ def _is_usual(character: str, language: str, scripts: tuple[str, ...]) -> bool:
         printable = character.isalnum() or character == " "
         return printable or _usual_mark(character)
     name = unicodedata.name(character, "")
+    if name.startswith(("FULLWIDTH", "HALFWIDTH", "IDEOGRAPHIC")):
+        return language in FULLWIDTH_TOO
     category = unicodedata.category(character)
     if category[0] in "LM" or category == "Nd":
         inherited = category[0] == "M" and name.startswith("COMBINING") and language != "ko"
         return inherited or name.startswith(scripts)
-    if name.startswith(("FULLWIDTH", "HALFWIDTH", "IDEOGRAPHIC")):
-        return language in FULLWIDTH_TOO
     return _usual_mark(character)
 
 
