@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from soritune.augment.config import Augmentation
+from soritune.augment.files import files_identity
+
 SharedPolicy = Literal["keep", "drop-from-train"]
 
 
@@ -17,6 +20,7 @@ class SourceOptions(BaseModel):
     include those of less. Dev and test are never cut.
     `shared_sentences` says what becomes of training utterances whose sentence stands in dev or
     test, `shared_speakers` the same of speakers. `license` overrides what is known of the source.
+    `augment` says how clips are changed for training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +29,7 @@ class SourceOptions(BaseModel):
     shared_sentences: SharedPolicy = "drop-from-train"
     shared_speakers: SharedPolicy = "keep"
     license: Annotated[str, Field(min_length=1)] | None = None
+    augment: Augmentation | None = None
 
 
 def options_of(source: BaseModel) -> SourceOptions:
@@ -41,4 +46,9 @@ def described_options(source: BaseModel) -> dict[str, Any]:
     for name, field in SourceOptions.model_fields.items():
         if name in described and described[name] == field.default:
             del described[name]
+    augmentation = options_of(source).augment
+    if augmentation is not None and augmentation.stored and augmentation.paths():
+        described["augment"]["files"] = files_identity(augmentation.paths())
+    if augmentation is not None and not augmentation.stored:
+        described.pop("augment", None)  # nothing of it is in the corpus
     return described

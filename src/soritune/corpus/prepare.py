@@ -179,9 +179,15 @@ def _job(name: str, source: BaseModel, out: Path) -> Job:
 
 
 def _entries(source: BaseModel) -> Iterator[Entry | Note]:
-    return select(
+    entries = select(
         lambda: read_source(source), options_of(source), disjoint=splits_are_disjoint(source)
     )
+    augmentation = options_of(source).augment
+    if augmentation is None or not augmentation.stored:
+        return entries
+    from soritune.augment.stored import with_copies
+
+    return with_copies(entries, augmentation)
 
 
 def _prepare(

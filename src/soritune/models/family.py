@@ -70,6 +70,11 @@ class SpeechModel(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def feature_mean(self) -> torch.Tensor:
+        """What the model takes off its features, float32 of shape (mels,) on the CPU."""
+        ...
+
     def part_of(self, parameter_name: str) -> str:
         """The named part that a parameter belongs to ("audio encoder", "speech LoRA", …)."""
         ...

@@ -10,6 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from soritune.augment.config import PATHS as AUGMENT_PATHS
+from soritune.corpus.options import options_of
 from soritune.errors import UserError
 from soritune.recipe.document import Node, read_document
 from soritune.recipe.messages import describe, full_loc
@@ -97,10 +99,19 @@ def _with_paths(root: Node, folder: Path) -> Node:
     corpora, model = root.child("corpora"), root.child("model")
     if corpora is not None:
         found = {
-            name: _beside(_beside(corpus, "path", folder), "ids", folder)
+            name: _augment_beside(_beside(_beside(corpus, "path", folder), "ids", folder), folder)
             for name, corpus in corpora.entries.items()
         }
         root = _put(root, "corpora", replace(corpora, entries=found))
+    cases = root.child("cases")
+    if cases is not None:
+        for name, case in cases.entries.items():
+            train = case.child("train")
+            if train is not None:
+                parts = tuple(_augment_beside(part, folder) for part in train.items)
+                case = _put(case, "train", replace(train, items=parts))  # noqa: PLW2901
+                cases = _put(cases, name, case)
+        root = _put(root, "cases", cases)
     return _put(root, "model", _beside(model, "base", folder)) if model is not None else root
 
 
@@ -111,6 +122,27 @@ def _beside(node: Node, key: str, folder: Path) -> Node:
     # os.path, not Path: it answers False, too, where a name is too long or a ~user unknown.
     there = str(folder / os.path.expanduser(entry.scalar))
     return _put(node, key, replace(entry, scalar=there)) if os.path.exists(there) else node
+
+
+def _augment_beside(owner: Node, folder: Path) -> Node:
+    """A corpus or a part of a training with the files that its `augment` names."""
+
+    def found(node: Node) -> Node:
+        entries = {
+            key: _files_beside(entry, folder) if key in AUGMENT_PATHS else found(entry)
+            for key, entry in node.entries.items()
+        }
+        return replace(node, entries=entries, items=tuple(found(item) for item in node.items))
+
+    augment = owner.child("augment")
+    return owner if augment is None else _put(owner, "augment", found(augment))
+
+
+def _files_beside(node: Node, folder: Path) -> Node:
+    """A path, or each of a list of paths."""
+    if node.kind == "list":
+        return replace(node, items=tuple(_files_beside(item, folder) for item in node.items))
+    return _beside(Node(node.line, "mapping", entries={"": node}), "", folder).entries[""]
 
 
 def _put(node: Node, key: str, entry: Node) -> Node:
@@ -133,10 +165,26 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
                     f'{path}:{line}: "{key}" in corpus "{name}": {value} does not exist, '
                     f"neither beside the recipe nor in the current directory"
                 )
+        augmentation = options_of(source).augment
+        for given in augmentation.paths() if augmentation is not None else ():
+            _check_augment_file(path, root.line_of(("corpora", name, "augment")), given)
+    for name, case in recipe.cases.items():
+        for index, part in enumerate(case.train):
+            for given in part.augment.paths() if part.augment is not None else ():
+                line = root.line_of(("cases", name, "train", index, "augment"))
+                _check_augment_file(path, line, given)
     base = recipe.model.base
     if _is_path(base) and not os.path.isdir(os.path.expanduser(base)):
         line = root.line_of(("model", "base"))
         raise UserError(f"{path}:{line}: base {base} is no folder; give a folder or a hub id")
+
+
+def _check_augment_file(path: Path, line: int, given: str) -> None:
+    if not os.path.exists(os.path.expanduser(given)):
+        raise UserError(
+            f"{path}:{line}: {given}, named under augment, does not exist, neither beside the "
+            "recipe nor in the current directory"
+        )
 
 
 def _is_path(value: str) -> bool:

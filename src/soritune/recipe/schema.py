@@ -16,12 +16,16 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
-# The one import from a room further down: each source's settings stand beside its reader, so
-# that a new source is one new file and this schema does not change.
+# The imports from rooms further down: each source's settings stand beside its reader, and those of
+# augmentation beside its transforms, so that a new one is one new file and this schema stays.
+from soritune.augment.config import Augmentation
+from soritune.corpus.options import options_of
 from soritune.corpus.readers import SourceConfig
 from soritune.corpus.utterance import Split
 from soritune.errors import UserError
@@ -115,6 +119,15 @@ class TrainPart(Settings):
     replay: PositiveNumber | None = None
     tasks: dict[Task, PositiveNumber] = {Task.ASR: 1.0}
     to: TargetLanguage | None = None
+    augment: Augmentation | None = None  # None: what the corpus says
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> Any:
+        """A part that is not augmented is described as it was before there was augmentation."""
+        described = serialize(self)
+        if self.augment is None:
+            del described["augment"]
+        return described
 
     @model_validator(mode="before")
     @classmethod
@@ -133,6 +146,12 @@ class TrainPart(Settings):
     def _fits_together(self) -> Self:
         if self.replay is not None and self.share != 1.0:
             raise RecipeProblem('"share" and "replay" exclude each other; give one', "share")
+        if self.augment is not None and self.augment.stored:
+            raise RecipeProblem(
+                'what is stored ("when: preparation") belongs to the corpus, not to a case',
+                "augment",
+                "when",
+            )
         if self.to is not None and set(self.tasks) == {Task.ASR}:
             raise RecipeProblem('"to" is for translations, but the only task is asr', "to")
         return self
@@ -250,6 +269,20 @@ class Recipe(Settings):
         for name, evaluation in self.evaluate.items():
             self._check_corpus(evaluation.corpus, "evaluate", name, "corpus")
         return self
+
+    @model_validator(mode="after")
+    def _augment_as_the_corpora_say(self) -> Self:
+        """A part that says nothing of it is augmented as its corpus is while training."""
+        for name, case in self.cases.items():
+            parts = tuple(self._augmented(part) for part in case.train)
+            self.cases[name] = case.model_copy(update={"train": parts})
+        return self
+
+    def _augmented(self, part: TrainPart) -> TrainPart:
+        of_corpus = options_of(self.corpora[part.corpus]).augment
+        if part.augment is not None or of_corpus is None or of_corpus.stored:
+            return part
+        return part.model_copy(update={"augment": of_corpus})
 
     @model_validator(mode="after")
     def _complete_lora(self) -> Self:

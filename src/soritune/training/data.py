@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.utils.data import Dataset
 
+from soritune.augment.babble import Clip, CorpusBackground
+from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
@@ -39,7 +41,9 @@ class StepDataset(Dataset[list[MicroBatch]]):
         max_tokens: int,
         seed: int,
         world_size: int = 1,
+        mask_value: torch.Tensor | None = None,
     ) -> None:
+        """`mask_value` (mels,) stands where augmentation masks features; None: 0."""
         self.parts = parts
         self.corpora = corpora
         self.processor = processor
@@ -47,6 +51,16 @@ class StepDataset(Dataset[list[MicroBatch]]):
         self.max_tokens = max_tokens
         self.seed = seed
         self.world_size = world_size
+        self.augmenters = {
+            number: Augmenter(part.augment)
+            for number, part in enumerate(parts)
+            if part.augment is not None and part.augment.use
+        }
+        self._mask_value = mask_value
+        self._backgrounds = {
+            number: CorpusBackground(corpora[parts[number].corpus], parts[number].split)
+            for number in self.augmenters
+        }
         self._features: dict[tuple[str, str], torch.Tensor] = {}
         self._room = CACHE_BYTES
         self._epoch = -1
@@ -60,7 +74,12 @@ class StepDataset(Dataset[list[MicroBatch]]):
     def _plan(self, epoch: int) -> list[list[Example]]:
         if epoch != self._epoch:
             examples = epoch_examples(
-                self.parts, self.corpora, self.processor, seed=self.seed, epoch=epoch
+                self.parts,
+                self.corpora,
+                self.processor,
+                seed=self.seed,
+                epoch=epoch,
+                augmenters=self.augmenters,
             )
             random = generator(self.seed, "order", epoch)
             self._steps = plan_steps(examples, self.batch_size, random)
@@ -93,6 +112,23 @@ class StepDataset(Dataset[list[MicroBatch]]):
         )
 
     def _features_of(self, example: Example) -> torch.Tensor:
+        if example.draw is None:
+            return self._plain_features(example)
+        augmenter, key = self.augmenters[example.draw.part], example.draw.key
+        if augmenter.changes_samples:
+            record = example.record
+            clip = Clip(record.id, record.speaker, self._backgrounds[example.draw.part])
+            samples = self.corpora[example.corpus].samples(record)
+            features = self.processor.features(augmenter.samples(samples, clip, key).samples)
+        else:
+            features = self._plain_features(example)
+        if augmenter.masks_features:
+            fill = self._mask_value
+            fill = torch.zeros(features.shape[1]) if fill is None else fill
+            features = augmenter.features(features, fill, key)
+        return features
+
+    def _plain_features(self, example: Example) -> torch.Tensor:
         key = (example.corpus, example.record.id)
         features = self._features.get(key)
         if features is None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
+from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.text.tasks import Task, instruction, target
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How a clip of an augmented part is changed: which part's augmentation, with which draws."""
+
+    part: int
+    key: tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,7 @@ class Example:
     instruction: str
     target: str
     num_tokens: int
+    draw: Draw | None = None
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:
@@ -78,12 +90,18 @@ def epoch_examples(
     *,
     seed: int,
     epoch: int,
+    augmenters: Mapping[int, Augmenter] = MappingProxyType({}),
 ) -> list[Example]:
     """All examples of one epoch, in the order of the corpora; tasks are drawn anew each epoch.
+
+    `augmenters` by number of part: what they draw is drawn anew for each clip in each epoch, and
+    counts in the length of its sequence.
 
     Raises UserError where a translation task meets an utterance without a translation.
     """
     examples = []
+    numbers = {id(part): number for number, part in enumerate(parts)}
+    turns: Counter[tuple[int, str]] = Counter()
     draws: dict[str, np.random.Generator] = {}
     for part, record in choose_records(parts, corpora, seed, epoch):
         draw = draws.setdefault(
@@ -104,6 +122,15 @@ def epoch_examples(
                 f'corpus "{part.corpus}": utterance {record.id} is translated into '
                 f'{record.translation_language}, but the case trains "to: {to}"; leave "to" out'
             )
-        length = processor.num_tokens(record.duration_s, words, answer)
-        examples.append(Example(part.corpus, record, words, answer, length))
+        duration_s, chosen = record.duration_s, None
+        augmenter = augmenters.get(numbers[id(part)])
+        if augmenter is not None:
+            # A replay may take an utterance several times in an epoch, each time another way.
+            turn = turns[numbers[id(part)], record.id]
+            turns[numbers[id(part)], record.id] += 1
+            key = (augmenter.seed, seed, part.corpus, record.id, epoch, turn)
+            chosen = Draw(numbers[id(part)], key)
+            duration_s = augmenter.duration_s(duration_s, key)
+        length = processor.num_tokens(duration_s, words, answer)
+        examples.append(Example(part.corpus, record, words, answer, length, chosen))
     return examples

@@ -88,6 +88,7 @@ def train_case(
         max_tokens=case.max_tokens or DEFAULT_MAX_TOKENS,
         seed=seed,
         world_size=arguments.world_size,
+        mask_value=speech_model.feature_mean,
     )
     arguments.max_steps = dataset.num_steps
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)

@@ -58,6 +58,12 @@ class Phi4mm:
         return next(self.module.parameters()).device
 
     @property
+    def feature_mean(self) -> torch.Tensor:
+        """Mean of each mel channel, which the encoder takes off first; (mels,), on the CPU."""
+        mean = self.module.audio_encoder.encoder_embedding.global_mean
+        return mean.detach().to("cpu", torch.float32)
+
+    @property
     def end_token_ids(self) -> tuple[int, ...]:
         return self.processor.ids.ends
 

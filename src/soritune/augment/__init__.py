@@ -1,0 +1,1 @@
+"""Clips made different without making their transcripts wrong: noise, rooms, telephones, speeds."""
