@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
@@ -35,6 +35,7 @@ from soritune.errors import UserError
 from soritune.models.family import ModelInput
 from soritune.models.phi4mm import small
 from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.weights import save_tensors
 from soritune.progress import track
 from soritune.text.tasks import SEPARATOR, Task, instruction, language_name, target
 from soritune.training.ctc import CtcHead
@@ -251,12 +252,12 @@ class _Pretrainer:
                 advance(1)
         self.modules.eval()
         state = {
-            key: tensor.contiguous()
+            key: tensor
             for key, tensor in self.modules.state_dict().items()
             if _belongs(key, name)
         }
         part = path.with_suffix(".part")
-        save_file(state, part)
+        save_tensors(state, part)
         part.replace(path)
 
     def _draw(self, random: np.random.Generator, phase: Phase) -> list[Clip]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import (
@@ -25,6 +25,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from soritune.corpus.files import write_atomically
 from soritune.models.family import SpeechModel
+from soritune.models.weights import save_tensors
 from soritune.recipe import Case
 from soritune.training.data import MicroBatch, StepDataset, first_item
 from soritune.training.loss import count_targets, supervised_loss
@@ -142,8 +143,7 @@ class SpeechTrainer(Trainer):
         folder = Path(output_dir or self.args.output_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
         named = dict(self.speech_model.module.named_parameters())
-        tensors = {n: named[n].detach().cpu().contiguous() for n in self.trainable.names}
-        save_file(tensors, folder / TRAINED_FILE)
+        save_tensors({n: named[n] for n in self.trainable.names}, folder / TRAINED_FILE)
 
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: nn.Module | None = None

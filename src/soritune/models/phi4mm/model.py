@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 from peft import LoraConfig
-from safetensors.torch import save_file
 
 from soritune.errors import UserError
 from soritune.models.phi4mm import layout, parts
@@ -31,6 +30,7 @@ from soritune.models.phi4mm.lora import (
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.record import ADAPTER_FOLDER, TRAINED_FILE, lasting, write_record
+from soritune.models.weights import save_tensors
 
 FAMILY = "phi4mm"
 
@@ -134,7 +134,7 @@ class Phi4mm:
         if self.lora is not None:
             adapter = folder / ADAPTER_FOLDER
             adapter.mkdir(exist_ok=True)
-            _save(
+            save_tensors(
                 {layout.PEFT_PREFIX + key: value for key, value in tensors(self.module).items()},
                 adapter / ADAPTER_WEIGHTS_FILE,
             )
@@ -153,7 +153,7 @@ class Phi4mm:
             and parts.part_of(name) != parts.LORA
         }
         if others:
-            _save(others, folder / TRAINED_FILE)
+            save_tensors(others, folder / TRAINED_FILE)
         write_record(
             folder,
             folder,
@@ -186,11 +186,6 @@ class Phi4mm:
 
 
 _ADVICE = "it does not belong to this base model; load it with the base that it was trained on"
-
-
-def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    save_file(whole, path, metadata={"format": "pt"})
 
 
 def load_base(

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 
 from soritune.models.phi4mm.constants import AUDIO_TOKEN
 from soritune.models.phi4mm.modeling import ATTENTION, NATIVE_ARCHITECTURE, Phi4SpeechForCausalLM
+from soritune.models.weights import save_tensors
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -175,8 +175,8 @@ def save_base(
     model.config.architectures = [NATIVE_ARCHITECTURE]
     model.config.save_pretrained(str(folder))
     tensors = {
-        name: tensor.detach().to(torch.float32).contiguous()
+        name: tensor.to(torch.float32)
         for name, tensor in model.state_dict().items()
         if name != "lm_head.weight"
     }
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    save_tensors(tensors, folder / "model.safetensors")
