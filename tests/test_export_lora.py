@@ -133,7 +133,9 @@ def test_a_share_is_for_merging_only(small_base: Path, tmp_path: Path) -> None:
 
 def test_a_lora_that_does_not_fit_the_base_is_named(small_base: Path, tmp_path: Path) -> None:
     model = train(small_base, tmp_path / "model", (), r=4)
-    path = model / "speech-lora/adapter_model.safetensors"
+    # As an adapter of its own: inside the model, soritune.json would know its tensors.
+    model = (model / "speech-lora").rename(tmp_path / "alone")
+    path = model / "adapter_model.safetensors"
     tensors = load_file(path)
     key = next(key for key in tensors if "lora_A" in key)
     save_file({**tensors, key: tensors[key][:, :3].clone()}, path)

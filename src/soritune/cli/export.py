@@ -41,7 +41,16 @@ def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; must be empty.")],
     lora_weight: Annotated[
         float | None,
-        typer.Option(help="With --to merged: how much of the LoRA is added (default 1)."),
+        typer.Option(
+            help="How much of the LoRA is added to the weights: --to merged (default 1), or --to "
+            "original (default: it stays apart)."
+        ),
+    ] = None,
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --to adapter: write the nearest LoRA of this smaller rank instead."
+        ),
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Of a hub id.")] = None,
     base: Annotated[
@@ -66,6 +75,7 @@ def export(
             revision=revision,
             base=base,
             lora_weight=lora_weight,
+            rank=rank,
             force=force,
             progress=lambda total: stack.enter_context(track("write", total, "bytes")),
         )

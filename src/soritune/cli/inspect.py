@@ -90,6 +90,7 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
             f"{adapter.layers} layers, {adapter.parameters:,} values"
         )
         console.print(Text(text), soft_wrap=True)
+    _print_lines(console, [("not whole", problem) for problem in summary.problems])
     _print_lines(console, list(summary.serving.items()))
 
 

@@ -41,7 +41,8 @@ def notes(lora: Lora) -> tuple[str, ...]:
     if vllm_max_rank(lora.r) is None:
         return (
             f"rank {lora.r} is above vLLM's largest --max-lora-rank, {VLLM_MAX_RANKS[-1]}: PEFT "
-            "takes this adapter, vLLM does not",
+            f"takes this adapter, vLLM does not; for vLLM add --rank {VLLM_MAX_RANKS[-1]} (the "
+            "nearest LoRA of that rank) or use --to original (the LoRA in the weights)",
         )
     return ()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from soritune.export import adapter, original
 from soritune.export.lora import Lora
+from soritune.export.processor import PROCESSOR_FILE
 from soritune.export.source import Source
 from soritune.models.phi4mm.parts import part_of
 from soritune.models.record import ADAPTER_FOLDER, BUILTIN_PREFIX
@@ -102,6 +103,13 @@ def _row(result: Result) -> str:
     )
 
 
+def _processor(source: Source) -> str:
+    """Words on AutoProcessor, where the export has what it needs."""
+    if source.layout == "native" and not (source.base_folder / PROCESSOR_FILE).is_file():
+        return "; the base has no processor configuration, so `AutoProcessor` does not load it"
+    return "; `AutoProcessor.from_pretrained(DIR)` (wants torchvision) makes its inputs"
+
+
 def _use(source: Source, target: str, lora: Lora | None) -> str:
     if target == "adapter":
         base = "BASE, the base in the layout of the first release"
@@ -116,6 +124,7 @@ def _use(source: Source, target: str, lora: Lora | None) -> str:
         lines.append(
             "transformers: `Phi4MultimodalForCausalLM.from_pretrained(DIR)`"
             + (f", then `model.load_adapter(DIR + '/{ADAPTER_FOLDER}')`" if lora else "")
+            + _processor(source)
         )
     if target in ("original", "adapter") and (lora is None or rank is not None):
         with_lora = (

@@ -8,12 +8,17 @@ from soritune.errors import UserError
 from soritune.export import beside
 from soritune.export.lazy import LazyTensor
 from soritune.export.lora import Lora, merge_into, write_lora
+from soritune.export.processor import write_processor
 from soritune.export.shards import Advance, write_weights
 from soritune.export.source import VISION_FOLDER, Source
 from soritune.models.phi4mm.checkpoint import CONFIG_FILE
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.loading import read_config, read_tokenizer
 from soritune.models.record import ADAPTER_FOLDER
+
+NO_VISION_LORA = (
+    "the vision LoRA was left out: it belongs to the weights as they were before merging"
+)
 
 
 def weights(source: Source, lora_weight: float | None) -> dict[str, LazyTensor]:
@@ -29,9 +34,7 @@ def notes(source: Source, *, merged: bool) -> tuple[str, ...]:
     """What the user should know about the folder."""
     told = ["vLLM does not serve the native layout; for vLLM use --to original"]
     if merged and source.vision_lora is not None:
-        told.append(
-            "the vision LoRA was left out: it belongs to the weights as they were before merging"
-        )
+        told.append(NO_VISION_LORA)
     return tuple(told)
 
 
@@ -52,6 +55,7 @@ def write(
         beside.copy_all(base, folder, leave_out=(ADAPTER_FOLDER, VISION_FOLDER))
     else:
         beside.copy_tokenizer(base, folder)
+        write_processor(folder)
         (folder / CONFIG_FILE).write_text(_config_text(source), encoding="utf-8")
     beside.complete_generation(read_config(dict(source.config), base), folder)
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)

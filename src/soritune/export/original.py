@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soritune.errors import UserError
 from soritune.export import beside
 from soritune.export.lazy import LazyTensor
-from soritune.export.lora import Lora, write_lora
+from soritune.export.lora import Lora, merge_into, write_lora
 from soritune.export.shards import Advance, write_weights
 from soritune.export.source import VISION_FOLDER, Source
 from soritune.models.phi4mm import layout
@@ -30,6 +32,18 @@ from soritune.models.record import ADAPTER_FOLDER
 # What vLLM 0.33 needs beside the weights, because transformers does not know this layout.
 CODE_FILES = ("configuration_phi4mm.py", "processing_phi4mm.py")
 OFFICIAL = "microsoft/Phi-4-multimodal-instruct"
+
+
+def merged(source: Source, lora_weight: float) -> Source:
+    """The model with that share of its LoRA added to the weights, and so without LoRAs.
+
+    The vision LoRA belongs to the weights as they were before. Raises UserError where there is no
+    speech LoRA.
+    """
+    if source.lora is None:
+        raise UserError(f"{source.name}: has no speech LoRA to merge; leave --lora-weight out")
+    weights = merge_into(source.weights, source.lora, lora_weight)
+    return replace(source, trained=weights, lora=None, own_lora=False, vision_lora=None)
 
 
 def weights(source: Source) -> dict[str, LazyTensor]:
@@ -82,7 +96,9 @@ def write(
     """Write weights, configuration and adapters; hand on what lies beside the base's weights."""
     base = source.base_folder
     new_lora = source.lora is not None and not source.own_lora
-    replaced = [ADAPTER_FOLDER] if new_lora else []
+    replaced = [ADAPTER_FOLDER] if new_lora or source.lora is None else []
+    if source.vision_lora is None:
+        replaced.append(VISION_FOLDER)
     if source.layout == "native" or new_lora:
         replaced.append(CONFIG_FILE)
         text = json.dumps(_config(source), indent=2, ensure_ascii=False) + "\n"

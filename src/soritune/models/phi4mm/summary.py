@@ -20,6 +20,7 @@ from soritune.models.phi4mm.checkpoint import (
     read_json,
 )
 from soritune.models.phi4mm.configuration import lora_shape
+from soritune.models.phi4mm.expected import is_tied, problems
 from soritune.models.phi4mm.parts import LORA, part_of
 from soritune.models.record import TRAINED_FILE, read_record
 
@@ -47,7 +48,8 @@ class Summary:
     """A model folder in figures. Counts are of values; a tied head is not counted.
 
     `parts` and `dtypes` are of the tensors among the weights (for a trained model: of what was
-    trained, its adapter too). `trained` is what `soritune.json` says.
+    trained, its adapter too). `trained` is what `soritune.json` says. `problems` are tensors that a
+    base lacks by its config.json, or has too much.
     """
 
     path: str
@@ -61,6 +63,7 @@ class Summary:
     base: str | None = None  # of an adapter or a trained model
     trained: dict[str, Any] | None = None
     serving: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
 
 def part_of_entry(entry: Entry) -> str:
@@ -115,13 +118,14 @@ def summarise_base(folder: Path) -> Summary:
             f"{layout.NATIVE_MODEL_TYPE} and {layout.ORIGINAL_MODEL_TYPE} (Phi-4-multimodal)"
         )
     entries = read_checkpoint(folder, vision=False)
-    if config.get("tie_word_embeddings", kind == "original"):
+    found = problems(entries, config)
+    if is_tied(config):
         entries = [entry for entry in entries if entry.native.name != layout.TIED_HEAD]
     adapters = adapters_among(entries, config)
     for place in sorted(folder.glob(f"*/{ADAPTER_CONFIG_FILE}")):
         name = place.parent.name
         adapters.append(adapter_in(place.parent, name.removesuffix("-lora"), f"{name}/")[0])
-    return _summary(folder, kind, entries, adapters=adapters)
+    return _summary(folder, kind, entries, adapters=adapters, problems=found)
 
 
 def summarise_adapter(folder: Path, adapter: Path, base: str | None) -> Summary:
@@ -165,7 +169,11 @@ def _summary(folder: Path, kind: Layout, entries: Sequence[Entry], **others: Any
         dtypes=dict(dtypes.most_common()),
         **others,
     )
-    summary.serving.update(serving(summary))
+    if summary.problems:
+        told = "no: not whole, see above; download or export it anew"
+        summary.serving.update(vllm=told, transformers=told)
+    else:
+        summary.serving.update(serving(summary))
     return summary
 
 
@@ -201,7 +209,9 @@ def serving(summary: Summary) -> dict[str, str]:
         adapter = summary.adapters[0]
         place = path if adapter.where == "." else f"{path}/{adapter.where}"
         if vllm_rank(adapter.r) is None:
-            vllm = f"no: it takes ranks up to {_VLLM_RANKS[-1]}"
+            vllm = f"no: it takes ranks up to {_VLLM_RANKS[-1]}; first: soritune export {path} " + (
+                f"--out DIR --to adapter --rank {_VLLM_RANKS[-1]}, or --to original"
+            )
         else:
             vllm = f"yes: {_vllm('BASE', place, adapter.r)} (BASE: its base, original layout)"
         native = f"yes, on its base in the native layout: model.load_adapter({place!r})"
