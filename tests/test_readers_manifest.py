@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from pydantic import TypeAdapter, ValidationError
 
 from soritune.corpus.prepare import is_prepared, prepare
@@ -28,6 +30,12 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 def jsonl(path: Path, *rows: dict[str, Any]) -> Path:
     return write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def clip(path: Path, duration_s: float = 1.0, rate_hz: int = 8_000) -> Path:
+    noise = np.random.default_rng(0).standard_normal(round(duration_s * rate_hz))
+    soundfile.write(path, 0.1 * noise, rate_hz)
+    return path
 
 
 def entries(path: Path, **settings: Any) -> list[Utterance | Rejected]:
@@ -97,7 +105,7 @@ def test_a_line_that_is_none_is_rejected_with_its_number_and_the_rest_is_read(
                 b'{"audio": "4.wav", "text": ["x"], "split": "train"}',
                 b'{"audio": "5.wav", "text": "x", "split": "exam"}',
                 b'{"audio": "6.wav", "text": "x"}',
-                b'{"audio": "7.wav", "text": "x", "split": "train", "offset": 3.5}',
+                b'{"audio": "7.wav", "text": "x", "split": "train", "offset": "soon"}',
                 b"[" * 100_000,
                 good.encode(),
             ]
@@ -129,9 +137,12 @@ def test_text_that_is_no_utf_8_costs_its_line_only(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(
         b"path,text,split\n1.wav," + "한글".encode("cp949") + b",train\n2.wav,ok,train\n"
+        b"3.wav,so,train\n"
     )
+    clip(tmp_path / "2.wav")
     card = prepare("c", source(path), tmp_path / "out")
     assert card.reasons == {"bad-text": 1, "missing": 1}
+    assert card.taken == 1
 
 
 def test_a_table_without_audio_or_text_column_says_what_it_has(tmp_path: Path) -> None:
@@ -151,7 +162,9 @@ def test_a_missing_list_and_an_unknown_kind_are_one_line(tmp_path: Path) -> None
 def test_a_mended_recording_is_noticed_and_an_unchanged_list_is_not_read_again(
     tmp_path: Path,
 ) -> None:
-    config = source(jsonl(tmp_path / "l.jsonl", {"audio": "1.wav", "text": "글", "split": "test"}))
+    rows = [{"audio": f"{n}.wav", "text": f"글 {n}", "split": "test"} for n in (1, 2)]
+    config = source(jsonl(tmp_path / "l.jsonl", *rows))
+    clip(tmp_path / "2.wav")
     out = tmp_path / "out"
     assert not is_prepared("c", config, out)
     assert prepare("c", config, out).reasons == {"missing": 1}

@@ -158,5 +158,5 @@ def test_without_a_speaker_column_sentences_alone_are_split(tmp_path: Path) -> N
         "dev": 2,
         "test": 4,
     }
-    with pytest.raises(UserError, match="needs a column speaker"):
+    with pytest.raises(UserError, match="split_by speaker needs the speakers' names"):
         read(path, split_by=["speaker"])

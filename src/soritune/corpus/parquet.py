@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,16 +21,35 @@ def read_rows(
     """
     with _open(path, required, origin) as file:
         columns = [name for name in file.schema_arrow.names if name in required | optional]
-        number = 0
-        try:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path}: damaged after row {number} ({error}); download it again"
-            ) from error
+        yield from _iterate(file, columns, path)
+
+
+def column_types(path: Path) -> dict[str, Any]:
+    """Names of the columns with their Arrow types. Raises UserError: no Parquet."""
+    with _open(path, frozenset(), "") as file:
+        return {field.name: field.type for field in file.schema_arrow}
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows with their numbers from 1, of columns or parts of one (`audio.path`), all there.
+
+    Raises UserError: no Parquet, a damaged file.
+    """
+    with _open(path, frozenset(), "") as file:
+        yield from _iterate(file, columns, path)
+
+
+def _iterate(file: Any, columns: Sequence[str], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    number = 0
+    try:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: damaged after row {number} ({error}); download it again"
+        ) from error
 
 
 def num_rows(path: Path, required: Set[str], origin: str) -> int:

@@ -69,7 +69,8 @@ def divide(
         elif by_speaker and not speaker:
             outcome.append(Unplaced("no-speaker", "names no speaker though others do"))
         else:
-            outcome.append(next(shared_out) or CONFLICT)
+            split = next(shared_out)
+            outcome.append(CONFLICT if split is None else split)
     return outcome
 
 

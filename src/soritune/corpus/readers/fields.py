@@ -8,12 +8,32 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from soritune.corpus.readers.manifest import COLUMNS
 from soritune.corpus.utterance import Rejected, Split, Utterance
 
 Meaning = Literal[
     "audio", "text", "id", "speaker", "translation", "translation_language", "language"
 ]
+
+COLUMNS = {
+    "audio": ("audio", "path", "audio_path", "audio_filepath", "file", "file_name", "wav"),
+    "text": ("text", "transcript", "transcription", "sentence"),
+    "id": ("id", "utt_id"),
+    "speaker": ("speaker", "speaker_id", "client_id"),
+    "translation": ("translation", "english_transcription"),
+    "translation_language": ("translation_language",),
+    "language": ("language", "source_lang", "lang", "locale"),
+    "split": ("split",),
+}
+"""What a column may be called, the first name that a line has counts."""
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+"""What a split may be called."""
 
 
 class Columns(BaseModel):
