@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -54,8 +54,11 @@ def run(
 
         print_check(look(load_recipe(recipe), only or ()))
         return
-    with _experiment(recipe) as experiment:
+
+    def work(experiment: Experiment) -> None:
         _show_report(experiment.run(only or ()))
+
+    _together(recipe, work)
 
 
 @plain_errors
@@ -105,9 +108,12 @@ def train(
     case: Annotated[str, typer.Option("--case", metavar="NAME", help="The case to train.")],
 ) -> None:
     """Train one case of a recipe (and prepare its corpora first)."""
-    with _experiment(recipe) as experiment:
+
+    def work(experiment: Experiment) -> None:
         experiment.prepare(experiment.corpora_of([case], []))
         experiment.train(case)
+
+    _together(recipe, work)
 
 
 @plain_errors
@@ -166,12 +172,32 @@ def pretrain(
     print(f"base model: {base}\ncard: {card}")
 
 
+def _together(path: Path, work: Callable[[Experiment], None]) -> None:
+    """Do some work that trains: rank 0 in full, the other ranks of a torchrun its trainings."""
+    from soritune.distributed import Crew
+    from soritune.experiment.follow import follow
+    from soritune.recipe import load_recipe
+
+    crew = Crew.of_environment()
+    with crew.joined():
+        if not crew.leads:
+            follow(load_recipe(path), crew)
+            return
+        with _experiment(path, crew.size) as experiment:
+            work(experiment)
+        crew.told(None)  # nothing more to train
+
+
 @contextmanager
-def _experiment(path: Path) -> Iterator[Experiment]:
+def _experiment(path: Path, num_processes: int = 1) -> Iterator[Experiment]:
+    """Hold the output folder for a command that is written for `num_processes`."""
+    from soritune.distributed import Crew
     from soritune.experiment.lock import locked
     from soritune.experiment.run import Experiment
     from soritune.recipe import load_recipe
 
+    if Crew.of_environment().size != num_processes:
+        raise UserError("under torchrun only run and train work; start this command without it")
     recipe = load_recipe(path)
     with locked(recipe.output):
         yield Experiment(recipe, _say, source=path)

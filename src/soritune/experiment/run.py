@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soritune.corpus.store import Corpus
+from soritune.distributed import Crew
 from soritune.errors import UserError
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
@@ -98,6 +99,7 @@ class Experiment:
         self._say(f"train {title}")
 
         def work() -> Mapping[str, Any]:
+            Crew.of_environment().told(case)  # the other ranks begin the same training
             summary = train_case(
                 settings,
                 name=case,

@@ -7,6 +7,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from soritune.corpus.store import Corpus
+from soritune.distributed import Crew
 from soritune.models import load
 from soritune.models.family import SpeechModel
-from soritune.progress import track
+from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.data import StepDataset
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
@@ -68,14 +70,22 @@ def train_case(
     """
     # 1. The base, with a LoRA where the mode trains one, and exactly the mode's parts free.
     lora = case.lora or model.lora
-    speech_model = load(model.base, revision=model.revision, dtype=model.dtype, lora=lora.start)
+    crew = Crew.of_environment()
+    speech_model = load(
+        model.base,
+        revision=model.revision,
+        dtype=model.dtype,
+        device=crew.device(),
+        lora=lora.start,
+    )
     if "speech LoRA" in speech_model.parts_of_mode(case.mode):
         speech_model.add_lora(r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed)
     trainable = set_trainable(speech_model, case.mode)
     large = trainable.parameters >= LARGE_MODEL
     if case.gradient_checkpointing or (case.gradient_checkpointing is None and large):
         speech_model.checkpoint_layers()
-    print(f"  trains {share_text(trainable)}", file=sys.stderr)
+    if crew.leads:
+        print(f"  trains {share_text(trainable)}", file=sys.stderr)
 
     # 2. The data as optimizer steps.
     arguments = _arguments(case, model, out, seed)
@@ -96,9 +106,11 @@ def train_case(
 
     # 3. Training, from the last whole checkpoint if there is one.
     before = checksums(speech_model)
-    with track(f"train {name}", dataset.num_steps, "steps") as advance, _quiet():
+    with _track(f"train {name}", dataset.num_steps, crew) as advance, _quiet():
         trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance)
-        checkpoint = last_checkpoint(out / "checkpoints")
+        found = last_checkpoint(out / "checkpoints", num_ranks=crew.size) if crew.leads else None
+        named = crew.told(str(found) if found else None)
+        checkpoint = Path(named) if named else None
         if checkpoint is not None:
             trainer.watcher.elapsed_before_s = elapsed_s(checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -122,9 +134,14 @@ def train_case(
         peak_memory_bytes=_peak_memory_bytes(speech_model),
         final_loss=float(history[-1]["loss"]) if history else None,
     )
-    if trainer.is_world_process_zero():
+    if crew.leads:
         _write(speech_model, case, name, out, summary, moved, history)
     return summary
+
+
+def _track(label: str, total: int, crew: Crew) -> AbstractContextManager[Advance]:
+    """Progress that one of several processes shows."""
+    return track(label, total, "steps") if crew.leads else nullcontext(lambda _: None)
 
 
 def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> TrainingArguments:
@@ -145,6 +162,8 @@ def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> Training
         save_total_limit=2,
         report_to=[],
         disable_tqdm=True,
+        # Every trained tensor has a gradient in every step: `check_gradients`.
+        ddp_find_unused_parameters=False,
     )
 
 

@@ -24,6 +24,7 @@ from transformers import (
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from soritune.corpus.files import write_atomically
+from soritune.distributed import Crew
 from soritune.models.family import SpeechModel
 from soritune.models.weights import save_tensors
 from soritune.recipe import Case
@@ -164,6 +165,7 @@ class _Watcher(TrainerCallback):
         self.model = model
         self.trainable = trainable
         self.advance = advance
+        self.crew = Crew.of_environment()
         self.gradients_seen = False
         self.started = self.last_save = self.save_started = time.monotonic()
         self.save_s = 0.0
@@ -174,6 +176,9 @@ class _Watcher(TrainerCallback):
     ) -> None:
         self.advance(state.global_step)
         self.started = self.last_save = time.monotonic()
+        if not self.crew.leads and state.global_step == 0:
+            # Dropout of its own; a checkpoint brings each rank's state back later.
+            torch.manual_seed(args.seed + self.crew.rank)
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -188,7 +193,9 @@ class _Watcher(TrainerCallback):
         self.advance(1)
         waited = time.monotonic() - self.last_save
         done = state.global_step >= state.max_steps
-        if not done and waited > max(MIN_SAVE_INTERVAL_S, self.save_s / SAVE_SHARE):
+        due = waited > max(MIN_SAVE_INTERVAL_S, self.save_s / SAVE_SHARE)
+        # Each rank has a random state to save, so all do it in the same step.
+        if not done and self.crew.agreed(due):
             control.should_save = True
             self.save_started = time.monotonic()
 
@@ -197,6 +204,8 @@ class _Watcher(TrainerCallback):
     ) -> None:
         self.last_save = time.monotonic()
         self.save_s = self.last_save - self.save_started
+        if not self.crew.leads:
+            return
         folder = Path(args.output_dir or ".") / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         write_atomically(folder / ELAPSED_FILE, json.dumps({"elapsed_s": self.elapsed_s}).encode())
 
@@ -212,13 +221,18 @@ def elapsed_s(checkpoint: Path) -> float:
     return float(json.loads(path.read_bytes())["elapsed_s"]) if path.is_file() else 0.0
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole: `trainer_state.json` is what the Trainer writes last."""
+def last_checkpoint(folder: Path, *, num_ranks: int = 1) -> Path | None:
+    """The newest checkpoint that is whole: `trainer_state.json` is what the Trainer writes last.
+
+    With several ranks each must have written its random state, too.
+    """
     found = []
     for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
         try:
             state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            continue
+        if num_ranks > 1 and len(list(path.glob("rng_state_*.pth"))) < num_ranks:
             continue
         found.append((int(state["global_step"]), path))
     return max(found)[1] if found else None
