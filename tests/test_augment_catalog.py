@@ -89,7 +89,7 @@ def test_each_transform_is_judged_one_way_or_the_other(transform) -> None:  # ty
     assert bool(refused) == (transform.name in TRUE_TO_THE_WORDS)
 
 
-@pytest.mark.parametrize("name", sorted(NEVER_TRUE) + ["Shift", "TimeMask", "TimeStretch"])
+@pytest.mark.parametrize("name", [*sorted(NEVER_TRUE), "Shift", "TimeMask", "TimeStretch"])
 def test_what_cuts_rolls_or_reverses_is_refused_unless_the_recipe_allows_it(name: str) -> None:
     step: dict[str, Any] = {"transform": name}
     with pytest.raises(ValueError, match="transcript: may-change"):
