@@ -75,6 +75,6 @@ $(VOCABULARY): $(READY)
 # audiomentations brings librosa and numba along, which the demo does without. Where it cannot be
 # installed, the tests of augmentation are skipped.
 $(AUGMENT): $(READY)
-	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,plots]' \
-		|| echo "audiomentations could not be installed: augmentation is not tested" >&2
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,plots]' \
+		|| echo "audiomentations or kiwipiepy could not be installed: some tests are skipped" >&2
 	@touch $@

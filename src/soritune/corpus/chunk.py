@@ -21,6 +21,7 @@ from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, Samples, load_mon
 from soritune.corpus.card import SHARD_FOLDER, Shard
 from soritune.corpus.files import write_atomically
 from soritune.corpus.utterance import Excerpt, Rejected, Utterance
+from soritune.text.form import TextForm
 
 UNFINISHED_FOLDER = "unfinished"
 ROWS_IN_GROUP = 25
@@ -41,7 +42,8 @@ INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
 class Chunk:
     """Consecutive entries of a source with their positions there, from 0.
 
-    `notes` counts what the card tells beside them (`selection.NOTE_TEXTS`).
+    `notes` counts what the card tells beside them (`selection.NOTE_TEXTS`); `form` is how their
+    texts are to be written.
     """
 
     index: int
@@ -50,6 +52,7 @@ class Chunk:
     folder: Path
     limits: Limits
     notes: Mapping[str, int] = field(default_factory=dict)
+    form: TextForm | None = None
 
 
 class TakenGroup(BaseModel):
@@ -117,7 +120,11 @@ def make_chunk(chunk: Chunk) -> MadeChunk:
     taken: list[Taken] = []
     rejected: list[Rejected] = []
     for position, entry in zip(chunk.positions, chunk.entries, strict=True):
-        outcome = entry if isinstance(entry, Rejected) else check(entry, position, chunk.limits)
+        outcome = (
+            entry
+            if isinstance(entry, Rejected)
+            else check(entry, position, chunk.limits, chunk.form)
+        )
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
@@ -158,7 +165,9 @@ def store_chunk(made: MadeChunk, folder: Path) -> ChunkResult:
     return result
 
 
-def check(utterance: Utterance, position: int, limits: Limits) -> Taken | Rejected:
+def check(
+    utterance: Utterance, position: int, limits: Limits, form: TextForm | None = None
+) -> Taken | Rejected:
     """The utterance with clean text and 16 kHz FLAC, or why it cannot be used."""
     where = (
         str(utterance.audio)
@@ -169,6 +178,10 @@ def check(utterance: Utterance, position: int, limits: Limits) -> Taken | Reject
     if fault:
         return Rejected(utterance.id[:MAX_ID_CHARACTERS], *fault, where)
     text = clean_text(utterance.text)
+    translation = clean_text(utterance.translation or "")
+    if form is not None:
+        text = form.apply(text, utterance.language)
+        translation = form.apply(translation, utterance.translation_language)
     if not text:
         return Rejected(utterance.id, "empty-text", "the transcript is empty", where)
     try:
@@ -188,7 +201,7 @@ def check(utterance: Utterance, position: int, limits: Limits) -> Taken | Reject
         language=utterance.language,
         split=utterance.split,
         speaker=utterance.speaker,
-        translation=clean_text(utterance.translation or "") or None,
+        translation=translation or None,
         translation_language=utterance.translation_language,
     )
     return Taken(clean, len(samples), encode_flac(samples))

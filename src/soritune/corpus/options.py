@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from soritune.augment.config import Augmentation
 from soritune.augment.files import files_identity
+from soritune.text.form import TextForm
 
 SharedPolicy = Literal["keep", "drop-from-train"]
 
@@ -20,7 +21,7 @@ class SourceOptions(BaseModel):
     include those of less. Dev and test are never cut.
     `shared_sentences` says what becomes of training utterances whose sentence stands in dev or
     test, `shared_speakers` the same of speakers. `license` overrides what is known of the source.
-    `augment` says how clips are changed for training.
+    `augment` says how clips are changed for training, `text` how Korean is written, in all splits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +31,7 @@ class SourceOptions(BaseModel):
     shared_speakers: SharedPolicy = "keep"
     license: Annotated[str, Field(min_length=1)] | None = None
     augment: Augmentation | None = None
+    text: TextForm | None = None
 
 
 def options_of(source: BaseModel) -> SourceOptions:
@@ -46,6 +48,9 @@ def described_options(source: BaseModel) -> dict[str, Any]:
     for name, field in SourceOptions.model_fields.items():
         if name in described and described[name] == field.default:
             del described[name]
+    form = options_of(source).text
+    if form is not None:
+        described["text"] = form.described()
     augmentation = options_of(source).augment
     if augmentation is not None and augmentation.stored and augmentation.paths():
         described["augment"]["files"] = files_identity(augmentation.paths())

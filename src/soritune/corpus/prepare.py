@@ -40,6 +40,7 @@ from soritune.corpus.unfinished import (
     write_part,
 )
 from soritune.corpus.utterance import Rejected, Utterance
+from soritune.text.form import TextForm
 
 CHUNK_SIZE = 250
 """Utterances that are done or redone together: a few seconds of work, about 20 MB of FLAC."""
@@ -61,6 +62,7 @@ class Job:
     license: str = ""
     limits: Limits = DEFAULT_LIMITS
     chunk_size: int = CHUNK_SIZE
+    form: TextForm | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -174,8 +176,9 @@ def fingerprint_of(
 
 def _job(name: str, source: BaseModel, out: Path) -> Job:
     described = describe_source(source)
-    license = license_of(str(described.get("source", "")), options_of(source).license)
-    return Job(name, described, out, license)
+    options = options_of(source)
+    license = license_of(str(described.get("source", "")), options.license)
+    return Job(name, described, out, license, form=options.text)
 
 
 def _entries(source: BaseModel) -> Iterator[Entry | Note]:
@@ -265,7 +268,8 @@ def _chunks(utterances: Iterable[Entry | Note], job: Job) -> Iterator[Chunk]:
     num_bytes = 0
 
     def chunk() -> Chunk:
-        return Chunk(index, tuple(positions), tuple(entries), job.out, job.limits, dict(notes))
+        where, what = tuple(positions), tuple(entries)
+        return Chunk(index, where, what, job.out, job.limits, dict(notes), job.form)
 
     for position, entry in _without_repeated_ids(utterances):
         if isinstance(entry, Note):
