@@ -89,9 +89,9 @@ def test_it_is_prepared_from_the_folder_or_the_one_above(
 
 
 def test_rows_without_audio_or_text_are_quarantined(folder: Path, tmp_path: Path) -> None:
-    rows = [row(1, 0), {**row(1, 1), "audio": None}, {**row(1, 2), "text": None}]
-    rows.append({**row(1, 3), "id": None})
-    rows.append({**row(1, 4), "audio": {"bytes": None, "path": "gone.flac"}})
+    rows = [row(1, 10), {**row(1, 11), "audio": None}, {**row(1, 12), "text": None}]
+    rows.append({**row(1, 13), "id": None})
+    rows.append({**row(1, 14), "audio": {"bytes": None, "path": "gone.flac"}})
     path = folder / "data" / "train-00000-of-00002.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
     card = prepare("zeroth", source(folder), tmp_path / "out")
