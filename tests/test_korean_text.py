@@ -145,6 +145,7 @@ def test_every_syllable_is_taken_apart_and_put_together() -> None:
         ("W", 3),  # 더블유
         ("50%", 5),  # 오십 퍼센트
         ("ㅋㅋ 좋아!", 2),
+        ("banana 2개", 5),
         ("MP3", 4),  # 엠피스리
         (unicodedata.normalize("NFD", "한국"), 2),
     ],

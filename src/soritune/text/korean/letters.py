@@ -64,17 +64,15 @@ _CODE = re.compile(
     "|".join(rf"(?<![A-Za-z\d]){re.escape(word)}(?![A-Za-z\d])" for word in _AS_WORDS)
 )
 _ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[A-Z]{1,6}|[a-z])(?![A-Za-z])")
-_ANY = re.compile("[A-Za-z]")
 
 
-def spell_letters(text: str, *, words: bool = False) -> str:
+def spell_letters(text: str) -> str:
     """Abbreviations in capitals and single letters as Korean names: KBS → 케이비에스.
 
-    Latin words (Seoul, iPhone) stay as they are, since letters do not tell how they are said;
-    with `words`, their letters are named, too.
+    Latin words (Seoul, iPhone) stay as they are, since letters do not tell how they are said.
     """
     text = _CODE.sub(lambda found: _AS_WORDS[found.group()], text)
-    return (_ANY if words else _ABBREVIATION).sub(lambda found: _named(found.group()), text)
+    return _ABBREVIATION.sub(lambda found: _named(found.group()), text)
 
 
 def _named(letters: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from soritune.text.korean.characters import is_syllable, unify
@@ -15,6 +16,9 @@ Numerals = Literal["keep", "words", "digits"]
 Punctuation = Literal["keep", "drop"]
 Letters = Literal["keep", "hangul"]
 Spacing = Literal["keep", "correct"]
+
+_LATIN = re.compile("[A-Za-z]+")
+_VOWELS = re.compile("[aeiouy]+", re.IGNORECASE)
 
 
 def normalize(
@@ -49,10 +53,11 @@ def normalize(
 def syllables(text: str) -> int:
     """How many syllables are said: those of Hangul, digits as they are read, letters as named.
 
-    For rates of speech. Latin words are counted as if they were spelled, which is too many, and
-    marks and single jamo (ㅋㅋ) not at all.
+    For rates of speech. Latin words that are not spelled (Seoul) count by their groups of vowels,
+    which is near enough; marks and single jamo (ㅋㅋ) are not counted.
     """
     text = unify(text)
     if any(character.isascii() and character.isalnum() for character in text):
-        text = spell_letters(spell_numbers(spell_letters(text)), words=True)
-    return sum(map(is_syllable, text))
+        text = spell_letters(spell_numbers(spell_letters(text)))
+    latin = sum(max(1, len(_VOWELS.findall(word))) for word in _LATIN.findall(text))
+    return latin + sum(map(is_syllable, text))
