@@ -22,8 +22,6 @@ _FORMS = {
     "gsm": ("WAV", "GSM610"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-MAX_DELAY_SAMPLES = 2400
-"""At 8 kHz: a codec's delay is looked for up to here (MP3 has about 1,100)."""
 
 
 def through_telephone(samples: Samples, codec: str) -> Samples:
@@ -70,12 +68,5 @@ def _coded(samples: Samples, codec: str) -> Samples:
     soundfile.write(buffer, samples * scale, TELEPHONE_RATE_HZ, format=form, subtype=subtype)
     buffer.seek(0)
     decoded, _ = soundfile.read(buffer, dtype="float32")
-    return fit(_without_delay(samples, decoded), len(samples)) / scale
-
-
-def _without_delay(samples: Samples, decoded: Samples) -> Samples:
-    """The decoded clip moved back by what it lags behind, found by cross-correlation."""
-    size = len(samples) + len(decoded)
-    spectrum = np.conj(np.fft.rfft(samples, size)) * np.fft.rfft(decoded, size)
-    lags = np.fft.irfft(spectrum, size)[: MAX_DELAY_SAMPLES + 1]
-    return decoded[int(np.argmax(lags)) :]
+    # libsndfile takes off the delay of MP3 itself; blocks that were filled up are cut.
+    return fit(decoded, len(samples)) / scale
