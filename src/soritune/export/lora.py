@@ -60,7 +60,7 @@ class Lora:
     def delta(self, layer: str) -> torch.Tensor:
         """What the adapter adds to a layer's weight, fp32 of shape (out, in)."""
         a, b = self.matrices(layer)
-        return self.scale * (b.read().float() @ a.read().float())
+        return (b.read().float() @ a.read().float()).mul_(self.scale)
 
     def check(self, weights: Mapping[str, LazyTensor], where: str) -> None:
         """Raise UserError where a matrix is missing or does not fit the weights."""
@@ -147,7 +147,8 @@ def merge(weight: torch.Tensor, delta: torch.Tensor, share: float = 1.0) -> torc
     `merge(merged, delta, -share)` takes it out again: exactly up to fp32's rounding where the
     merged weight is kept in fp32, up to the rounding of its dtype otherwise.
     """
-    return (weight.float() + share * delta).to(weight.dtype)
+    # In place on a copy: matrices of the full model take 200 MB each.
+    return weight.to(torch.float32, copy=True).add_(delta, alpha=share).to(weight.dtype)
 
 
 def unmerge(weight: torch.Tensor, delta: torch.Tensor, share: float = 1.0) -> torch.Tensor:
