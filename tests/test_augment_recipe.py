@@ -67,6 +67,11 @@ def test_each_form_of_an_augmentation_is_read(
         ("[{transform: Gain, min_gain_db: true}]", "min_gain_db of Gain must be a number"),
         ("[{transform: Gain, min_gain_db: 20}]", "min_gain_db of Gain is above max_gain_db"),
         ("[{transform: telephone, codec: fax}]", "codec of telephone must be one of any, mu-law"),
+        (
+            "[{transform: specaugment, time_masks: -1}]",
+            "time_masks of specaugment must be at least 0",
+        ),
+        ("[{transform: room, min_rt60_s: 0}]", "min_rt60_s of room must be at least 0.05"),
         ("[{transform: Gain, p: 1.5}]", "must be at most 1, not 1.5"),
         ("[ApplyImpulseResponse]", 'ApplyImpulseResponse needs "ir_path"'),
         ("[Lambda]", "applies a function, which no recipe has"),

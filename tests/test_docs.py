@@ -56,9 +56,15 @@ def problem(words: list[str]) -> str | None:
         return None if words[0] in ("--help", "--version", "-h") else words[0]
     if words[0] not in COMMANDS:
         return f"no command {words[0]}"
+    command = COMMANDS[words[0]]
+    inner = getattr(command, "commands", {})
+    if inner:  # a group of commands: the options are those of the second word
+        if words[1] not in inner:
+            return f"no command {words[0]} {words[1]}"
+        command = inner[words[1]]
     options = {
         option: parameter
-        for parameter in COMMANDS[words[0]].params
+        for parameter in command.params
         for option in parameter.opts
         if option.startswith("-")
     }

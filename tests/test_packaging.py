@@ -209,7 +209,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_readme_names_every_command_and_none_that_is_not_there() -> None:
     from soritune.cli import app
 
-    there = {command.name for command in app.registered_commands}
+    there = {each.name for each in (*app.registered_commands, *app.registered_groups)}
     assert set(re.findall(r"^\| `soritune ([a-z]+)", README, re.MULTILINE)) == there
 
 

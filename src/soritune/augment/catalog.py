@@ -7,11 +7,24 @@ give and the package's defaults (`tests/test_augment_catalog.py` compares them w
 
 from __future__ import annotations
 
+from soritune.augment.judgements import (
+    EATS,
+    HIGH_PASS_CEILING_HZ,
+    LOW_PASS_FLOOR_HZ,
+    MASKS,
+    MAX_MASK_SHARE,
+    OVER_SPEECH,
+    band_is_wide,
+    clipped_at_the_peaks,
+    noise_is_relative,
+    resampled_by_little,
+    shifted_by_little,
+    speech_stays_loud,
+    stretched_within_bounds,
+)
 from soritune.augment.rules import (
     Parameter,
-    Rule,
     Transform,
-    Values,
     all_of,
     at_least,
     at_most,
@@ -24,121 +37,33 @@ from soritune.augment.rules import (
     whole_span,
 )
 
-# Half of the intelligibility of speech lies on either side of about 1.9 kHz, and each half alone
-# is still understood in sentences (French & Steinberg 1947, "Factors governing the intelligibility
-# of speech sounds", J. Acoust. Soc. Am. 19, fig. 5).
-LOW_PASS_FLOOR_HZ = 2000.0
-HIGH_PASS_CEILING_HZ = 1000.0
-# Speech of twice its speed is about the fastest that is still followed without training; below
-# half the speed, signalsmith_stretch draws its phases from the system, so no run can be repeated.
-SLOWEST, FASTEST = 0.5, 2.0
-# A phoneme lasts 50 ms or more: less than that at an edge is no word.
-MAX_SHIFT_S = 0.05
-MAX_MASK_SHARE = 0.1
-MAX_MASK_FRAMES = 100  # of 10 ms: SpecAugment's longest
-
-_DROWNS = "lets noise be louder than the speech (min_snr_db under 0)"
-_EATS = "cuts off speech that the transcript still says"
-
-
-def _stretch(values: Values) -> str | None:
-    if not SLOWEST <= values["min_rate"] <= values["max_rate"] <= FASTEST:
-        return f"needs rates between {SLOWEST:g} and {FASTEST:g}, beyond which words are lost"
-    if values.get("leave_length_unchanged", False) and values["min_rate"] < 1:
-        return "with leave_length_unchanged: true cuts off the end of what it slows down"
-    return None
-
-
-def _shift(values: Values) -> str | None:
-    if values["rollover"]:
-        return "with rollover: true plays the end of the clip before its beginning"
-    unit, reach = values["shift_unit"], max(abs(values["min_shift"]), abs(values["max_shift"]))
-    seconds = {"seconds": reach, "samples": reach / 16_000}.get(unit)
-    if seconds is None or seconds > MAX_SHIFT_S:
-        return (
-            f"pushes speech over the edge; up to {MAX_SHIFT_S:g} s (shift_unit: seconds) "
-            "counts as harmless"
-        )
-    return None
-
-
-def _band_pass(values: Values) -> str | None:
-    half = values["min_bandwidth_fraction"] / 2
-    low = values["max_center_freq"] * (1 - half)
-    high = values["min_center_freq"] * (1 + half)
-    if low > HIGH_PASS_CEILING_HZ or high < LOW_PASS_FLOOR_HZ:
-        return (
-            f"may leave less than {HIGH_PASS_CEILING_HZ:g} to {LOW_PASS_FLOOR_HZ:g} Hz, too "
-            "little to tell words apart"
-        )
-    return None
-
-
-def _resample(values: Values) -> str | None:
-    fastest, slowest = 16_000 / values["min_sample_rate"], 16_000 / values["max_sample_rate"]
-    if not 0.75 <= slowest <= fastest <= 1.35:
-        return (
-            "changes speed and pitch together (16,000 / sample rate); rates from 11,852 to 21,333 "
-            "are within 0.75 to 1.35 times"
-        )
-    return None
-
-
-def _clip(values: Values) -> str | None:
-    if values["a_min"] > -0.1 or values["a_max"] < 0.1:
-        return "cuts the waveform below a tenth of full scale"
-    return None
-
-
-def _absolute_noise(values: Values) -> str | None:
-    if values["noise_rms"] == "absolute":
-        return "with noise_rms: absolute drowns quiet clips"
-    return None
-
-
-def _all_voices(values: Values) -> str | None:
-    gain_db = values["signal_gain_db_during_noise"]
-    old_gain_db = values["signal_gain_in_db_during_noise"]
-    if min(gain_db or 0.0, old_gain_db or 0.0) < -6:
-        return "turns the speech down during a noise"
-    return None
-
 
 def _with_sounds(*more: Parameter) -> tuple[Parameter, ...]:
     return (Parameter("sounds_path", "path", needed=True), *more)
 
 
-_OVER_SPEECH = at_least("min_snr_db", 0, _DROWNS)
-_MASKS: Rule = all_of(
-    at_most("time_share", 0.2, "masks more than a fifth of a clip at once"),
-    at_most("time_width", MAX_MASK_FRAMES, "masks more than a second at once"),
-    at_most("time_masks", 2, "masks more than twice"),
-    at_most("frequency_masks", 2, "masks more than two bands"),
-    at_most("frequency_width", 27, "masks more than a third of the mel channels at once"),
-)
-
 OWN = (
-    Transform("fast-slow", span("rate", 0.8, 1.3), _stretch, p=0.8, own=True),
+    Transform("fast-slow", span("rate", 0.8, 1.3, 0.1), stretched_within_bounds, p=0.8, own=True),
     Transform(
         "telephone", (choice("codec", "any", "mu-law", "a-law", "gsm", "mp3", "none"),), own=True
     ),
     Transform(
         "room",
-        (Parameter("impulse_responses", "path"), *span("rt60_s", 0.2, 0.6)),
+        (Parameter("impulse_responses", "path"), *span("rt60_s", 0.2, 0.6, 0.05)),
         at_most("max_rt60_s", 1.5, "blurs words into each other beyond 1.5 s of reverberation"),
         own=True,
     ),
-    Transform("babble", (*span("snr_db", 5.0, 20.0), whole("voices", 1)), _OVER_SPEECH, own=True),
+    Transform("babble", (*span("snr_db", 5.0, 20.0), whole("voices", 1, 1)), OVER_SPEECH, own=True),
     Transform(
         "specaugment",
         (
-            whole("frequency_masks", 2),
-            whole("frequency_width", 27),
-            whole("time_masks", 2),
-            whole("time_width", 100),
-            number("time_share", 0.2),
+            whole("frequency_masks", 2, 0),
+            whole("frequency_width", 27, 0),
+            whole("time_masks", 2, 0),
+            whole("time_width", 100, 0),
+            number("time_share", 0.2, 0),
         ),
-        _MASKS,
+        MASKS,
         p=1.0,
         own=True,
     ),
@@ -159,7 +84,7 @@ AUDIOMENTATIONS = (
             *span("absolute_rms_db", -45.0, -15.0),
             whole("lru_cache_size"),
         ),
-        all_of(_OVER_SPEECH, _absolute_noise),
+        all_of(OVER_SPEECH, noise_is_relative),
         functions=("noise_transform",),
     ),
     Transform(
@@ -170,14 +95,14 @@ AUDIOMENTATIONS = (
             number("p_apply_a_weighting", 0.0),
             whole("n_fft", 128),
         ),
-        _OVER_SPEECH,
+        OVER_SPEECH,
     ),
     Transform(
         "AddGaussianNoise",
         span("amplitude", 0.001, 0.015),
         at_most("max_amplitude", 0.05, "above an amplitude of 0.05 is louder than quiet speech"),
     ),
-    Transform("AddGaussianSNR", span("snr_db", 5.0, 40.0), _OVER_SPEECH),
+    Transform("AddGaussianSNR", span("snr_db", 5.0, 40.0), OVER_SPEECH),
     Transform(
         "AddShortNoises",
         _with_sounds(
@@ -195,7 +120,7 @@ AUDIOMENTATIONS = (
             number("signal_gain_db_during_noise"),
             whole("lru_cache_size", 64),
         ),
-        all_of(_OVER_SPEECH, _absolute_noise, _all_voices),
+        all_of(OVER_SPEECH, noise_is_relative, speech_stays_loud),
         functions=("noise_transform",),
     ),
     # Time.
@@ -207,7 +132,7 @@ AUDIOMENTATIONS = (
             choice("padding_mode", "silence", "wrap", "reflect"),
             Parameter("padding_position", "text", "end", ("start", "end")),
         ),
-        never(_EATS),
+        never(EATS),
     ),
     Transform(
         "Padding",
@@ -229,7 +154,7 @@ AUDIOMENTATIONS = (
         never("says a part several times, the transcript once"),
         functions=("part_transform",),
     ),
-    Transform("Resample", whole_span("sample_rate", 8000, 44_100), _resample),
+    Transform("Resample", whole_span("sample_rate", 8000, 44_100), resampled_by_little),
     Transform("Reverse", keeps=never("plays the speech backwards")),
     Transform(
         "Shift",
@@ -239,7 +164,7 @@ AUDIOMENTATIONS = (
             flag("rollover", True),
             number("fade_duration", 0.005),
         ),
-        _shift,
+        shifted_by_little,
     ),
     Transform(
         "TimeMask",
@@ -257,7 +182,7 @@ AUDIOMENTATIONS = (
     Transform(
         "TimeStretch",
         (*span("rate", 0.8, 1.25), flag("leave_length_unchanged", True), _METHOD),
-        _stretch,
+        stretched_within_bounds,
     ),
     Transform(
         "Trim",
@@ -281,7 +206,7 @@ AUDIOMENTATIONS = (
     Transform(
         "BandPassFilter",
         (*span("center_freq", 200.0, 4000.0), *span("bandwidth_fraction", 0.5, 1.99), *_ROLLOFF),
-        _band_pass,
+        band_is_wide,
     ),
     Transform(
         "BandStopFilter",
@@ -331,7 +256,7 @@ AUDIOMENTATIONS = (
         whole_span("bit_depth", 5, 10),
         at_least("min_bit_depth", 8, "under 8 bits makes quiet clips silent"),
     ),
-    Transform("Clip", (number("a_min", -1.0), number("a_max", 1.0)), _clip),
+    Transform("Clip", (number("a_min", -1.0), number("a_max", 1.0)), clipped_at_the_peaks),
     Transform(
         "ClippingDistortion",
         whole_span("percentile_threshold", 0, 40),

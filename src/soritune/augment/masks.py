@@ -44,7 +44,7 @@ def masked(
         width = int(random.integers(min(frequency_width, mels) + 1))
         start = int(random.integers(mels - width + 1))
         hidden[:, start : start + width] = fill[start : start + width]
-    longest = min(time_width, int(time_share * frames))
+    longest = min(time_width, int(time_share * frames), frames)
     for _ in range(time_masks):
         width = int(random.integers(longest + 1))
         start = int(random.integers(frames - width + 1))

@@ -25,13 +25,15 @@ class Parameter:
     default: Any = None
     choices: tuple[str, ...] = ()
     needed: bool = False
+    floor: float | None = None
 
     def problem(self, value: object) -> str | None:
         """What is wrong with a value from a recipe, None where it fits."""
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(self.choices)}"
         if self._fits(value):
-            return None
+            low = self.floor is not None and isinstance(value, int | float) and value < self.floor
+            return f"must be at least {self.floor:g}" if low else None
         if self.kind == "path":
             return "must be a path or a list of paths"
         article = "" if self.kind in ("true or false", "text") else "a "
@@ -57,12 +59,12 @@ class Parameter:
         return self.kind in ("text", "path") and isinstance(value, str) and bool(value)
 
 
-def number(name: str, default: float | None = None) -> Parameter:
-    return Parameter(name, "number", default)
+def number(name: str, default: float | None = None, floor: float | None = None) -> Parameter:
+    return Parameter(name, "number", default, floor=floor)
 
 
-def whole(name: str, default: int | None = None) -> Parameter:
-    return Parameter(name, "whole number", default)
+def whole(name: str, default: int | None = None, floor: float | None = None) -> Parameter:
+    return Parameter(name, "whole number", default, floor=floor)
 
 
 def flag(name: str, default: bool) -> Parameter:
@@ -74,9 +76,11 @@ def choice(name: str, *choices: str) -> Parameter:
     return Parameter(name, "text", choices[0], choices)
 
 
-def span(name: str, low: float, high: float) -> tuple[Parameter, Parameter]:
+def span(
+    name: str, low: float, high: float, floor: float | None = None
+) -> tuple[Parameter, Parameter]:
     """`min_<name>` and `max_<name>`, between which a number is drawn."""
-    return number(f"min_{name}", low), number(f"max_{name}", high)
+    return number(f"min_{name}", low, floor), number(f"max_{name}", high, floor)
 
 
 def whole_span(name: str, low: int, high: int) -> tuple[Parameter, Parameter]:
