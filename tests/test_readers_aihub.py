@@ -178,12 +178,15 @@ def test_a_recording_of_another_session_is_never_taken(tmp_path: Path) -> None:
     )
     label(root / "Training" / "label" / "C" / "clip_of_training_01.json", free("라", None))
     label(root / "Training" / "label" / "D" / "0001.json", free("마", "0001.wav"))
+    elsewhere = {"speaker": "1", "audioPath": "x/S2/a_long_name_0001.wav", "text": "바"}
+    label(root / "label" / "S2" / "S2.json", session(elsewhere))
+    wav(root / "raw" / "S3" / "a_long_name_0001.wav")
     wav(root / "raw" / "B" / "0001.wav")
     wav(root / "raw" / "B" / "0002.wav")
     wav(root / "Validation" / "raw" / "C" / "clip_of_training_01.wav")
     wav(root / "raw" / "D" / "0001.wav")
     card = prepared(source(root), tmp_path / "out")
-    assert card.reasons == {"missing": 4}
+    assert card.reasons == {"missing": 5}
     assert texts(tmp_path / "out") == {"raw/D/0001": "마"}
 
 
@@ -216,6 +219,47 @@ def test_parts_of_a_recording_are_cut_out(tmp_path: Path) -> None:
         ("말이우다", 1.0, "1"),
         ("기여", 0.5, "1"),
     ]
+
+
+@pytest.mark.parametrize("end", [True, None, "NaN", "Infinity", "soon", 10**400, -1])
+def test_a_part_without_times_is_not_the_whole_recording(tmp_path: Path, end: Any) -> None:
+    root = tmp_path / "방언"
+    wav(root / "a.wav", duration_s=2.0)
+    good = {"dialect_form": "말이우다", "start": "0.5", "end": "1.5"}
+    label(root / "a.json", {"utterance": [good]})
+    wav(root / "b.wav", duration_s=2.0)
+    label(root / "b.json", {"utterance": [{**good, "dialect_form": "기여", "end": end}]})
+    card = prepared(undivided(root), tmp_path / "out")
+    assert (card.taken, card.duration_s, card.reasons) == (1, 1.0, {"bad-line": 1})
+
+
+def test_a_session_that_names_no_recordings_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "corpus"
+    label(root / "S1.json", {"dialogs": [{"speakerText": "가"}, {"speakerText": "나"}]})
+    wav(root / "S1.wav")
+    label(root / "S2.json", {"dialogs": [{"speakerText": "다"}]})
+    wav(root / "S2.wav")
+    card = prepared(undivided(root), tmp_path / "out")
+    assert card.reasons == {"bad-line": 2}
+    assert texts(tmp_path / "out") == {"S2": "다"}
+
+
+def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path: Path) -> None:
+    root = tmp_path / "corpus"
+    for seed, disk in enumerate(("D60", "D61")):
+        folder = f"Ktel/{disk}/S00000001"
+        entry = dialog(1, f"상담 {disk}", folder)
+        label(root / "label" / folder / "S00000001.json", session(entry))
+        wav(root / "raw" / folder / "0001.wav", seed)
+        label(root / disk / "label" / "A" / "0002.json", free(f"대화 {disk}", "0002.wav"))
+        wav(root / disk / "raw" / "A" / "0002.wav", seed)
+    prepared(undivided(root), tmp_path / "out")
+    assert texts(tmp_path / "out") == {
+        "raw/Ktel/D60/S00000001/0001": "상담 D60",
+        "raw/Ktel/D61/S00000001/0001": "상담 D61",
+        "D60/raw/A/0002": "대화 D60",
+        "D61/raw/A/0002": "대화 D61",
+    }
 
 
 def test_other_labels_are_read_by_the_keys_that_are_given(tmp_path: Path) -> None:

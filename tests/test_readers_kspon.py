@@ -257,3 +257,6 @@ def test_it_is_prepared_anew_when_a_text_a_list_or_a_folder_changes(tmp_path: Pa
     path = root / "scripts" / "train.trn"
     path.write_bytes(path.read_bytes().replace("몬".encode(), "뭔".encode()))
     assert describe_source(source(root)) != before
+    before = describe_source(source(root))
+    (root / PART / "KsponSpeech_000002.pcm").unlink()
+    assert describe_source(source(root)) != before

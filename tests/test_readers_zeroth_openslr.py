@@ -187,5 +187,6 @@ def test_linked_folders_are_read_and_circles_are_not_followed(root: Path, tmp_pa
     (root / "test_data_01").rename(elsewhere)
     (root / "test_data_01").symlink_to(elsewhere)
     (root / "train_data_01" / "circle").symlink_to(root)
-    prepare("zeroth", source(root), tmp_path / "out")
+    card = prepare("zeroth", source(root), tmp_path / "out")
+    assert card.read == 4
     assert entries(tmp_path / "out") == ENTRIES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -150,7 +151,7 @@ def _entry(
         return Rejected(utterance_id, error.reason, error.detail, where)
     heard = _heard(audio, label, source)
     if heard is None:
-        detail = f"a part of {audio.name} that cannot be cut out (from {label.span} s)"
+        detail = f"a part of {audio.name} that cannot be cut out (start and end {label.span})"
         return Rejected(utterance_id, "bad-line", detail, where)
     return Utterance(
         id=utterance_id,
@@ -200,7 +201,7 @@ def _heard(audio: Path, label: Label, source: AihubSource) -> Path | PcmFile | E
     if label.span is None:
         return PcmFile(audio, source.pcm_rate_hz) if headerless else audio
     start_s, end_s = label.span
-    if headerless or start_s < 0 or end_s <= start_s:
+    if headerless or not 0 <= start_s < end_s < math.inf:
         return None
     return Excerpt(audio, start_s, end_s - start_s)
 

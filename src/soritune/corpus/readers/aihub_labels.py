@@ -59,7 +59,8 @@ FORMS = (
 class Label:
     """One transcript; `audio`, `speaker` and `span` None where the label does not name them.
 
-    `span` is where the utterance begins and ends in its recording, in seconds.
+    `span` is where the utterance begins and ends in its recording, in seconds; NaN where the
+    label should say it and does not.
     """
 
     text: str
@@ -100,8 +101,9 @@ def _label(chain: dict[str, Any], form: Form) -> Label | None:
     text = _value(chain, form.text)
     if not isinstance(text, str):
         return None
-    start, end = _seconds(chain, form.start), _seconds(chain, form.end)
-    span = None if start is None or end is None else (start, end)
+    span = None
+    if form.start is not None and form.end is not None:
+        span = (_seconds(chain, form.start), _seconds(chain, form.end))
     return Label(text, _name(chain, form.audio), _name(chain, form.speaker), span)
 
 
@@ -110,15 +112,14 @@ def _name(chain: dict[str, Any], path: str | None) -> str | None:
     return str(value).strip() or None if isinstance(value, str | int) else None
 
 
-def _seconds(chain: dict[str, Any], path: str | None) -> float | None:
-    value = _value(chain, path) if path is not None else None
+def _seconds(chain: dict[str, Any], path: str) -> float:
+    value = _value(chain, path)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
+        return math.nan
     try:
-        seconds = float(value)
+        return float(value)
     except (ValueError, OverflowError):
-        return None
-    return seconds if math.isfinite(seconds) else None
+        return math.nan
 
 
 def _entries(document: Any, path: str) -> list[dict[str, Any]]:
