@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,8 +13,14 @@ from safetensors.torch import load_file
 from soritune.demo.sentences import pairs
 from soritune.errors import UserError
 from soritune.models import load
+from soritune.training import phase_checkpoint
 from soritune.training.ctc import CtcHead, units_of
-from soritune.training.pretrain import _tokenizer_texts, pretrain, read_base_recipe
+from soritune.training.pretrain import (
+    _Pretrainer,
+    _tokenizer_texts,
+    pretrain,
+    read_base_recipe,
+)
 
 RECIPE = """
 name: mini
@@ -61,6 +69,61 @@ def test_phases_that_are_done_are_not_trained_again(made: Path) -> None:
     assert {p.name: p.read_bytes() for p in out.glob("*.safetensors")} == before
     assert (out / "joint.jsonl").stat().st_mtime_ns == log
     assert (again / "model.safetensors").read_bytes() == (made / "model.safetensors").read_bytes()
+
+
+class Killed(Exception):  # noqa: N818
+    """Stands for a kill -9: nothing is written after it."""
+
+
+@pytest.mark.parametrize("phase", ["text", "joint"])
+def test_a_phase_that_was_killed_goes_on_and_ends_in_the_same_bits(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    source = made.parent
+    for name in ("english", "recipe.json", "audio.safetensors", "text.safetensors"):
+        if name != f"{phase}.safetensors":
+            copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
+            copy(source / name, tmp_path / name)
+    monkeypatch.setattr(phase_checkpoint, "MIN_SAVE_INTERVAL_S", 0.0)
+    monkeypatch.setattr(phase_checkpoint, "SAVE_SHARE", 1e9)
+    recipe = read_base_recipe(source.parent / "mini.yaml")
+    loss_of = getattr(_Pretrainer, f"{phase}_loss")
+    steps: list[int] = []
+
+    def killed(self: _Pretrainer, step: int, random: np.random.Generator) -> torch.Tensor:
+        steps.append(step)
+        if step == 2 and len(steps) == 3:
+            raise Killed
+        return loss_of(self, step, random)  # type: ignore[no-any-return]
+
+    def run() -> None:
+        trainer = _Pretrainer.open(recipe, tmp_path)
+        for name in ("audio", "text", "joint"):
+            if name == phase or _Pretrainer.is_done(tmp_path, name):
+                trainer.run(name)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_Pretrainer, f"{phase}_loss", killed)
+    with pytest.raises(Killed):
+        run()
+    torch.manual_seed(99)  # another process has another random state
+    run()
+    assert steps == [0, 1, 2, 2]
+    one, other = (load_file(f / f"{phase}.safetensors") for f in (source, tmp_path))
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_a_checkpoint_that_was_cut_short_is_a_new_beginning(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.checkpoint").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    module = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(module.parameters())
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    random = np.random.default_rng(0)
+    checkpoint = phase_checkpoint.PhaseCheckpoint(
+        tmp_path / "text.checkpoint", module, optimizer, schedule, random
+    )
+    assert checkpoint.load() == phase_checkpoint.Progress()
 
 
 def test_each_phase_moves_its_own_tensors_only(made: Path) -> None:

@@ -1,6 +1,7 @@
 """Making the small base: a model that hears English, writes Korean and never heard Korean.
 
-Three phases, each written down when done, so that a killed run goes on with the next:
+Three phases, each written down when done and now and then before (`phase_checkpoint`), so that a
+killed run goes on:
 1. audio: the encoder alone learns English letters (CTC with a flat start);
 2. text: the language model alone learns to translate sentences both ways;
 3. joint: both together learn to transcribe and translate English speech.
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ from soritune.text.tasks import SEPARATOR, Task, instruction, language_name, tar
 from soritune.training.ctc import CtcHead
 from soritune.training.examples import generator
 from soritune.training.loss import count_targets, supervised_loss
+from soritune.training.phase_checkpoint import PhaseCheckpoint
 
 Loss = Callable[[int, np.random.Generator], torch.Tensor]
 
@@ -96,6 +98,8 @@ class Clip:
     features: torch.Tensor
 
 
+CHECKPOINT_SUFFIX = ".checkpoint"
+
 # Times that the tokenizer sees each instruction, beside some twenty thousand sentences.
 INSTRUCTION_COPIES = 300
 
@@ -137,6 +141,7 @@ def _drop_phases_of_another(recipe: BaseRecipe, out: Path) -> None:
     if not path.is_file() or path.read_bytes() != content:
         for phase in (*ALONE, "joint"):
             (out / f"{phase}.safetensors").unlink(missing_ok=True)
+            (out / f"{phase}{CHECKPOINT_SUFFIX}").unlink(missing_ok=True)
         write_atomically(path, content)
 
 
@@ -161,6 +166,15 @@ def _tokenizer_texts(sentences: tuple[SentencePair, ...]) -> Iterator[str]:
 
 def _text_instruction(to: str) -> str:
     return f"Translate the text to {language_name(to)}."
+
+
+def _log_until(path: Path, step: int) -> TextIO:
+    """The log of a phase, open for more lines, without those behind `step`."""
+    lines = path.read_text(encoding="utf-8").splitlines() if step and path.is_file() else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    log = path.open("w", encoding="utf-8")
+    log.writelines(f"{line}\n" for line in kept)
+    return log
 
 
 def _belongs(key: str, name: PhaseName) -> bool:
@@ -227,11 +241,16 @@ class _Pretrainer:
         )
         schedule = get_cosine_schedule_with_warmup(optimizer, phase.warmup_steps, phase.steps)
         random = generator(self.recipe.seed, "pretrain", name)
-        log = (self.out / f"{name}.jsonl").open("w", encoding="utf-8")
+        checkpoint = PhaseCheckpoint(
+            self.out / f"{name}{CHECKPOINT_SUFFIX}", self.modules, optimizer, schedule, random
+        )
+        progress = checkpoint.load()
+        log = _log_until(self.out / f"{name}.jsonl", progress.step)
         self.modules.train()
-        start, losses = time.monotonic(), []
+        start, losses = time.monotonic() - progress.seconds, progress.losses
         with log, track(f"pre-train: {name}", phase.steps, "steps") as advance:
-            for step in range(phase.steps):
+            advance(progress.step)
+            for step in range(progress.step, phase.steps):
                 loss = loss_of(step, random)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -250,15 +269,16 @@ class _Pretrainer:
                     log.flush()
                     losses.clear()
                 advance(1)
+                progress.step, progress.seconds = step + 1, time.monotonic() - start
+                checkpoint.save_if_due(progress)
         self.modules.eval()
         state = {
-            key: tensor
-            for key, tensor in self.modules.state_dict().items()
-            if _belongs(key, name)
+            key: tensor for key, tensor in self.modules.state_dict().items() if _belongs(key, name)
         }
         part = path.with_suffix(".part")
         save_tensors(state, part)
         part.replace(path)
+        checkpoint.remove()
 
     def _draw(self, random: np.random.Generator, phase: Phase) -> list[Clip]:
         # Clips of like length: draw a pool, sort it, take a window.
