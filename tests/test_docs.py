@@ -152,9 +152,10 @@ def test_a_wrong_command_would_be_found(command: str, found: str | None) -> None
 
 
 def rooms() -> list[str]:
-    """Folders of the package with something in them."""
-    found = (ROOT / "src/soritune").iterdir()
-    return sorted(path.name for path in found if path.is_dir() and any(path.rglob("[!_]*.*")))
+    """Folders of the package with something in them, not only what Python left behind."""
+    files = (ROOT / "src/soritune").glob("[!_]*/**/*")
+    found = (file for file in files if file.is_file() and file.suffix != ".pyc")
+    return sorted({file.relative_to(ROOT / "src/soritune").parts[0] for file in found})
 
 
 def test_every_room_of_the_package_is_named_in_the_architecture() -> None:
