@@ -72,6 +72,11 @@ def test_each_form_of_an_augmentation_is_read(
             "time_masks of specaugment must be at least 0",
         ),
         ("[{transform: room, min_rt60_s: 0}]", "min_rt60_s of room must be at least 0.05"),
+        (
+            "{use: {transform: TimeStretch, min_rate: 0.4}, transcript: may-change}",
+            "TimeStretch draws at rates under 0.5 from the system",
+        ),
+        ("[RoomSimulator]", "write use_ray_tracing: false: else no run could be repeated"),
         ("[{transform: Gain, p: 1.5}]", "must be at most 1, not 1.5"),
         ("[ApplyImpulseResponse]", 'ApplyImpulseResponse needs "ir_path"'),
         ("[Lambda]", "applies a function, which no recipe has"),

@@ -17,9 +17,11 @@ from soritune.augment.judgements import (
     band_is_wide,
     clipped_at_the_peaks,
     noise_is_relative,
+    rays_repeat,
     resampled_by_little,
     shifted_by_little,
     speech_stays_loud,
+    stretch_repeats,
     stretched_within_bounds,
 )
 from soritune.augment.rules import (
@@ -43,7 +45,7 @@ def _with_sounds(*more: Parameter) -> tuple[Parameter, ...]:
 
 
 OWN = (
-    Transform("fast-slow", span("rate", 0.8, 1.3, 0.1), stretched_within_bounds, p=0.8, own=True),
+    Transform("fast-slow", span("rate", 0.8, 1.3, 0.5), stretched_within_bounds, p=0.8, own=True),
     Transform(
         "telephone", (choice("codec", "any", "mu-law", "a-law", "gsm", "mp3", "none"),), own=True
     ),
@@ -183,6 +185,7 @@ AUDIOMENTATIONS = (
         "TimeStretch",
         (*span("rate", 0.8, 1.25), flag("leave_length_unchanged", True), _METHOD),
         stretched_within_bounds,
+        repeats=stretch_repeats,
     ),
     Transform(
         "Trim",
@@ -330,6 +333,7 @@ AUDIOMENTATIONS = (
             number("padding", 0.1),
             Parameter("ray_tracing_options", "mapping"),
         ),
+        repeats=rays_repeat,
         needs="pyroomacoustics",
     ),
     # Other transforms.

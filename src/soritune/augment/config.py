@@ -82,6 +82,9 @@ class Step(BaseModel):
         if kind.name == "Lambda":
             raise _mistake("Lambda applies a function, which no recipe has", "transform")
         values = kind.values(self.parameters)
+        changing = kind.repeats(values)
+        if changing:
+            raise _mistake(f"{kind.name} {changing}: else no run could be repeated", "transform")
         for name, low in values.items():
             other = name.replace("min_", "max_", 1)
             if name.startswith("min_") and low > values[other]:
@@ -133,7 +136,7 @@ class Augmentation(BaseModel):
             return {"use": (value,)}
         if isinstance(value, list | tuple):
             return {"use": tuple(value)}
-        if isinstance(value, dict) and isinstance(value.get("use"), str):
+        if isinstance(value, dict) and isinstance(value.get("use"), str | dict):
             return value | {"use": (value["use"],)}
         return _with_tuple(value, "use")
 
@@ -162,6 +165,11 @@ class Augmentation(BaseModel):
     def stored(self) -> bool:
         """Whether the changed clips are part of the prepared corpus."""
         return self.when == "preparation"
+
+    @property
+    def num_copies(self) -> int:
+        """Stored copies of each clip of a training split."""
+        return (self.copies or 1) if self.stored and self.use else 0
 
     def steps(self) -> Iterator[Step]:
         """All steps, those inside groups included."""

@@ -32,6 +32,20 @@ def stretched_within_bounds(values: Values) -> str | None:
     return None
 
 
+def stretch_repeats(values: Values) -> str | None:
+    """Measured with python-stretch 0.3.1: no two clips alike below half the speed."""
+    if values["min_rate"] < SLOWEST and values["method"] == "signalsmith_stretch":
+        return f"draws at rates under {SLOWEST:g} from the system; write another method"
+    return None
+
+
+def rays_repeat(values: Values) -> str | None:
+    """Measured with pyroomacoustics 0.10.1: six clips, six sounds; without rays one."""
+    if values["use_ray_tracing"]:
+        return "draws its rays from the system; write use_ray_tracing: false"
+    return None
+
+
 def shifted_by_little(values: Values) -> str | None:
     if values["rollover"]:
         return "with rollover: true plays the end of the clip before its beginning"

@@ -91,7 +91,8 @@ def whole_span(name: str, low: int, high: int) -> tuple[Parameter, Parameter]:
 class Transform:
     """One transform.
 
-    `keeps` tells when a transcript may change. `functions` are parameters that take a function,
+    `keeps` tells when a transcript may change, `repeats` when draws come from somewhere else than
+    the key, so that no run could be repeated. `functions` are parameters that take a function,
     which no recipe has. `needs` is a module that its package does not bring along. `group` is
     one that takes other transforms.
     """
@@ -99,6 +100,7 @@ class Transform:
     name: str
     parameters: tuple[Parameter, ...] = ()
     keeps: Rule = lambda values: None
+    repeats: Rule = lambda values: None
     p: float = 0.5
     own: bool = False
     functions: tuple[str, ...] = ()

@@ -100,7 +100,7 @@ def with_copies(
             yield entry
             if isinstance(entry, Utterance) and entry.split == "train":
                 voices = _voices(entry, others, augmentation.seed) if talks else None
-                for number in range(1, (augmentation.copies or 1) + 1):
+                for number in range(1, augmentation.num_copies + 1):
                     clip = Clip(entry.id, entry.speaker, voices)
                     audio = AugmentedAudio(entry.audio, augmentation, clip, number)
                     yield replace(entry, id=f"{entry.id}+aug{number}", audio=audio)

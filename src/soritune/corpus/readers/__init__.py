@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from soritune.corpus.hub import Published
-from soritune.corpus.options import described_options
+from soritune.corpus.options import described_options, options_of
 from soritune.corpus.readers import (
     aihub,
     common_voice,
@@ -123,7 +123,11 @@ def read_source(source: BaseModel) -> Iterator[Utterance | Rejected]:
 
 def count_source(source: BaseModel) -> int | None:
     """Number of entries of a source where that is cheap to know, else None."""
-    return READERS[type(source)].count(source)
+    count = READERS[type(source)].count(source)
+    augmentation = options_of(source).augment
+    if count is None or augmentation is None:
+        return count
+    return count * (1 + augmentation.num_copies)  # as if all were of the training split
 
 
 def published_source(source: BaseModel) -> Published | None:
