@@ -14,9 +14,11 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from soritune.errors import UserError
 from soritune.text.korean import spell_numbers, unify, write_numbers
 from soritune.text.korean.numerals import sino
 
@@ -172,7 +174,7 @@ def main() -> None:
         for name, make in libraries.items():
             print(row(name, make, chosen, kinds))
     numbers()
-    spaces([case for case in cases if case.task == "spell"])
+    spaces(cases)
 
 
 def row(name: str, make: Callable[[], Convert], cases: list[Case], kinds: list[str]) -> str:
@@ -224,27 +226,34 @@ def numbers() -> None:
 
 
 def spaces(cases: list[Case]) -> None:
-    """Kiwi on the spoken sentences, put back where all spaces were taken out."""
+    """Kiwi alone, and Kiwi with numerals kept together: missing spaces, and spoken sentences."""
     try:
-        from soritune.text.korean.spacing import correct_spacing, spacing_version
+        from soritune.text.korean.spacing import _kiwi, correct_spacing, spacing_version
 
         label = spacing_version()
-    except Exception as error:
+        kiwi = _kiwi()
+    except (ImportError, UserError) as error:
         print(f"\nspaces: {error}")
         return
-    sentences = [case.right[0] for case in cases if len(case.right[0].split()) > 1]
-    found = wanted = both = exact = kept = 0
-    started = time.perf_counter()
-    for sentence in sentences:
-        output = correct_spacing(squeezed(sentence))
-        one, other = boundaries(output), boundaries(sentence)
-        found, wanted, both = found + len(one), wanted + len(other), both + len(one & other)
-        exact += output == sentence
-        kept += correct_spacing(sentence) == sentence
-    each_ms = 500 * (time.perf_counter() - started) / len(sentences)
-    print(f"\nspaces: {label}, {len(sentences)} sentences, {each_ms:.2f} ms each (first one loads)")
-    print(f"  put back: precision {both / found:.3f}, recall {both / wanted:.3f}, {exact} exact")
-    print(f"  right ones left as they are: {kept}")
+    mended = [case for case in cases if case.task == "space"]
+    spoken = [case.right[0] for case in cases if case.task == "spell" and " " in case.right[0]]
+    print(f"\nspaces: {label}\n")
+    print(
+        f"| | missing spaces put in ({len(mended)}) | all spaces of {len(spoken)} spoken sentences "
+        "put back: precision, recall | of those, left as they are | ms |\n|---|---|---|---|---|"
+    )
+    alone: Convert = partial(kiwi.space, reset_whitespace=False)
+    for name, convert in (("Kiwi", alone), ("soritune with Kiwi", correct_spacing)):
+        right = sum(convert(case.given) in case.right for case in mended)
+        kept = sum(convert(sentence) == sentence for sentence in spoken)
+        found = wanted = both = 0
+        started = time.perf_counter()
+        for sentence in spoken:
+            one, other = boundaries(convert(squeezed(sentence))), boundaries(sentence)
+            found, wanted, both = found + len(one), wanted + len(other), both + len(one & other)
+        each_ms = 1000 * (time.perf_counter() - started) / len(spoken)
+        share = f"{both / found:.2f}, {both / wanted:.2f}"
+        print(f"| {name} | {right} | {share} | {kept} | {each_ms:.2f} |")
 
 
 def boundaries(text: str) -> set[int]:

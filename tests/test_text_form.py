@@ -101,5 +101,7 @@ def test_kiwi_parts_words_and_changes_no_letter() -> None:
     for given, right in SPACED:
         assert correct_spacing(given) == right
         assert correct_spacing(right) == right
+    # By itself Kiwi writes 이 천 이 십 육 년.
+    assert correct_spacing("이천이십육 년 십이월") == "이천이십육 년 십이월"
     described = TextForm(spacing="correct").described()
     assert described["spacing_by"].startswith("kiwipiepy 0.")

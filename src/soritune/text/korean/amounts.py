@@ -28,8 +28,9 @@ _SERVICES = {112, 114, 119}
 _MAX_DIGITS = 20
 """10^20 is where the Sino-Korean units of this folder end; longer ones are codes."""
 _PLACES = re.compile(
-    " ?(?:출구|문제|버스|게이트|승강장|창구|타자|국도|후보|홈|교향곡|트랙|채널|문항)"
+    " ?(?:출구|문제|버스|게이트|승강장|창구|타자|국도|후보|홈|교향곡|트랙|채널|문항|아이언)"
 )
+_COPULA = re.compile("인(?:데|지|가|즉|걸| 것| 경우)")
 _GUESTS = re.compile("(?:손님|고객|고객님|어르신|선생님|할머니|할아버지|어른) ?$")
 _VEHICLES = re.compile("(?:차|트럭|버스|택시|컴퓨터|카메라|비행기|자전거) ?$")
 _AFTER_ORDINAL = re.compile(r"(?:^|\s)제 ?$")
@@ -99,6 +100,8 @@ def _phrase(amount: str, before: str, text: str, end: int) -> tuple[str, int]:
         counter = find_counter(text, after)
         if counter is not None and not ends_word(text, after + len(counter.word)):
             counter = None
+    if counter is not None and counter.word == "인" and _COPULA.match(text, after):
+        counter = None  # 8647인데: "is", not persons
     if counter is None:
         if number in _SERVICES and amount.isdigit():
             return digit_by_digit(amount), end

@@ -16,7 +16,7 @@ from soritune.text.korean.numerals import MAX_NATIVE, native, sino, word_list
 
 _NATIVE = word_list(
     """
-    개 명 사람 마리 살 시간 시 번 번째 차례 가지 곳 군데 잔 병 컵 캔 그릇 접시 숟가락 스푼
+    개 건 명 사람 마리 살 시간 시 번 번째 차례 가지 곳 군데 잔 병 컵 캔 그릇 접시 숟가락 스푼
     모금 권 장 자루 켤레 벌 쌍 채 척 대 그루 송이 포기 다발 묶음 알 톨 조각 토막 판 통 봉지
     상자 박스 갑 포대 줄 칸 배 편 곡 끼 달 팀 걸음 바퀴 방울 움큼 글자 단어 문장 문제 종류
     경기 골 남매 자매 식구 돈 냥 되 섬 자리 자릿수 뼘
@@ -32,8 +32,8 @@ _SINO = word_list(
     킬로헤르츠 메가헤르츠 기가헤르츠 바이트 킬로바이트 메가바이트 기가바이트 테라바이트 데시벨
     광년 마일 인치 층 호 호선 호점 호기 번지 번길 동 등 위 순위 급 단 단계 차 차선 차로 차원
     회 회차 승 무 패 연승 연패 점 쪽 페이지 항 조항 절 인 인분 인승 개국 개국어 개사 개교 개소
-    세 세대 가구 대째 과 과목 배속 화 부 부작 학번 번선 선 이닝 라운드 세트 쿼터 할 푼 종 열
-    행 석 성급 비트 음절 자 구 호봉 관 기 군 면
+    세 세대 가구 대째 과목 배속 화 부 부작 학번 번선 선 이닝 라운드 세트 쿼터 할 푼 종 열
+    행 석 성급 비트 음절 자 구 호봉 관 기 군
     """
 )
 
@@ -95,12 +95,12 @@ _PARTICLES = word_list(
     이 가 은 는 을 를 에 에서 에게 의 도 만 로 으로 와 과 나 이나 부터 까지 쯤 씩 당 째 간
     짜리 정도 이상 이하 미만 초과 전 후 뒤 동안 마다 보다 밖에 뿐 처럼 만큼 께 이다 다 입니다
     이고 고 이며 며 인 이라 라 였다 이었다 였습니다 이었습니다 이에요 예요 이죠 죠 이지 지
-    이야 야 요 인데 이라고 라고 이라는 라는 이면 면 대 여 반
+    이야 야 요 인데 이라고 라고 이라는 라는 이면 면 반
     """
 )
-_WORD_END = re.compile(
-    f"(?:{'|'.join(sorted(_PARTICLES, key=len, reverse=True))}){{0,3}}(?![가-힣])"
-)
+WORD_END = f"(?:{'|'.join(sorted(_PARTICLES, key=len, reverse=True))}){{0,3}}(?![가-힣])"
+"""A pattern of what may follow a word: particles, then no further syllable."""
+_WORD_END = re.compile(WORD_END)
 
 
 def ends_word(text: str, position: int) -> bool:

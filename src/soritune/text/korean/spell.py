@@ -88,13 +88,12 @@ def _time(found: re.Match[str]) -> str:
 
 
 def _range(found: re.Match[str]) -> str:
-    """3~5명 → 3명에서 5명; where the number alone can be read, it is: 10~20% → 10에서 20%."""
+    """3~5명 → 3명에서 5명; a sign is said once: 10~20% → 10에서 20%."""
     first, unit = found.groups()
     rest = found.string[found.end() :]
     second = re.match(AMOUNT, rest)
     counter = find_counter(rest, second.end()) if second and not unit else None
-    repeated = counter is not None and (counter.native_up_to > 0 or counter.word == "월")
-    return f"{first}{unit or (counter.word if counter and repeated else '')}에서 "
+    return f"{first}{unit or (counter.word if counter else '')}에서 "
 
 
 def _negative(found: re.Match[str]) -> str:
@@ -103,7 +102,8 @@ def _negative(found: re.Match[str]) -> str:
 
 def _fraction(found: re.Match[str]) -> str:
     part, whole = int(found["part"]), int(found["whole"])
-    return f"{sino(whole)}분의 {sino(part)}"
+    space = " " if find_counter(found.string, found.end()) else ""
+    return f"{sino(whole)}분의 {sino(part)}{space}"
 
 
 def _money(found: re.Match[str]) -> str:
@@ -130,6 +130,7 @@ _RULES: list[tuple[re.Pattern[str], Rule]] = [
     # Telephone numbers: a landline or mobile one, a nation-wide one, one without hyphens.
     (re.compile(r"(?<![\d-])(?:\+82[- ]?\d|0\d)\d?[-. )] ?\d{3,4}[-. ]\d{4}(?![\d-])"), _digits),
     (re.compile(r"(?<![\d-])1[568]\d\d-\d{4}(?![\d-])|(?<!\d)01\d{8,9}(?!\d)"), _digits),
+    (re.compile(r"(?<![\d-])(?:1-)?(?:\d{3}-)?\d{3}-\d{4}(?![\d-])"), _digits),
     # Cards, accounts and registration numbers.
     (re.compile(r"(?<![\d-])(?:\d{6}-\d{7}|\d{3,6}(?:-\d{2,6}){2,3})(?![\d-])(?<!-\d\d)"), _digits),
     (re.compile(r"(?<![\d.])(\d{4})(?:-|/|\. ?)(\d{1,2})(?:-|/|\. ?)(\d{1,2})(?![\d])\.?"), _date),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from soritune.text.korean.counters import COUNTERS, MONTHS, ends_word
+from soritune.text.korean.counters import COUNTERS, MONTHS, WORD_END, ends_word
 from soritune.text.korean.numerals import (
     DIGITS,
     LARGE_UNITS,
@@ -27,7 +27,8 @@ _SIGNS = {
 }
 _DIGIT = "[영공일이삼사오육칠팔구]"
 _GROUP = "[일이삼사오육칠팔구십백천]+"
-_SINO = rf"(?:{_GROUP}[만억조경]|만)(?: ?{_GROUP}[만억조경])*(?: ?{_GROUP})?|{_GROUP}|영"
+_SINO = rf"(?:{_GROUP}[만억조경]?|만)(?: ?{_GROUP}[만억조경]?)*|영"
+"""With spaces at any place (칠 십, 천 구백): `parse_sino` tells what is one number."""
 _COUNTER = "|".join(sorted(COUNTERS, key=len, reverse=True))
 _START = r"(?:(?<![가-힣\w])|(?<=(?<![가-힣])제))"
 _END = r"(?![가-힣\w])"
@@ -39,7 +40,7 @@ _MONTH = re.compile(rf"{_START}({'|'.join(sorted(MONTHS[1:], key=len, reverse=Tr
 _DECIMAL = re.compile(rf"{_START}({_SINO}) (?:점|쩜) ({_DIGIT}+)(?: ?({_COUNTER}))?")
 _COUNTED = re.compile(
     rf"{_START}(?:(?P<native>(?:[일이삼사오육칠팔구]?[천백])*(?:{NATIVE_WORDS}))"
-    rf"|(?P<sino>{_SINO}))(?P<space> ?)(?P<counter>{_COUNTER})"
+    rf"|(?P<sino>{_SINO}))(?P<space> ?)(?P<counter>{_COUNTER})(?={WORD_END})"
 )
 _BARE = re.compile(rf"{_START}({_SINO})")
 _NUMERAL_BEFORE = re.compile(
@@ -56,12 +57,12 @@ _SURE_AFTER_I = frozenset(
     )
 )
 _UNSURE = {
-    # "Once", "one side", "a certain", "the same".
-    "한": "번 쪽 점 배 분 사람 동 편 차례 통 대 판 단 줄 구 면 팀",
+    # "Once", "one side", "a certain", "the same", "step by step".
+    "한": "번 쪽 점 배 분 사람 동 편 차례 통 대 판 단 줄 구 팀 걸음 가지 군데 곳 모금",
     "네": "배 편 팀 말 곡 줄 방 문장 글자 자리 식구",  # your
-    "일": "도 점 대 동 호 면 자 종 조",
-    "구": "도 대 동 호 단 면 자 기",  # old, district
-    "사": "기 자 면 조",
+    "일": "도 점 대 동 호 자 종 할",
+    "구": "도 대 동 호 단 자 기",  # old, district
+    "사": "기 자",
     "오": "기 자 도",
     "십": "자",
     "천": "조각 장",  # cloth
@@ -84,6 +85,7 @@ _JOINED = frozenset(
         """
     )
 )
+_VERB = re.compile("고|며|면|지|라|던|네|다|나|는|ㄴ")
 _AGES = frozenset(word_list("세 살 년 개월 시간 일 주 달"))
 
 
@@ -142,26 +144,29 @@ def _counted(found: re.Match[str]) -> str:
     words = found["native"] or found["sino"]
     if words[-2:-1] == " " and words[-1] + counter in COUNTERS:  # 만 일차: not 10,001 of 차
         words, counter, joined = words[:-2], words[-1] + counter, False
-    if not ends_word(found.string, found.end()):
-        return found.group()
     before = found.string[: found.start()]
     prefix = ""
     if found["sino"] and words.startswith("만 ") and counter in _AGES:
         prefix, words = "만 ", words.removeprefix("만 ")  # 만 삼십 세: full years of age
     number = parse_native(words) if found["native"] else parse_sino(words)
     behind_order = before.endswith("제")
-    if number is None or (not behind_order and not _is_sure(words, counter, joined, before)):
+    if number is None or (
+        not behind_order
+        and not _is_sure(words, counter, joined, before, found.string[found.end() :])
+    ):
         return found.group()
     sign = _SIGNS.get(counter, counter)
     space = " " if number >= 10_000 and number % 10_000 == 0 else ""
     return f"{prefix}{grouped(number)}{space}{sign}"
 
 
-def _is_sure(words: str, counter: str, joined: bool, before: str) -> bool:
+def _is_sure(words: str, counter: str, joined: bool, before: str, after: str) -> bool:
     if counter == "도" and not joined and re.search("(?:영하|영상|섭씨|화씨) $", before):
         return True
     if (words, counter) in _UNSURE_PAIRS:
         return False
+    if re.fullmatch(".[조경]", words):  # 구경 is sightseeing, 구조 rescue
+        return counter in ("원", "달러", "엔", "유로")
     if words in ("이", "영"):
         if words == "영":
             return counter in ("도", "점", "시", "퍼센트", "원", "개") and not joined
@@ -170,7 +175,8 @@ def _is_sure(words: str, counter: str, joined: bool, before: str) -> bool:
             return f"{words}{counter}" in _JOINED
         return counter in _SURE_AFTER_I or follows
     if joined and len(words) == 1:
-        return f"{words}{counter}" in _JOINED
+        verb = counter == "시" and _VERB.match(after) is not None  # 두시고, of 두다
+        return f"{words}{counter}" in _JOINED and not verb
     return not (joined and words in ("이십", "오만", "천만") and counter in ("자", "원"))
 
 
