@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -122,7 +124,7 @@ def test_digital_silence_and_the_shortest_clip_can_be_measured() -> None:
         sine(300, 0.5, 0.025),
     ):
         signal = measured(samples)
-        assert all(np.isfinite(value) for value in vars(signal).values())
+        assert all(np.isfinite(value) for value in astuple(signal))
 
 
 CHANGES = {

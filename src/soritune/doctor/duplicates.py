@@ -14,7 +14,7 @@ from soritune.audio import SAMPLE_RATE_HZ
 from soritune.corpus.pool import run_chunks
 from soritune.doctor.fingerprint import Bits, bit_error_rate, frame_bits
 from soritune.doctor.scan import Source, Utterance, read_samples
-from soritune.doctor.signal import HOP, power_spectra
+from soritune.doctor.signal import HOP, WINDOW, power_spectra
 
 MAX_ERROR_RATE = 0.30
 """Of the bits. Measured (docs/doctor.md): unrelated clips of one speaker 0.39 and more, copies
@@ -23,6 +23,8 @@ MIN_COMPARED = 0.6
 """Of the loud frames of the shorter clip."""
 VOTES = 2
 """Sampled frames with equal bits at the same distance that make a candidate."""
+APART = WINDOW // HOP
+"""Frames between the first and the last of them: windows that share no sample."""
 NEIGHBOURS = 8
 """Frames with the same bits in many clips (hum, pauses): each is paired with this many others."""
 SEARCH = 2
@@ -101,28 +103,29 @@ def _candidates(
     pairs = []
     for distance in range(1, NEIGHBOURS + 1):
         alike = np.flatnonzero(keys[distance:] == keys[:-distance])
-        pairs.append(
-            np.stack(
-                (owners[alike], owners[alike + distance], frames[alike] - frames[alike + distance]),
-                axis=1,
-            )
-        )
+        ones, others = alike, alike + distance
+        columns = (owners[ones], owners[others], frames[ones] - frames[others], frames[ones])
+        pairs.append(np.stack(columns, axis=1))
     return _voted(np.concatenate(pairs))
 
 
 def _voted(pairs: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Rows (one, other, offset) that at least `VOTES` rows agree on within a frame or two."""
-    ordered = pairs[np.lexsort((pairs[:, 2], pairs[:, 1], pairs[:, 0]))]
-    ahead = VOTES - 1
-    if len(ordered) <= ahead:
+    """(one, other, offset) on which `VOTES` rows (one, other, offset, frame of one) agree.
+
+    They must agree within `SEARCH` frames, and lie `APART` in the clip: neighbouring frames of
+    one long sound are one piece of evidence.
+    """
+    if not len(pairs):
         return []
-    same = (ordered[ahead:, :2] == ordered[:-ahead, :2]).all(axis=1)
-    close = ordered[ahead:, 2] - ordered[:-ahead, 2] <= SEARCH
-    found: dict[tuple[int, int, int], None] = {}
-    for one, other, offset in ordered[:-ahead][same & close].tolist():
-        if (one, other, offset - 1) not in found:
-            found[one, other, offset] = None
-    return list(found)
+    rows = pairs[np.lexsort((pairs[:, 3], pairs[:, 2], pairs[:, 1], pairs[:, 0]))]
+    new = np.ones(len(rows), np.bool_)
+    new[1:] = (rows[1:, :2] != rows[:-1, :2]).any(axis=1) | (rows[1:, 2] - rows[:-1, 2] > SEARCH)
+    starts = np.flatnonzero(new)
+    sizes = np.diff(np.append(starts, len(rows)))
+    spread = np.maximum.reduceat(rows[:, 3], starts) - np.minimum.reduceat(rows[:, 3], starts)
+    kept = (sizes >= VOTES) & (spread >= APART)
+    middle = rows[(starts + sizes // 2)[kept], :3]
+    return [(one, other, offset) for one, other, offset in middle.tolist()]
 
 
 @dataclass(frozen=True)

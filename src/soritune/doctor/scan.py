@@ -36,7 +36,7 @@ class Source:
     card: CorpusCard
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """What is known of one utterance after the pass.
 

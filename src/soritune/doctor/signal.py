@@ -45,7 +45,7 @@ PLATEAU_TOLERANCE = 0.002
 """Share of the peak: samples this near to it are on its plateau."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Measures of one clip.
 

@@ -1,0 +1,295 @@
+"""`soritune doctor` as a person meets it: terminal, page, JSON, exit codes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from doctor_corpus import RATE_HZ, clean_clips, overdriven, prepared, speak
+from typer.testing import CliRunner
+
+from soritune.cli import app
+from soritune.corpus.prepare import prepare
+from soritune.corpus.readers.zeroth import ZerothSource
+from soritune.doctor.audit import Audited, audit, open_sources
+from soritune.doctor.findings import Audit
+from soritune.doctor.page import page, write_page
+from soritune.doctor.players import MAX_CLIP_S, players
+from soritune.progress import track
+
+CLIPS = clean_clips("ko")
+TRAIN, TEST = CLIPS[:3], [clip for clip in CLIPS if clip.split == "test"][:2]
+LONG = np.tile(overdriven(TRAIN[1].samples, 1.0), 5)[: 8 * RATE_HZ]
+CLIP_SAMPLES = {clip.id: len(clip.samples) for clip in (*TRAIN, *TEST)} | {TRAIN[1].id: len(LONG)}
+HOSTILE = '<script>alert("1")</script> & `x`'
+
+
+def invoke(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, ["doctor", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared(tmp_path_factory.mktemp("clean"), "clean", [*TRAIN, *TEST])
+
+
+@pytest.fixture(scope="module")
+def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shared sentence, an overdriven clip, a transcript that looks like HTML."""
+    clips = [
+        *TRAIN[:1],
+        replace(TRAIN[1], samples=LONG),
+        replace(TRAIN[2], id="<b>", text=HOSTILE),
+        replace(TEST[0], text=TRAIN[0].text),
+        TEST[1],
+    ]
+    return prepared(tmp_path_factory.mktemp("ill"), "ill", clips)
+
+
+@pytest.fixture(scope="module")
+def audited(ill: Path) -> Audited:
+    return audit(open_sources([ill]), track=track)
+
+
+def test_the_terminal_names_what_was_found_and_what_mends_it(
+    ill: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke(ill, "--workers", "1", "--json", "found.json")
+    assert done.exit_code == 0
+    assert "1 of 2 (50 %) sentences are trained on and tested with" in done.stdout
+    assert "shared_sentences: drop-from-train" in done.stdout
+    assert f"trained as {TRAIN[0].id}" in done.stdout
+    assert "narrow-band" in done.stdout.split("looked for and not found:")[1]
+    assert {path.name for path in tmp_path.iterdir()} == {"doctor.html", "found.json"}
+    found = Audit.model_validate_json((tmp_path / "found.json").read_text(encoding="utf-8"))
+    checks = {finding.check: finding.ids for finding in found.findings}
+    assert checks["shared-sentence"] == [TEST[0].id]
+    assert checks["clipping"] == [TRAIN[1].id]
+
+
+def test_strict_fails_on_errors_alone(clean: Path, ill: Path) -> None:
+    assert invoke(ill, "--no-html", "--strict", "--workers", "1").exit_code == 1
+    done = invoke(clean, "--no-html", "--strict", "--workers", "1")
+    assert done.exit_code == 0
+    assert "0 errors, 0 warnings, 0 notes" in done.stdout
+
+
+def test_the_same_corpus_gives_the_same_files(ill: Path, tmp_path: Path) -> None:
+    contents = []
+    for name in ("a", "b"):
+        files = tmp_path / f"{name}.html", tmp_path / f"{name}.json"
+        assert invoke(ill, "--html", files[0], "--json", files[1], "--workers", "1").exit_code == 0
+        contents.append([path.read_bytes() for path in files])
+    assert contents[0] == contents[1]
+
+
+def test_no_html_leaves_no_file(
+    clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke(clean, "--no-html", "--workers", "1").exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_leaves_nothing_half_written(
+    clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    page_file = tmp_path / "page.html"
+    page_file.write_text("of before", encoding="utf-8")
+    monkeypatch.setattr("os.replace", interrupted)
+    done = invoke(clean, "--html", page_file, "--json", tmp_path / "f.json", "--workers", "1")
+    assert done.exit_code == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert page_file.read_text(encoding="utf-8") == "of before"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no-such-folder"], "no prepared corpus"),
+        (["no-such-recipe.yaml"], "no-such-recipe.yaml"),
+        (["CLEAN", "--html", "no/such/page.html"], "no folder"),
+        (["CLEAN", "--json", "no/such/found.json"], "no folder"),
+        (["CLEAN", "--model", "./no/such/model"], "no such folder"),
+    ],
+)
+def test_a_mistake_costs_one_line_before_any_work(
+    arguments: list[str],
+    message: str,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke(*(str(clean) if word == "CLEAN" else word for word in arguments))
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from soritune.cli import main\n"
+        "sys.argv = ['soritune', 'doctor', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as stop:\n"
+        "    assert stop.code == 0, stop.code\n"
+        "heavy = ('torch', 'numpy', 'pyarrow', 'jinja2', 'rapidfuzz')\n"
+        "print('HEAVY', [name for name in heavy if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip().endswith("HEAVY []")
+
+
+RECIPE = """
+name: audit
+output: {output}
+model: {{base: "builtin:tiny"}}
+corpora:
+  one: {{source: manifest, path: {list}}}
+  two: {{source: manifest, path: {list}}}
+cases: {{a: {{mode: lora, train: [one]}}}}
+evaluate: {{one: {{corpus: one, task: asr}}}}
+"""
+
+
+def test_a_recipe_stands_for_its_prepared_corpora(tmp_path: Path) -> None:
+    recipe, listed = tmp_path / "recipe.yaml", tmp_path / "list.jsonl"
+    listed.write_text("", encoding="utf-8")
+    recipe.write_text(RECIPE.format(output=tmp_path / "out", list=listed), encoding="utf-8")
+    found = tmp_path / "found.json"
+    nothing = invoke(recipe, "--no-html", "--workers", "1")
+    assert nothing.exit_code == 2
+    assert f"soritune prepare {recipe}" in nothing.stderr
+    prepared(tmp_path / "out" / "corpora" / "two", "two", TRAIN)
+    done = invoke(recipe, "--no-html", "--json", found, "--workers", "1")
+    assert done.exit_code == 0
+    assert "not audited: one" in done.stderr
+    assert [corpus["name"] for corpus in json.loads(found.read_text())["corpora"]] == ["two"]
+
+
+class Parsed(HTMLParser):
+    """Tags with their attributes, and all text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_needs_nothing_from_elsewhere(audited: Audited) -> None:
+    html = page(audited.audit, players(audited))
+    parsed = Parsed(html)
+    names = {tag for tag, _ in parsed.tags}
+    assert not names & {"script", "link", "img", "iframe", "object"}
+    sources = [
+        value for _, given in parsed.tags for key, value in given.items() if key in ("src", "href")
+    ]
+    assert sources
+    assert all(source and source.startswith("data:audio/flac;base64,") for source in sources)
+    assert not re.search(r"url\(|@import|https?://", html)
+    assert {"svg", "audio", "table"} <= names
+
+
+def test_what_corpora_say_is_text_in_the_page(audited: Audited) -> None:
+    parsed = Parsed(page(audited.audit, {}))
+    assert HOSTILE in parsed.text
+    assert "<b>" in parsed.text
+
+
+def test_plots_show_every_utterance(audited: Audited) -> None:
+    html = page(audited.audit, {})
+    titles = re.findall(r"<title>[\d.]+ to [\d.]+ s: (\d+)</title>", html)
+    assert sum(map(int, titles)) == audited.audit.corpora[0].utterances
+
+
+def test_players_are_short_and_within_their_budget(audited: Audited) -> None:
+    found = players(audited)
+    assert found
+    for (place, number), uri in found.items():
+        example = audited.audit.findings[place].examples[number]
+        content = base64.b64decode(uri.removeprefix("data:audio/flac;base64,"))
+        samples, rate_hz = soundfile.read(io.BytesIO(content))
+        assert rate_hz == RATE_HZ
+        whole = CLIP_SAMPLES.get(example.id, len(TRAIN[2].samples))
+        assert len(samples) == min(MAX_CLIP_S * RATE_HZ, whole)
+    assert any(len(uri) > 60_000 for uri in found.values())
+    budget = max(map(len, found.values())) + 10
+    assert 0 < sum(map(len, players(audited, budget).values())) <= budget
+    assert players(audited, 0) == {}
+
+
+def test_a_page_to_give_away_holds_no_recordings(audited: Audited, tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", audited, with_audio=False)
+    assert "data:audio" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def zeroth_row(speaker: int, number: int, text: str) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, speak(text, "ko", "ko+m1", number), RATE_HZ, format="FLAC")
+    name = f"{speaker}_003_{number:04d}"
+    audio = {"bytes": buffer.getvalue(), "path": f"{name}.flac"}
+    return {
+        "id": name,
+        "speaker_id": speaker,
+        "chapter_id": 3,
+        "path": name,
+        "audio": audio,
+        "text": text,
+    }
+
+
+def test_zeroths_leakage_is_found_exactly_and_nearly(tmp_path: Path) -> None:
+    """Its training and test sets are read from one pool of news sentences."""
+    trained = [
+        "인사를 결정하는 과정에서 당 지도부가 우왕좌왕했다",
+        "그걸 의원들에게 다시 물어보는 것이 도리가 아닌가",
+        "완산주라 부르게 되었는데 뒷날 전주로 이름을 바꾸었다",
+    ]
+    tested = [
+        "그걸 의원들에게 다시 물어보는 것이 도리가 아닌가",
+        "인사를 결정하는 과정에서 당 지도부는 우왕좌왕했다",
+        "전혀 다른 문장이 시험에 하나 더 들어 있습니다",
+    ]
+    data = tmp_path / "zeroth"
+    data.mkdir()
+    for split, speaker, texts in (("train", 204, trained), ("test", 105, tested)):
+        rows = [zeroth_row(speaker, number, text) for number, text in enumerate(texts)]
+        pq.write_table(pa.Table.from_pylist(rows), data / f"{split}-00000-of-00001.parquet")
+    for policy, exact in (("keep", ["105_003_0000"]), ("drop-from-train", [])):
+        out = tmp_path / policy
+        source = ZerothSource(source="zeroth", path=str(data), shared_sentences=policy)
+        prepare("zeroth", source, out)
+        found = {f.check: f.ids for f in audit(open_sources([out]), track=track).audit.findings}
+        assert found.get("shared-sentence", []) == exact
+        assert found["near-sentence"] == ["105_003_0001"]
