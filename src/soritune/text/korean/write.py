@@ -27,8 +27,10 @@ _SIGNS = {
 }
 _DIGIT = "[영공일이삼사오육칠팔구]"
 _GROUP = "[일이삼사오육칠팔구십백천]+"
-_SINO = rf"(?:{_GROUP}[만억조경]?|만)(?: ?{_GROUP}[만억조경]?)*|영"
-"""With spaces at any place (칠 십, 천 구백): `parse_sino` tells what is one number."""
+_UNITS = "[일이삼사오육칠팔구십백천만억조경]{1,40}"
+_SINO = f"{_UNITS}(?: {_UNITS}){{0,8}}|영"
+"""With spaces at any place (칠 십, 천 구백): `parse_sino` tells what is one number. Bounded, so
+that the time for a text grows with its length alone."""
 _COUNTER = "|".join(sorted(COUNTERS, key=len, reverse=True))
 _START = r"(?:(?<![가-힣\w])|(?<=(?<![가-힣])제))"
 _END = r"(?![가-힣\w])"
