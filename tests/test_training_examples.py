@@ -12,7 +12,9 @@ from soritune.errors import UserError
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.recipe import TrainPart
 from soritune.text.tasks import Task, instruction
-from soritune.training.examples import Example, choose_records, epoch_examples, generator
+from soritune.training.examples import Example, epoch_examples
+from soritune.training.mixture import apportion, choose_records
+from soritune.training.seeding import generator
 
 Loader = Callable[[], object]
 
@@ -82,6 +84,109 @@ def test_replay_beyond_the_corpus_repeats_each_utterance_as_evenly_as_it_can(
     others = [count for name, count in found.items() if name.startswith("other/")]
     assert sum(others) == 30
     assert sorted(others) == [2] * 6 + [3] * 6
+
+
+def test_weights_divide_an_epoch_that_is_as_long_as_their_utterances(
+    corpora: dict[str, Corpus],
+) -> None:
+    # 40 + 12 utterances; 3 to 1 of 52 is 39 to 13.
+    found = Counter(
+        name.partition("/")[0]
+        for name in ids([part(weight=3), part("other", weight=1)], corpora, 1, 0)
+    )
+    assert found == {"talks": 39, "other": 13}
+    doubled = [part(weight=6), part("other", weight=2)]
+    assert ids(doubled, corpora, 1, 0) == ids(
+        [part(weight=3), part("other", weight=1)], corpora, 1, 0
+    )
+
+
+def test_a_weighted_part_repeats_nothing_before_all_had_their_turn(
+    corpora: dict[str, Corpus],
+) -> None:
+    parts = [part(weight=1), part("other", weight=1)]  # 26 of 40, and 26 of 12
+    epochs = [ids(parts, corpora, 1, epoch) for epoch in range(4)]
+    talks = [name for epoch in epochs for name in epoch if name.startswith("talks/")]
+    assert set(Counter(talks[:40]).values()) == {1}
+    assert sorted(Counter(talks).values()) == [2] * 16 + [3] * 24  # 104 draws of 40
+    other = Counter(name for name in epochs[0] if name.startswith("other/"))
+    assert sorted(other.values()) == [2] * 10 + [3] * 2
+    assert epochs[1] == ids(parts, corpora, 1, 1) != epochs[0]
+
+
+def test_a_part_without_a_weight_is_whole_beside_those_with_one(
+    corpora: dict[str, Corpus],
+) -> None:
+    parts = [part(), part("other", weight=5)]
+    found = ids(parts, corpora, 1, 0)
+    assert Counter(found) == Counter(ids([part(), part("other")], corpora, 1, 0))
+
+
+def test_replay_counts_the_weighted_parts_too(corpora: dict[str, Corpus]) -> None:
+    parts = [part(weight=1), part("other", replay=0.1)]
+    assert len(ids(parts, corpora, 1, 0)) == 40 + 4
+
+
+@pytest.mark.parametrize(
+    ("total", "weights", "counts"),
+    [
+        (10, [1, 1, 1], [4, 3, 3]),  # 3.33 each: the first has the place that is left
+        (10, [0.5, 0.3, 0.2], [5, 3, 2]),
+        (7, [2, 1], [5, 2]),  # 4.67 and 2.33
+        (5, [1000, 1, 1], [3, 1, 1]),  # nobody goes without
+        (2, [1, 1, 1], [1, 1, 1]),
+        (0, [], []),
+    ],
+)
+def test_counts_are_divided_by_the_largest_remainders(
+    total: int, weights: list[float], counts: list[int]
+) -> None:
+    assert apportion(total, weights) == counts
+
+
+def test_a_cap_by_utterances_is_the_same_in_every_epoch_and_whatever_stands_beside_it(
+    corpora: dict[str, Corpus],
+) -> None:
+    alone = ids([part(max_utterances=7)], corpora, 1, 0)
+    assert len(alone) == 7
+    assert ids([part(max_utterances=7)], corpora, 1, 5) == alone
+    beside = ids([part("other", share=0.5), part(max_utterances=7)], corpora, 1, 2)
+    assert [name for name in beside if name.startswith("talks/")] == alone
+    assert set(alone) < set(ids([part(max_utterances=20)], corpora, 1, 0))
+    assert ids([part(max_utterances=7)], corpora, 2, 0) != alone
+    assert len(ids([part(max_utterances=1000)], corpora, 1, 0)) == 40
+
+
+def test_a_cap_by_hours_takes_no_more_than_that(corpora: dict[str, Corpus]) -> None:
+    records = {r.id: r.duration_s for r in corpora["talks"].records("train")}
+    for max_s in (3.0, 10.0):
+        chosen = choose_records([part(max_hours=max_s / 3600)], corpora, 1, 0)
+        total_s = sum(record.duration_s for _, record in chosen)
+        assert max_s - max(records.values()) < total_s <= max_s + 1e-6
+    small, large = (set(ids([part(max_hours=s / 3600)], corpora, 1, 0)) for s in (3, 10))
+    assert small < large
+
+
+def test_a_cap_that_lets_nothing_through_is_an_error(corpora: dict[str, Corpus]) -> None:
+    with pytest.raises(UserError, match="max_hours 1e-06 lets not one utterance"):
+        ids([part(max_hours=1e-6)], corpora, 1, 0)
+
+
+def test_a_replay_draws_from_what_its_cap_leaves(corpora: dict[str, Corpus]) -> None:
+    capped = part("other", replay=0.2, max_utterances=3)
+    found = {name for e in range(9) for name in ids([part(), capped], corpora, 1, e)}
+    assert len([name for name in found if name.startswith("other/")]) == 3
+
+
+def test_parts_that_say_nothing_of_weights_are_written_as_before() -> None:
+    assert not {"weight", "max_hours", "max_utterances"} & set(part().model_dump())
+    assert part(weight=2).model_dump()["weight"] == 2
+
+
+@pytest.mark.parametrize("wrong", [{"weight": 1, "replay": 0.1}, {"weight": 0}, {"max_hours": -1}])
+def test_weights_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"weight|greater than 0"):
+        part(**wrong)
 
 
 def test_an_empty_split_is_an_error(corpora: dict[str, Corpus]) -> None:

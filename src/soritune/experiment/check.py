@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,12 @@ class CorpusCheck:
         if self.splits is not None:
             return self.splits.get(split, 0), True
         return self.total, False
+
+    def utterances_in(self, duration_s: float) -> int:
+        """About how many fit into a time; more than any corpus has where nothing is known."""
+        if not self.duration_s or not self.total:
+            return sys.maxsize
+        return max(1, int(duration_s * self.total / self.duration_s))
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,8 @@ def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
 
 def _known_splits(source: BaseModel) -> Mapping[str, int] | None:
     if isinstance(source, DemoSource):
-        return {"train": source.train, "dev": source.dev, "test": source.test}
+        copies = 0 if source.augment is None else source.augment.num_copies
+        return {"train": source.train * (1 + copies), "dev": source.dev, "test": source.test}
     return None
 
 
@@ -190,7 +198,11 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
 
 
 def _per_epoch(case: Case, corpora: Mapping[str, CorpusCheck]) -> tuple[int | None, bool]:
-    """Utterances of an epoch, as training takes them: shares first, replays of their sum."""
+    """Utterances of an epoch, as training takes them: shares first, replays of their sum.
+
+    Weights only divide their sum. A cap by hours is known once the corpus has been prepared, and
+    then as if all its utterances were of one length.
+    """
     total = 0
     all_exact = True
     for part in case.train:
@@ -198,8 +210,13 @@ def _per_epoch(case: Case, corpora: Mapping[str, CorpusCheck]) -> tuple[int | No
             number, exact = corpora[part.corpus].utterances(part.split)
             if number is None:
                 return None, False
-            all_exact &= exact
-            total += max(1, round(number * part.share))
+            all_exact &= exact and part.max_hours is None
+            number = max(1, round(number * part.share))
+            if part.max_utterances is not None:
+                number = min(number, part.max_utterances)
+            if part.max_hours is not None:
+                number = min(number, corpora[part.corpus].utterances_in(part.max_hours * 3600))
+            total += number
     replayed = sum(
         max(1, round(total * part.replay)) for part in case.train if part.replay is not None
     )

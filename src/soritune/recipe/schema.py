@@ -108,26 +108,32 @@ class ModelConfig(Settings):
 class TrainPart(Settings):
     """What a case takes from one corpus; a bare name in a recipe means all of its training split.
 
-    `share` is the part of the split that is used, `replay` instead takes as many examples as
-    that fraction of all other parts. `tasks` are weights that are made to sum to 1. `to` is the
-    language of translations, by default the one that the corpus has.
+    `share` is the part of the split that is used, `max_hours` and `max_utterances` its most;
+    they keep the same utterances in every epoch. `replay` instead takes as many examples as that
+    fraction of all other parts. Parts with a `weight` take turns in proportion to their weights,
+    in as many examples as they have utterances together. `tasks` are weights that are made to sum
+    to 1. `to` is the language of translations, by default the one that the corpus has.
     """
 
     corpus: Name
     split: Split = "train"
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     replay: PositiveNumber | None = None
+    weight: PositiveNumber | None = None
+    max_hours: PositiveNumber | None = None
+    max_utterances: PositiveInt | None = None
     tasks: dict[Task, PositiveNumber] = {Task.ASR: 1.0}
     to: TargetLanguage | None = None
     augment: Augmentation | None = None  # None: what the corpus says
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> Any:
-        """A part that is not augmented is described as it was before there was augmentation."""
-        described = serialize(self)
-        if self.augment is None:
-            del described["augment"]
-        return described
+    def _without_what_is_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that trainings of recipes from before these keys stay done."""
+        written: dict[str, Any] = write(self)
+        for key in ("weight", "max_hours", "max_utterances", "augment"):
+            if written.get(key) is None:
+                written.pop(key, None)
+        return written
 
     @model_validator(mode="before")
     @classmethod
@@ -146,6 +152,8 @@ class TrainPart(Settings):
     def _fits_together(self) -> Self:
         if self.replay is not None and self.share != 1.0:
             raise RecipeProblem('"share" and "replay" exclude each other; give one', "share")
+        if self.replay is not None and self.weight is not None:
+            raise RecipeProblem('"weight" and "replay" exclude each other; give one', "weight")
         if self.augment is not None and self.augment.stored:
             raise RecipeProblem(
                 'what is stored ("when: preparation") belongs to the corpus, not to a case',

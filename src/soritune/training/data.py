@@ -14,7 +14,8 @@ from soritune.corpus.store import Corpus
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.training.batching import micro_batches, plan_steps
-from soritune.training.examples import Example, epoch_examples, generator
+from soritune.training.examples import Example, epoch_examples
+from soritune.training.seeding import generator
 
 # Features that are kept from epoch to epoch, in one process: four hours of speech take 0.5 GiB.
 CACHE_BYTES = 2**30

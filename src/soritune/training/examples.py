@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from soritune.errors import UserError
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.text.tasks import Task, instruction, target
+from soritune.training.mixture import choose_records
+from soritune.training.seeding import generator
 
 
 @dataclass(frozen=True)
@@ -36,51 +37,6 @@ class Example:
     target: str
     num_tokens: int
     draw: Draw | None = None
-
-
-def generator(seed: int, *names: object) -> np.random.Generator:
-    """A random generator for one purpose: same seed and names, same numbers, in any process."""
-    key = "/".join(str(name) for name in (seed, *names)).encode()
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
-
-
-def choose_records(
-    parts: Sequence[TrainPart], corpora: Mapping[str, Corpus], seed: int, epoch: int
-) -> list[tuple[TrainPart, Record]]:
-    """The utterances of one epoch.
-
-    A part with a share keeps the same utterances in every epoch; a replay part (its number is a
-    fraction of all others together) draws new ones each epoch.
-
-    Raises UserError where a split is empty.
-    """
-    chosen: list[tuple[TrainPart, Record]] = []
-    for part in parts:
-        if part.replay is None:
-            records = _records(part, corpora)
-            count = max(1, round(len(records) * part.share))
-            order = generator(seed, "share", part.corpus, part.split).permutation(len(records))
-            chosen.extend((part, records[i]) for i in sorted(order[:count]))
-    others = len(chosen)
-    for part in parts:
-        if part.replay is not None:
-            records = _records(part, corpora)
-            count = max(1, round(others * part.replay))
-            random = generator(seed, "replay", part.corpus, part.split, epoch)
-            order = np.concatenate(
-                [random.permutation(len(records)) for _ in range(-(-count // len(records)))]
-            )
-            chosen.extend((part, records[i]) for i in order[:count])
-    return chosen
-
-
-def _records(part: TrainPart, corpora: Mapping[str, Corpus]) -> list[Record]:
-    records = corpora[part.corpus].records(part.split)
-    if not records:
-        raise UserError(
-            f'corpus "{part.corpus}" has no utterances in split "{part.split}" to train on'
-        )
-    return records
 
 
 def epoch_examples(

@@ -40,9 +40,9 @@ from soritune.models.weights import save_tensors
 from soritune.progress import track
 from soritune.text.tasks import SEPARATOR, Task, instruction, language_name, target
 from soritune.training.ctc import CtcHead
-from soritune.training.examples import generator
 from soritune.training.loss import count_targets, supervised_loss
 from soritune.training.phase_checkpoint import PhaseCheckpoint
+from soritune.training.seeding import generator
 
 Loss = Callable[[int, np.random.Generator], torch.Tensor]
 

@@ -1,0 +1,112 @@
+"""Which utterances an epoch takes from each corpus: shares, caps, weights, replays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import floor
+
+import numpy as np
+
+from soritune.corpus.store import Corpus, Record
+from soritune.errors import UserError
+from soritune.recipe import TrainPart
+from soritune.training.seeding import generator
+
+
+def choose_records(
+    parts: Sequence[TrainPart], corpora: Mapping[str, Corpus], seed: int, epoch: int
+) -> list[tuple[TrainPart, Record]]:
+    """The utterances of one epoch.
+
+    A part with a share or a cap keeps the same utterances in every epoch, whatever the other
+    parts are. Parts with weights together have as many examples as they have utterances, divided
+    by the weights; each deals its utterances out without repeating one before all have had their
+    turn, from epoch to epoch. A replay part (its number is a fraction of all others together)
+    draws new ones each epoch.
+
+    Raises UserError where a split is empty or a cap lets nothing through.
+    """
+    pools = [_pool(part, corpora, seed) for part in parts]
+    weighted = [number for number, part in enumerate(parts) if part.weight is not None]
+    counts = dict(
+        zip(
+            weighted,
+            apportion(
+                sum(len(pools[number]) for number in weighted),
+                [parts[number].weight or 0.0 for number in weighted],
+            ),
+            strict=True,
+        )
+    )
+    chosen: list[tuple[TrainPart, Record]] = []
+    for number, (part, pool) in enumerate(zip(parts, pools, strict=True)):
+        if part.weight is not None:
+            dealt = _deal(part, pool, counts[number], seed, epoch)
+            chosen.extend((part, record) for record in dealt)
+        elif part.replay is None:
+            chosen.extend((part, record) for record in pool)
+    others = len(chosen)
+    for part, pool in zip(parts, pools, strict=True):
+        if part.replay is not None:
+            count = max(1, round(others * part.replay))
+            random = generator(seed, "replay", part.corpus, part.split, epoch)
+            order = np.concatenate(
+                [random.permutation(len(pool)) for _ in range(-(-count // len(pool)))]
+            )
+            chosen.extend((part, pool[i]) for i in order[:count])
+    return chosen
+
+
+def apportion(total: int, weights: Sequence[float]) -> list[int]:
+    """`total` divided in proportion to `weights`, each at least 1, by the largest remainders.
+
+    The sum is `total` unless that is less than the number of weights.
+    """
+    if not weights:
+        return []
+    exact = [total * weight / sum(weights) for weight in weights]
+    counts = [max(1, floor(share)) for share in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (floor(exact[i]) - exact[i], i))
+    for i in by_remainder[: max(0, total - sum(counts))]:
+        counts[i] += 1
+    while sum(counts) > max(total, len(counts)):  # those that were raised to 1 cost the largest
+        counts[counts.index(max(counts))] -= 1
+    return counts
+
+
+def _pool(part: TrainPart, corpora: Mapping[str, Corpus], seed: int) -> list[Record]:
+    """What a part may take, in the order of the corpus."""
+    records = corpora[part.corpus].records(part.split)
+    if not records:
+        raise UserError(
+            f'corpus "{part.corpus}" has no utterances in split "{part.split}" to train on'
+        )
+    if part.share == 1.0 and part.max_hours is None and part.max_utterances is None:
+        return records
+    count = max(1, round(len(records) * part.share))
+    if part.max_utterances is not None:
+        count = min(count, part.max_utterances)
+    # A larger share or cap takes what a smaller one took, and more.
+    order = generator(seed, "share", part.corpus, part.split).permutation(len(records))[:count]
+    if part.max_hours is not None:
+        lengths_s = np.cumsum([records[i].duration_s for i in order])
+        order = order[: int(np.searchsorted(lengths_s, part.max_hours * 3600, side="right"))]
+        if not len(order):
+            raise UserError(
+                f'corpus "{part.corpus}": max_hours {part.max_hours:g} lets not one utterance of '
+                f'split "{part.split}" through; raise it'
+            )
+    return [records[i] for i in sorted(order)]
+
+
+def _deal(
+    part: TrainPart, pool: Sequence[Record], count: int, seed: int, epoch: int
+) -> list[Record]:
+    """`count` records of an endless row of shuffled decks, from where the last epoch ended."""
+    dealt: list[Record] = []
+    position = epoch * count
+    while len(dealt) < count:
+        deck, start = divmod(position + len(dealt), len(pool))
+        order = generator(seed, "weight", part.corpus, part.split, deck).permutation(len(pool))
+        dealt.extend(pool[i] for i in order[start : start + count - len(dealt)])
+    return dealt
