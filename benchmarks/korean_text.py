@@ -1,14 +1,17 @@
 """Libraries for Korean numerals and spaces on the hand-made cases of tests/korean_cases.tsv.
 
-python benchmarks/korean_text.py
+python benchmarks/korean_text.py [--spoken MANIFEST]
 
 Each library that is installed is measured, the others are named; docs/korean-text.md says which
 versions were. "right" is one of the outputs of the case, "right but for spaces" the same without
-them. Times are of this machine, for one sentence.
+them. Times are of this machine, for one sentence. `--spoken` takes a list of recordings in JSON
+lines with `text` as written and `text_spoken` as said, and prints where our words are others.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import random
 import re
 import time
@@ -19,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from soritune.errors import UserError
-from soritune.text.korean import spell_numbers, unify, write_numbers
+from soritune.text.korean import normalize, spell_numbers, unify, write_numbers
 from soritune.text.korean.numerals import sino
 
 CASES_FILE = Path(__file__).parent.parent / "tests" / "korean_cases.tsv"
@@ -159,6 +162,12 @@ WRITE: dict[str, Callable[[], Convert]] = {
 
 def main() -> None:
     """Print a table for each direction and one for spaces."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spoken", type=Path)
+    manifest = parser.parse_args().spoken
+    if manifest is not None:
+        spoken_as_written(manifest)
+        return
     cases = list(read_cases())
     for title, task, libraries in (
         ("digits to words", "spell", SPELL),
@@ -209,6 +218,20 @@ def attempt(convert: Convert, text: str) -> str:
 def squeezed(text: str) -> str:
     """`text` without spaces."""
     return text.replace(" ", "")
+
+
+def spoken_as_written(manifest: Path) -> None:
+    """Sentences with digits or capitals, as we read them and as they were read."""
+    lines = map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
+    pairs = {line["text"]: line["text_spoken"] for line in lines if line.get("text_spoken")}
+    chosen = {text: said for text, said in pairs.items() if re.search(r"[\dA-Z]", text)}
+    other = 0
+    for text, said in chosen.items():
+        ours = normalize(text, numerals="words", letters="hangul")
+        if re.sub(r"\W", "", ours) != re.sub(r"\W", "", said):
+            other += 1
+            print(f"  {ours}\n  {said}\n")
+    print(f"{len(chosen) - other} of {len(chosen)} as they were said, but for spaces and marks")
 
 
 def numbers() -> None:
