@@ -32,6 +32,7 @@ from soritune.corpus.readers import (
     kspon,
     manifest,
     minds14,
+    subtitles,
     webdataset,
     zeroth,
 )
@@ -43,6 +44,7 @@ from soritune.corpus.readers.hub import HubSource
 from soritune.corpus.readers.kspon import KsponSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.minds14 import Minds14Source
+from soritune.corpus.readers.subtitles import SubtitlesSource
 from soritune.corpus.readers.webdataset import WebDatasetSource
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.utterance import Rejected, Utterance
@@ -57,6 +59,7 @@ SourceConfig = Annotated[
     | AihubSource
     | WebDatasetSource
     | HubSource
+    | SubtitlesSource
     | DemoSource,
     Field(discriminator="source"),
 ]
@@ -107,6 +110,7 @@ READERS: dict[type[BaseModel], Reader] = {
     AihubSource: Reader(aihub.read, identity=aihub.identity),
     WebDatasetSource: Reader(webdataset.read, identity=webdataset.identity),
     HubSource: Reader(hub.read, identity=hub.identity, published=hub.published),
+    SubtitlesSource: Reader(subtitles.read, subtitles.count, subtitles.identity),
     DemoSource: Reader(
         demo.read,
         count=lambda source: source.train + source.dev + source.test,

@@ -1,0 +1,146 @@
+"""Cues of subtitles (SubRip, WebVTT): when something is said, what, and by whom.
+
+Read with code of our own: of pysubs2 1.8, srt 3.5 and webvtt-py 0.6 none tells the line of a cue
+(for the quarantine) or of one that it drops, and none gives voices, entities and ruby all as the
+text that is spoken. The grammar is that of https://www.w3.org/TR/webvtt1/ section 6; SubRip has
+no standard, so what players take is taken.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from soritune.errors import UserError
+
+Kind = Literal["srt", "vtt"]
+
+_ARROW = "-->"
+_VTT_TIME = r"(?:(\d+):)?([0-5]\d):([0-5]\d)\.(\d{3})(?!\d)"
+_SRT_TIME = r"(\d+):([0-5]?\d):([0-5]?\d)(?:[,.](\d{3}))?(?!\d)"
+_TIMES: dict[Kind, re.Pattern[str]] = {
+    "vtt": re.compile(rf"\s*{_VTT_TIME}\s*{_ARROW}\s*{_VTT_TIME}"),
+    "srt": re.compile(rf"\s*{_SRT_TIME}\s*{_ARROW}\s*{_SRT_TIME}"),
+}
+_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]*)>")
+_RUBY_TEXT = re.compile(r"<rt[^>]*>.*?(?:</rt>|(?=</ruby>)|$)", re.DOTALL)
+# In WebVTT every < opens a tag; in SubRip it may be a sign of its own (3 < 5).
+_TAG: dict[Kind, re.Pattern[str]] = {
+    "vtt": re.compile(r"<[^>]*>?"),
+    "srt": re.compile(r"</?[A-Za-z][^<>]*>"),
+}
+_OVERRIDE = re.compile(r"\{\\[^}]*\}|\{/?[ibusIBUS]\}")
+"""What SubRip takes from other formats: {\\an8} (placement), {i}."""
+_MUSIC = re.compile("[♩-♯🎵🎶]")
+_SQUARE = re.compile(r"\[[^\[\]]*\]|【[^【】]*】")
+_ROUND = re.compile(r"^(?:\([^()]*\)|（[^（）]*）)|\s(?:\([^()]*\)|（[^（）]*）)$")
+_TURN = re.compile(r"^(?:[-–—‐](?!\d)|>>)")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What stands on the screen from `start_s` to `end_s` (seconds, as written).
+
+    `line` is that of its times, from 1. `text` is what is spoken, in one line; "" where it is
+    only a sound or music. `speaker` is its voice, None where it has none or several.
+    """
+
+    line: int
+    start_s: float
+    end_s: float
+    text: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class BadCue:
+    """Times that cannot be read; `detail` says what stands there."""
+
+    line: int
+    detail: str
+
+
+def read_cues(content: str, kind: Kind) -> Iterator[Cue | BadCue]:
+    """Cues in the order of the file. Raises UserError for a .vtt that is no WebVTT."""
+    lines = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    blocks = _vtt_blocks(lines) if kind == "vtt" else _srt_blocks(lines)
+    for number, text in blocks:
+        times = _TIMES[kind].match(lines[number])
+        if times is None:
+            yield BadCue(number + 1, f"times that cannot be read: {lines[number].strip()[:80]!r}")
+            continue
+        start_s, end_s = (_seconds(times.groups()[i : i + 4]) for i in (0, 4))
+        spoken, speaker = spoken_text("\n".join(text), kind)
+        yield Cue(number + 1, start_s, end_s, spoken, speaker)
+
+
+def _seconds(parts: tuple[str | None, ...]) -> float:
+    hours, minutes, seconds, thousandths = (int(part or 0) for part in parts)
+    # Thousandths are summed first: whole numbers, so no rounding but the last.
+    return (((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths) / 1000
+
+
+def _srt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Line number (from 0) of each cue's times, and its text."""
+    starts = [
+        number
+        for number, line in enumerate(lines)
+        if _ARROW in line and line.lstrip()[:1].isdigit()
+    ]
+    # Where cues are counted, the line before the times is the number and no text (1984).
+    counted = bool(starts) and any(line.strip().isdecimal() for line in lines[: starts[0]])
+    for start, after in pairwise([*starts, len(lines)]):
+        text = lines[start + 1 : after]
+        if counted and after < len(lines) and text and text[-1].strip().isdecimal():
+            text = text[:-1]
+        yield start, text
+
+
+def _vtt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """The same; comments, styles and regions are passed over."""
+    if not re.match(r"WEBVTT(?:[ \t]|$)", lines[0]):
+        raise UserError("its first line is not WEBVTT")
+    number = next((n for n, line in enumerate(lines) if not line or _ARROW in line), len(lines))
+    while number < len(lines):
+        if not lines[number]:
+            number += 1
+            continue
+        # An arrow stands in the first line of a cue, or after its name in the second.
+        is_cue = _ARROW in lines[number]
+        if not is_cue and number + 1 < len(lines) and _ARROW in lines[number + 1]:
+            is_cue = True
+            number += 1
+        end = number + 1
+        while end < len(lines) and lines[end] and _ARROW not in lines[end]:
+            end += 1
+        if is_cue:
+            yield number, lines[number + 1 : end]
+        number = end
+
+
+def spoken_text(text: str, kind: Kind) -> tuple[str, str | None]:
+    """What is said in a cue's text, and by whom.
+
+    Off go tags, entities, marks of turns (a dash, >>), notes in square brackets, notes in round
+    ones at either end of a line, and all of a cue with a note of music: that is sung.
+    """
+    voices = {" ".join(html.unescape(name).split()) for name in _VOICE.findall(text)} - {""}
+    text = _RUBY_TEXT.sub("", text)
+    if kind == "srt":
+        text = _OVERRIDE.sub("", text).replace("\\N", "\n").replace("\\h", " ")
+    text = html.unescape(_TAG[kind].sub("", text))
+    speaker = voices.pop() if len(voices) == 1 else None
+    if _MUSIC.search(text):
+        return "", speaker
+    lines = []
+    for line in text.split("\n"):
+        said = _SQUARE.sub(" ", line).strip()
+        while (shorter := _ROUND.sub("", _TURN.sub("", said)).strip()) != said:
+            said = shorter
+        lines.append(said)
+    said = " ".join(" ".join(lines).split())
+    return (said if any(character.isalnum() for character in said) else ""), speaker

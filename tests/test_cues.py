@@ -1,0 +1,169 @@
+"""Subtitles to cues: WebVTT as its specification has it, SubRip as players take it."""
+
+from __future__ import annotations
+
+import pytest
+
+from soritune.corpus.cues import BadCue, Cue, Kind, read_cues, spoken_text
+from soritune.errors import UserError
+
+
+def cues(content: str, kind: Kind) -> list[tuple[float, float, str, str | None]]:
+    found = list(read_cues(content, kind))
+    assert all(isinstance(cue, Cue) for cue in found), found
+    return [(c.start_s, c.end_s, c.text, c.speaker) for c in found if isinstance(c, Cue)]
+
+
+# The examples of https://www.w3.org/TR/webvtt1/ section 1, cut to what matters here.
+
+
+def test_voices_of_the_specifications_first_example() -> None:
+    content = (
+        "WEBVTT\n\n"
+        "00:11.000 --> 00:13.000\n<v Roger Bingham>We are in New York City\n\n"
+        "00:16.000 --> 00:18.000\n<v Roger Bingham>We're actually at the Lucern Hotel\n\n"
+        "00:30.000 --> 00:31.500 align:right size:50%\n<v Roger Bingham>We are with Neil\n"
+    )
+    assert cues(content, "vtt") == [
+        (11.0, 13.0, "We are in New York City", "Roger Bingham"),
+        (16.0, 18.0, "We're actually at the Lucern Hotel", "Roger Bingham"),
+        (30.0, 31.5, "We are with Neil", "Roger Bingham"),
+    ]
+
+
+def test_comments_styles_regions_and_names_of_cues_are_not_said() -> None:
+    content = (
+        "WEBVTT - This file was written by Jill\nKind: captions\n\n"
+        "NOTE\nThis file is\nabout 1 --> nothing\n\n"
+        "STYLE\n::cue(b) {\n  color: peachpuff;\n}\n\n"
+        "REGION\nid:fred\nwidth:40%\n\n"
+        "NOTE check this\n\n"
+        "crédit de transcription\n00:00:00.000 --> 00:00:02.000\nhello\nthere\n\n"
+        "slide 1\n1:00:00.004 --> 123:00:00.000\nbye\n"
+    )
+    found = list(read_cues(content, "vtt"))
+    assert isinstance(found[0], BadCue)  # the arrow ends the comment, as the grammar says
+    assert [(c.start_s, c.end_s, c.text) for c in found[1:] if isinstance(c, Cue)] == [
+        (0.0, 2.0, "hello there"),
+        (3600.004, 442800.0, "bye"),
+    ]
+
+
+# Accepted and refused as in web-platform-tests, webvtt/parsing/file-parsing (timings-too-long,
+# timings-too-short, arrows).
+@pytest.mark.parametrize("time", ["000:00:00.000", "0:00:00.000", "00:00.000", "00:00:00.000"])
+def test_times_that_webvtt_has(time: str) -> None:
+    assert cues(f"WEBVTT\n\n{time} --> 00:00:01.000\nsaid\n", "vtt") == [(0.0, 1.0, "said", None)]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("00::00:00.000", "00:000:00.000", "00:00:000.000", "00:00:00.0000", "000:00.000"),
+        *("00:00:00,000", "00:0:00.000", "00:00:00.00", "00:00:00", "0:00.000", "00:60:00.000"),
+        "-00:00:01.000",
+    ],
+)
+def test_times_that_webvtt_has_not_cost_their_cue(time: str) -> None:
+    content = f"WEBVTT\n\n{time} --> 00:00:01.000\nlost\n\n00:01.000 --> 00:02.000\nkept\n"
+    bad, kept = read_cues(content, "vtt")
+    assert isinstance(bad, BadCue)
+    assert bad.line == 3
+    assert kept == Cue(6, 1.0, 2.0, "kept")
+
+
+def test_an_arrow_begins_a_cue_even_without_an_empty_line() -> None:
+    content = (
+        "WEBVTT\n\n-->\n00:00:00.000 --> 00:00:01.000\ntext1\nfoo-->\n"
+        "00:00:00.000 --> 00:00:01.000\ntext2\n00:00:00.000 --> 00:00:01.000\ntext3\n"
+    )
+    found = list(read_cues(content, "vtt"))
+    assert [c.text for c in found if isinstance(c, Cue)] == ["text1", "text2", "text3"]
+    assert [c.line for c in found if isinstance(c, BadCue)] == [3, 6]
+
+
+def test_what_does_not_begin_with_webvtt_is_none() -> None:
+    for content in ("", "WEBVTTX\n\n", "1\n00:00:00,000 --> 00:00:01,000\nsaid\n", "<html>"):
+        with pytest.raises(UserError, match="WEBVTT"):
+            list(read_cues(content, "vtt"))
+    assert cues("\ufeffWEBVTT\r\n\r\n00:00.000-->00:01.000\r\nsaid", "vtt")
+    assert list(read_cues("WEBVTT", "vtt")) == []
+
+
+def test_subrip_as_it_is_written() -> None:
+    content = (
+        "\ufeff1\r\n00:00:00,500 --> 00:00:02,000 X1:63 X2:223\r\n{\\an8}<i>안녕</i>\r\n하세요\r\n"
+        "\r\n2\r\n00:00:02,000 --> 00:00:03,000\r\n\r\n"
+        "3\r\n00:00:4,000 --> 0:00:05.250\r\n1984\r\n\r\nhalf\r\n"
+        "4\r\n01:00:06 --> 01:00:07\r\nlast\r\n\r\n"
+    )
+    assert cues(content, "srt") == [
+        (0.5, 2.0, "안녕 하세요", None),
+        (2.0, 3.0, "", None),
+        (4.0, 5.25, "1984 half", None),
+        (3606.0, 3607.0, "last", None),
+    ]
+
+
+def test_numbers_that_are_said_stay_where_cues_are_not_counted() -> None:
+    content = "00:00:00,000 --> 00:00:01,000\n1984\n\n00:00:01,000 --> 00:00:02,000\n7\n"
+    assert [c[2] for c in cues(content, "srt")] == ["1984", "7"]
+
+
+def test_the_line_of_a_cue_is_that_of_its_times() -> None:
+    content = "1\n00:00:00,000 --> 00:00:01,000\n가\n\n2\n00:00:01,00 --> 00:00:02,000\n나\n"
+    first, second = read_cues(content, "srt")
+    assert first.line == 2
+    assert second == BadCue(6, "times that cannot be read: '00:00:01,00 --> 00:00:02,000'")
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "speaker"),
+    [
+        # Tags of the specification, section 3 and 6.4.
+        ("<v.first.loud Esme Dupont>It's a blue apple tree!", "It's a blue apple tree!", None),
+        ("<c.yellow.bg_blue>Hee!</c> <i>Laughter</i>", "Hee! Laughter", None),
+        ("<00:19.000><c>by</c> now", "by now", None),
+        ("<lang en-GB>colour</lang>", "colour", None),
+        ("<ruby>漢<rt>kan</rt>字<rt>ji</rt></ruby>", "漢字", None),
+        ("<ruby>漢<rt>kan</ruby> 字", "漢 字", None),
+        ("R&amp;D &lt;b&gt; &#44032; a&nbsp;b&lrm;", "R&D <b> 가 a b\u200e", None),
+        ("cut off <i", "cut off", None),
+        ("<v Bob>Hi <v Eve>Hello", "Hi Hello", None),
+        ("<v Bob>Hi</v> <v  Bob >again</v>", "Hi again", "Bob"),
+        ("<v R&amp;B>Hi", "Hi", "R&B"),
+    ],
+)
+def test_text_of_webvtt(text: str, said: str, speaker: str | None) -> None:
+    if "Esme" in text:
+        speaker = "Esme Dupont"
+    assert spoken_text(text, "vtt") == (said, speaker)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('<font color="#ffff00">노란</font> <b>글</b>', "노란 글"),
+        ("{\\an8}{\\pos(10,20)}위에 {i}비스듬히{/i}", "위에 비스듬히"),
+        ("3 < 5 그리고 5 > 3", "3 < 5 그리고 5 > 3"),
+        ("첫 줄\\N둘째\\h줄", "첫 줄 둘째 줄"),
+        ("- 안녕?\n- 응, 안녕.", "안녕? 응, 안녕."),
+        ("-안녕\n>> 누구세요", "안녕 누구세요"),
+        ("-3도입니다", "-3도입니다"),
+        ("[문 닫히는 소리] 누구세요?", "누구세요?"),
+        ("(한숨) 알았어", "알았어"),
+        ("- (웃으며) 알았어 (박수)", "알았어"),
+        ("세계보건기구(WHO)는", "세계보건기구(WHO)는"),
+        ("（박수）네【음악】", "네"),
+    ],
+)
+def test_text_of_subrip(text: str, said: str) -> None:
+    assert spoken_text(text, "srt") == (said, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["[음악]", "(박수)", "♪", "♪ 사랑해 ♪", "[ Bats Screeching ]", "-", "...", "", "🎵 la"]
+)
+def test_sounds_and_songs_are_no_speech(text: str) -> None:
+    assert spoken_text(text, "srt") == ("", None)
+    assert spoken_text(text, "vtt") == ("", None)
