@@ -148,7 +148,8 @@ def write_recordings(folder: Path, seed: int) -> None:
             name = f"{split}-{number}.wav"
             samples = random.uniform(-0.5, 0.5, 8000).astype(np.float32)
             soundfile.write(folder / name, samples, 16_000)
-            entry = {"id": name, "audio": name, "text": text, "split": split}
+            said = text if split == "test" else f"{text} {split}"  # no sentence in two splits
+            entry = {"id": name, "audio": name, "text": said, "split": split}
             lines.append(json.dumps({**entry, "translation": translation}))
     (folder / "list.jsonl").write_text("\n".join(lines) + "\n")
 

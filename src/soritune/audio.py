@@ -6,6 +6,7 @@ import io
 import itertools
 import math
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,10 @@ MAX_DURATION_S = 30.0
 SILENCE_PEAK = 1e-3
 """-60 dBFS: five bits of a 16-bit recording, no speech survives below."""
 
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
+"""Half a telephone's rate, and the highest that converters have: beyond, a header is wrong."""
 READ_BLOCK = 1 << 18
+"""Values of all channels that are read at a time: a header may claim a thousand channels."""
 LOSSY_READ_BLOCK = 1 << 24  # 5.8 minutes at 48 kHz
 STREAMED_SIZE = 0x7FFF_0000
 """Sizes from here up in a RIFF header are placeholders of programs that wrote to a pipe."""
@@ -48,8 +52,8 @@ class AudioError(UserError):
     """A recording that cannot be used.
 
     `reason` is one word for programs (missing, empty, unreadable, truncated, too-short, too-long,
-    silent, non-finite, outside), `detail` the words for people, `where` the file ("" if there is
-    none).
+    silent, non-finite, bad-rate, outside), `detail` the words for people, `where` the file (""
+    if there is none).
     """
 
     def __init__(self, reason: str, detail: str, where: str = "") -> None:
@@ -106,12 +110,24 @@ def read_audio(
     where = str(audio)
     path, part = (audio.path, audio) if isinstance(audio, Excerpt) else (audio, None)
     try:
+        refuse_devices(path, where)
         with path.open("rb") as file:
             return _decode(file, path.stat().st_size, part, max_duration_s, where)
     except FileNotFoundError as error:
         raise AudioError("missing", "there is no such file", where) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise AudioError("unreadable", f"cannot be opened ({error})", where) from error
+
+
+def refuse_devices(path: Path, where: str) -> None:
+    """Raise AudioError for what is no file: opening a pipe would wait for ever.
+
+    OSError comes through where there is nothing at `path`.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise AudioError("unreadable", f"is {kind}, no file", where)
 
 
 def to_16k(
@@ -166,8 +182,13 @@ def _decode(
         raise AudioError("unreadable", f"is no audio that can be read ({FORMS})", where) from error
     with sound:
         rate_hz, claimed = sound.samplerate, sound.frames
-        if rate_hz <= 0:
-            raise AudioError("unreadable", f"claims a sample rate of {rate_hz} Hz", where)
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise AudioError(
+                "bad-rate",
+                f"claims a sample rate of {rate_hz:,} Hz; speech has {MIN_RATE_HZ:,} to "
+                f"{MAX_RATE_HZ:,}",
+                where,
+            )
         known = claimed < UNKNOWN_FRAMES
         first, last = (0, None) if part is None else _frames(part, rate_hz, where)
         channel = None if part is None else part.channel
@@ -226,7 +247,7 @@ def _blocks(sound: Any, first: int, last: int | None) -> Iterator[Samples]:
     if first and sound.seekable():
         run_in = round(RUN_IN_S * sound.samplerate) if lossy else 0
         position = sound.seek(max(0, first - run_in))
-    size = READ_BLOCK
+    size = max(1, READ_BLOCK // sound.channels)
     if lossy and last is not None:  # soundfile seeks after each reading: as few as can be
         size = min(last - position, LOSSY_READ_BLOCK)
     while last is None or position < last:

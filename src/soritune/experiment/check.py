@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from soritune.corpus.readers import count_source, published_source
 from soritune.corpus.readers.demo import DemoSource
 from soritune.experiment.plan import Plan
+from soritune.experiment.preparation import overlaps_of
 from soritune.experiment.run import corpora_of
 from soritune.experiment.summary import case_title
 from soritune.recipe import Case, Recipe
@@ -98,6 +99,7 @@ class Check:
     corpora: tuple[CorpusCheck, ...]
     cases: tuple[CaseCheck, ...]
     evaluations: tuple[EvaluationCheck, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def check(recipe: Recipe, only: Sequence[str] = ()) -> Check:
@@ -119,6 +121,7 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> Check:
         evaluations=tuple(
             _check_evaluation(plan, name, cases, corpora) for name in recipe.evaluate
         ),
+        warnings=tuple(str(overlap) for overlap in overlaps_of(plan, cases)),
     )
 
 

@@ -14,7 +14,7 @@ from soritune.corpus.store import Corpus
 from soritune.distributed import Crew
 from soritune.errors import UserError
 from soritune.experiment.plan import Plan
-from soritune.experiment.preparation import prepare_corpora
+from soritune.experiment.preparation import overlaps_of, prepare_corpora
 from soritune.experiment.selection import select_records, spoken_language, spread
 from soritune.experiment.summary import build_report, case_title
 from soritune.progress import track
@@ -58,6 +58,8 @@ class Experiment:
         # 1. The speech of all cases and evaluations, so that a mistake there shows at once.
         self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
         self.check_evaluations()
+        for overlap in overlaps_of(self.plan, cases):
+            self._say(f"warning: {overlap}")
         # 2. The base as it is, then each case: train, evaluate. The report grows with each.
         for case in cases:
             if case != ORIGINAL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,13 +90,14 @@ def read_fields(
     """Values by meaning to a record; `own_id` and the languages stand in where none is named.
 
     A meaning that the source lacks is not in `values`. What is no text (a list, an object, true
-    or false) cannot be used; numbers are taken as they are written.
+    or false) cannot be used; numbers are taken as they are written. NaN stands where tables had
+    nothing, and is nothing.
     """
     texts: dict[Meaning, str] = {}
     for meaning, value in values.items():
         if isinstance(value, dict | list | bool | bytes):
             return Rejected(own_id, "bad-line", f"the value of {meaning} is no text", where)
-        if value is not None:
+        if value is not None and not (isinstance(value, float) and math.isnan(value)):
             texts[meaning] = str(value).strip()
     if "text" not in values:
         return Rejected(own_id, "bad-line", "has no transcript", where)
