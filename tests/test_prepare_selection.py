@@ -126,6 +126,14 @@ def test_what_is_dropped_for_its_sentence_takes_no_room_of_the_cap() -> None:
     assert len(chosen(entries, max_utterances=30)) == 30 + 20 + 1
 
 
+def test_what_is_beyond_the_cap_is_not_counted_as_shared() -> None:
+    entries = [one(f"u{i}", f"{i}번", speaker="s") for i in range(50)]
+    entries.append(one("t", "시험", "test", "s"))
+    out = list(select(lambda: entries, SourceOptions(max_utterances=10)))
+    assert out.count(Note("beyond-cap")) == 40
+    assert out.count(Note("shared-speaker-kept")) == 10
+
+
 def test_a_cap_that_nothing_reaches_takes_everything() -> None:
     assert chosen(MANY, max_utterances=1000, max_hours=1.0) == [each.id for each in MANY]
     assert find_threshold([], SourceOptions(max_utterances=1)) == 2**64 - 1

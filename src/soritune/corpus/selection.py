@@ -24,8 +24,8 @@ NoteKind = Literal["beyond-cap", "shared-sentence-kept", "shared-speaker-kept"]
 
 NOTE_TEXTS: dict[str, str] = {
     "beyond-cap": "of train not taken, beyond max_hours or max_utterances",
-    "shared-sentence-kept": "have a sentence that a split tested on has, too (kept as asked)",
-    "shared-speaker-kept": "have a speaker that a split tested on has, too",
+    "shared-sentence-kept": "have a sentence that dev or test has, too (kept as asked)",
+    "shared-speaker-kept": "have a speaker that dev or test has, too",
 }
 """What the numbers of notes mean, for people."""
 
@@ -68,12 +68,17 @@ def select(read: Read, options: SourceOptions, *, disjoint: bool = False) -> Ite
         yield from guarded()
         return
     threshold = find_threshold((each for each in guarded() if isinstance(each, Utterance)), options)
+    notes: list[Note] = []  # of the utterance that comes after them
     for each in guarded():
-        is_train = isinstance(each, Utterance) and each.split == "train"
-        if is_train and _rank(each) > threshold:  # type: ignore[arg-type]
+        if isinstance(each, Note):
+            notes.append(each)
+            continue
+        if isinstance(each, Utterance) and each.split == "train" and _rank(each) > threshold:
             yield Note("beyond-cap")
         else:
+            yield from notes
             yield each
+        notes.clear()
 
 
 @dataclass
