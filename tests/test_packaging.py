@@ -213,18 +213,6 @@ def test_the_readme_names_every_command_and_none_that_is_not_there() -> None:
     assert set(re.findall(r"^\| `soritune ([a-z]+)", README, re.MULTILINE)) == there
 
 
-def test_the_tree_of_the_readme_is_the_tree() -> None:
-    block = README.split("## The tree")[1].split("```")[1]
-    shown = {line.split()[0].rstrip("/") for line in block.splitlines() if line.startswith("  ")}
-    package = ROOT / "src" / "soritune"
-    there = {path.parent.name for path in package.glob("*/*.py")} | {
-        path.name for path in package.glob("*.py")
-    }
-    # Data that ships, and what needs no line.
-    assert there - shown <= {"bases", "__init__.py", "errors.py"}
-    assert shown <= there
-
-
 @pytest.mark.parametrize("document", ["README.md", "docs/architecture.md", "CHANGELOG.md"])
 def test_recipes_and_documents_that_are_named_exist(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from soritune.corpus.readers.division import DividedSource
 from soritune.corpus.readers.fields import COLUMNS, Columns, Meaning, language_code, read_fields
 from soritune.corpus.readers.rows import Row
+from soritune.corpus.readers.tables import (
+    DIALECTS,
+    JSON_LINES,
+    PARQUET,
+    Line,
+    json_lines,
+    parquet_lines,
+    table_lines,
+)
 from soritune.corpus.utterance import Excerpt, Rejected
+from soritune.errors import UserError
 
 MEANINGS: tuple[Meaning, ...] = (
     "text",
@@ -20,6 +30,7 @@ MEANINGS: tuple[Meaning, ...] = (
     "translation_language",
     "language",
 )
+NEEDED: tuple[Meaning, ...] = ("audio", "text")
 OFFSET, DURATION, TARGET = "offset", "duration", "target_lang"
 """NVIDIA NeMo's names: where a part of a file starts, how long it is (both in seconds), and the
 language of the text where that is not the spoken one."""
@@ -33,18 +44,48 @@ class ListedSource(DividedSource):
     translation_language: str | None = "en"
 
 
+def ending_of(path: Path) -> str:
+    """The ending of a list that can be read, in small letters, "" for any other file."""
+    name = path.name.lower()
+    return next((e for e in (*JSON_LINES, *DIALECTS, PARQUET) if name.endswith(e)), "")
+
+
+def lines_of(path: Path, source: ListedSource, *, with_audio: bool) -> Iterator[tuple[int, Line]]:
+    """Lines of a list with their numbers; audio that stands in it only if that is wanted.
+
+    Raises UserError: no such list, an unknown kind, a table without audio or text.
+    """
+    ending = ending_of(path)
+    needed = [(meaning, source.columns.names(meaning)) for meaning in NEEDED]
+    if ending in JSON_LINES:
+        return json_lines(path)
+    if ending in DIALECTS:
+        return table_lines(path, needed)
+    if ending == PARQUET:
+        given = {name.lower() for name in source.columns.model_dump().values() if name}
+        usual = {name for names in COLUMNS.values() for name in names}
+        wanted = given | usual | {OFFSET, DURATION, TARGET}
+        return parquet_lines(path, needed, wanted, with_audio=with_audio)
+    raise UserError(
+        f"{path}: a list of recordings is a .jsonl, .csv or .tsv file, or .parquet; rename or "
+        f"convert it"
+    )
+
+
 def row_of(
     line: Mapping[str, Any],
     where: str,
     source: ListedSource,
     find: Callable[[str], Path | None],
     own_id: str = "",
+    prefix: str = "",
     speaker: Callable[[Path], str | None] = lambda path: None,
 ) -> Row | Rejected:
     """The recording that a line names.
 
-    `find` gives the path of a file that is named, None where it must not be read; `own_id` is
-    for audio without a name; `speaker` knows who speaks in a file where the line does not.
+    `find` gives the path of a file that is named, None where it must not be read. `own_id` is
+    for audio without a name, `prefix` begins the id of audio with one. `speaker` knows who speaks
+    in a file where the line does not say it.
     """
     lowered = {str(name).strip().lower(): value for name, value in line.items()}
 
@@ -77,7 +118,7 @@ def row_of(
     path = find(name) if name and content is None else None
     if path is not None and values.get("speaker") in (None, ""):
         values["speaker"] = speaker(path)
-    own_id = (name or own_id) + ("" if part is None else part[1])
+    own_id = (prefix + name if name else own_id) + ("" if part is None else part[1])
     said = read_fields(values, own_id, where, source.language, source.translation_language)
     if isinstance(said, Rejected):
         return said

@@ -8,19 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from soritune.corpus.readers.fields import COLUMNS, SPLITS
-from soritune.corpus.readers.lines import DURATION, OFFSET, TARGET, ListedSource, row_of
+from soritune.corpus.readers.lines import ListedSource, ending_of, lines_of, row_of
 from soritune.corpus.readers.rows import Row, count_of, file_state, identity_of, place
-from soritune.corpus.readers.tables import (
-    DELIMITERS,
-    JSON_LINES,
-    PARQUET,
-    Line,
-    json_lines,
-    parquet_lines,
-    table_lines,
-)
+from soritune.corpus.readers.tables import PARQUET
 from soritune.corpus.utterance import Rejected, Utterance
-from soritune.errors import UserError
 
 __all__ = ["COLUMNS", "SPLITS", "ManifestSource", "count", "identity", "read"]
 
@@ -57,39 +48,16 @@ def count(source: ManifestSource) -> int | None:
 
 def identity(source: ManifestSource) -> str:
     """A digest of the list and of the size and time of each recording that it names."""
-    state = file_state(source.path).decode() if _ending(source.path) == PARQUET else ""
+    state = file_state(source.path).decode() if ending_of(source.path) == PARQUET else ""
     return identity_of(partial(_rows, source, with_audio=False)) + state
 
 
 def _rows(source: ManifestSource, *, with_audio: bool) -> Iterator[Row | Rejected]:
-    unit = "row" if _ending(source.path) == PARQUET else "line"
-    for number, line in _lines(source, with_audio=with_audio):
+    unit = "row" if ending_of(source.path) == PARQUET else "line"
+    for number, line in lines_of(source.path, source, with_audio=with_audio):
         where = f"{source.path} {unit} {number}"
         if isinstance(line, str):
             yield Rejected("", "bad-line", line, where)
         else:
             own_id = f"{source.path.name} {unit} {number}"
             yield row_of(line, where, source, lambda name: source.path.parent / name, own_id)
-
-
-def _lines(source: ManifestSource, *, with_audio: bool) -> Iterator[tuple[int, Line]]:
-    ending = _ending(source.path)
-    needed = [(meaning, source.columns.names(meaning)) for meaning in ("audio", "text")]
-    if ending in JSON_LINES:
-        return json_lines(source.path)
-    if ending in DELIMITERS:
-        return table_lines(source.path, needed)
-    if ending == PARQUET:
-        given = source.columns.model_dump().values()
-        names = {name for names in COLUMNS.values() for name in names} | {OFFSET, DURATION, TARGET}
-        wanted = names | {name.lower() for name in given if name}
-        return parquet_lines(source.path, needed, wanted, with_audio=with_audio)
-    raise UserError(
-        f"{source.path}: a list of recordings is a .jsonl, .csv or .tsv file, or .parquet; rename "
-        f"or convert it"
-    )
-
-
-def _ending(path: Path) -> str:
-    name = path.name.lower()
-    return next((e for e in (*JSON_LINES, *DELIMITERS, PARQUET) if name.endswith(e)), "")

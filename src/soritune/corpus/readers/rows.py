@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,8 @@ def place(read: Read, survey: Read, source: DividedSource, name: str) -> Iterato
         except StopIteration:
             raise UserError(f"{name}: changed while it was read; start again") from None
         if isinstance(split, Unplaced):
+            if not _is_valid(row.said.text):  # of which no letter is left to divide by
+                split = Unplaced("bad-text", "text that is not valid UTF-8")
             yield Rejected(row.said.id, split.reason, split.detail, row.where)
         elif row.audio is None:
             yield Rejected(row.said.id, "missing", "the row has no audio", row.where)
@@ -85,6 +87,34 @@ def file_state(path: Path) -> bytes:
     return f"{stat.st_size} {stat.st_mtime_ns}".encode()
 
 
+def split_folders(
+    root: Path, splits: Mapping[Split, str] | None, what: str
+) -> list[tuple[Path, Split | None]]:
+    """The folders to read with the split of each; the root alone, undivided, without `splits`.
+
+    `what` begins the message (the source). Raises UserError: a folder that is not there, one
+    that stands in two splits.
+    """
+    if not root.is_dir():
+        raise UserError(f"{what}: there is no folder {root}; mend path in the recipe")
+    if splits is None:
+        return [(root, None)]
+    found: list[tuple[Path, Split | None]] = []
+    for split, name in splits.items():
+        folder = root / name
+        if not folder.is_dir():
+            raise UserError(f"{what}: there is no folder {folder}; mend splits in the recipe")
+        real = folder.resolve()
+        for other, of_other in found:
+            if real.is_relative_to(other.resolve()) or other.resolve().is_relative_to(real):
+                raise UserError(
+                    f"{what}: {name} stands in splits as {of_other} and as {split}; what is "
+                    f"tested must not be trained on, so give it to one"
+                )
+        found.append((folder, split))
+    return found
+
+
 def _division(survey: Read, source: DividedSource, name: str) -> list[Split | Unplaced] | None:
     """The split of each row; None where the list itself names splits."""
     said: list[tuple[str | None, str]] = []
@@ -95,6 +125,11 @@ def _division(survey: Read, source: DividedSource, name: str) -> list[Split | Un
             return None
         said.append((row.said.speaker, row.said.text))
     return divide(said, source, name)
+
+
+def _is_valid(text: str) -> bool:
+    """Whether all its bytes were UTF-8; others came as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _given(row: Row) -> Split | Unplaced:

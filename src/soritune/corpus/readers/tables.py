@@ -22,7 +22,15 @@ from soritune.errors import UserError
 
 Line = dict[str, Any] | str
 """What stands in a line; text says why that is nothing."""
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+class Tabs(csv.excel_tab):
+    """Tab-separated lists (Common Voice's too) hold quotation marks that quote nothing."""
+
+    quoting = csv.QUOTE_NONE
+
+
+DIALECTS: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": Tabs}
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz")
 PARQUET = ".parquet"
 
@@ -75,14 +83,8 @@ def table_lines(
     `needed` are meanings with the names that a column of them may have. Raises UserError: the
     file cannot be read or is no table, such a column is not there.
     """
-    delimiter = DELIMITERS[path.suffix.lower()]
     with open_lines(path) as file:
-        # Tab-separated lists (Common Voice's too) hold quotation marks that quote nothing.
-        lines = (
-            csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-            if delimiter == "\t"
-            else csv.reader(file, delimiter=delimiter)
-        )
+        lines = csv.reader(file, DIALECTS[path.suffix.lower()])
         try:
             header = [name.strip() for name in next(lines, [])]
             check_columns(f"{path} line 1", header, needed)
