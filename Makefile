@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VOCABULARY := $(VENV)/.vocabulary
 AUGMENT := $(VENV)/.augment
+RAY := $(VENV)/.ray
 TORCH := $(shell grep '^torch==' constraints.txt)
 TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
@@ -26,7 +27,7 @@ demo: $(READY) ## Run the whole experiment in miniature and print its table
 test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that train for minutes
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(READY) $(VOCABULARY) $(AUGMENT) ## Run all the tests
+test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 	$(BIN)/python -m pytest
 
 lint: $(READY) ## Check style, format and types
@@ -77,4 +78,10 @@ $(VOCABULARY): $(READY)
 $(AUGMENT): $(READY)
 	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,plots]' \
 		|| echo "audiomentations or kiwipiepy could not be installed: some tests are skipped" >&2
+	@touch $@
+
+# Ray is large, and its tests start a cluster on this machine: only for all the tests.
+$(RAY): $(READY)
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[ray]' \
+		|| echo "ray could not be installed: preparation on a cluster is not tested" >&2
 	@touch $@
