@@ -23,6 +23,7 @@ help: ## List the targets
 
 demo: $(READY) ## Run the whole experiment in miniature and print its table
 	$(BIN)/soritune run recipes/tiny-korean.yaml
+	@command -v soritune > /dev/null || echo "first, so that the shell finds soritune: . $(BIN)/activate"
 
 test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that train for minutes
 	$(BIN)/python -m pytest -m "not slow"
