@@ -155,7 +155,7 @@ def test_a_table_without_audio_or_text_column_says_what_it_has(tmp_path: Path) -
 def test_a_missing_list_and_an_unknown_kind_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no such list"):
         entries(tmp_path / "none.jsonl")
-    with pytest.raises(UserError, match=r"\.jsonl, \.csv or \.tsv"):
+    with pytest.raises(UserError, match=r"\.jsonl, \.json, \.csv, \.tsv or \.parquet"):
         entries(write(tmp_path / "list.xlsx", "x"))
 
 

@@ -28,8 +28,11 @@ from soritune.corpus.readers import (
     common_voice,
     demo,
     fleurs,
+    folder,
     hub,
+    kaldi,
     kspon,
+    lhotse,
     manifest,
     minds14,
     subtitles,
@@ -40,8 +43,11 @@ from soritune.corpus.readers.aihub import AihubSource
 from soritune.corpus.readers.common_voice import CommonVoiceSource
 from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.readers.fleurs import FleursSource
+from soritune.corpus.readers.folder import FolderSource
 from soritune.corpus.readers.hub import HubSource
+from soritune.corpus.readers.kaldi import KaldiSource
 from soritune.corpus.readers.kspon import KsponSource
+from soritune.corpus.readers.lhotse import LhotseSource
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.minds14 import Minds14Source
 from soritune.corpus.readers.subtitles import SubtitlesSource
@@ -51,6 +57,9 @@ from soritune.corpus.utterance import Rejected, Utterance
 
 SourceConfig = Annotated[
     ManifestSource
+    | FolderSource
+    | KaldiSource
+    | LhotseSource
     | ZerothSource
     | CommonVoiceSource
     | Minds14Source
@@ -94,6 +103,9 @@ def _digest(entries: Iterable[Utterance | Rejected]) -> str:
 
 READERS: dict[type[BaseModel], Reader] = {
     ManifestSource: Reader(manifest.read, manifest.count, manifest.identity),
+    FolderSource: Reader(folder.read, folder.count, folder.identity),
+    KaldiSource: Reader(kaldi.read, kaldi.count, kaldi.identity),
+    LhotseSource: Reader(lhotse.read, lhotse.count, lhotse.identity),
     ZerothSource: Reader(zeroth.read, zeroth.count, zeroth.identity, zeroth.published),
     CommonVoiceSource: Reader(
         common_voice.read,

@@ -67,8 +67,8 @@ def lines_of(path: Path, source: ListedSource, *, with_audio: bool) -> Iterator[
         wanted = given | usual | {OFFSET, DURATION, TARGET}
         return parquet_lines(path, needed, wanted, with_audio=with_audio)
     raise UserError(
-        f"{path}: a list of recordings is a .jsonl, .csv or .tsv file, or .parquet; rename or "
-        f"convert it"
+        f"{path}: a list of recordings is a .jsonl, .json, .csv, .tsv or .parquet file; "
+        f"rename or convert it"
     )
 
 

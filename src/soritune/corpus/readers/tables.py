@@ -31,7 +31,9 @@ class Tabs(csv.excel_tab):
 
 
 DIALECTS: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": Tabs}
-JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz")
+JSON = (".json", ".json.gz")
+JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
+"""NVIDIA NeMo calls its lists .json, with an object in each line all the same."""
 PARQUET = ".parquet"
 
 
@@ -62,11 +64,19 @@ def open_lines(path: Path) -> Iterator[TextIO]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
-    """Objects with their line numbers from 1. Raises UserError: the file cannot be read."""
+    """Objects with their line numbers from 1.
+
+    Raises UserError: the file cannot be read, a .json holds one array.
+    """
+    may_be_array = path.name.lower().endswith(JSON)
     with open_lines(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
+            if may_be_array and number == 1 and line.lstrip().startswith("["):
+                raise UserError(
+                    f"{path}: is one JSON array; write an object a line (jq -c '.[]' does it)"
+                )
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
