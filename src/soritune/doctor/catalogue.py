@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from soritune.doctor.findings import Severity
 
 NARROW_BAND_DB = -60.0
-"""Between the widest upsampled telephone speech (-81 dB) and the narrowest wide-band (-35 dB)."""
+"""Between the widest upsampled speech (-82 dB) and the narrowest wide-band (-31 dB)."""
+GAP_DB = -28.0
+"""At 4 kHz: upsampled without a filter -41 dB and less, wide-band -17 dB and more."""
 MIN_FLAT_RUNS = 5
 """Cycles that end within 0.2 % of the same peak; unclipped speech has none (docs/doctor.md)."""
 END_SILENCE_S = 1.0
@@ -106,8 +108,8 @@ CHECKS: dict[str, Check] = {
     "narrow-band": Check(
         "warning",
         "clips claim 16 kHz and hold 8 kHz",
-        "There is nothing above 4 kHz, as on a telephone. Fine to train with among others; as a "
-        "test it is another condition.",
+        "Nothing is above 4 kHz, as on a telephone, or an image of what is below. Fine to train "
+        "with among others; as a test it is another condition.",
         "look for the originals, or `exclude` them; real telephone speech is best kept in a "
         "corpus of its own",
     ),

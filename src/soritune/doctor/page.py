@@ -63,7 +63,7 @@ def share_text(share: float) -> str:
 
 def list_hint(check: str) -> str:
     """How the list for `exclude` is written, where that mends a check; else ""."""
-    return f" (--exclude {check} writes the list)" if CHECKS[check].can_be_left_out else ""
+    return f" (`--exclude {check}` writes the list)" if CHECKS[check].can_be_left_out else ""
 
 
 def count_by_severity(audit: Audit) -> dict[str, int]:

@@ -21,6 +21,10 @@ LOW_HZ = (300.0, 3400.0)
 """The telephone band (ITU-T G.712), which every speech recording holds."""
 HIGH_HZ = (4400.0, 7600.0)
 """Above what 8 kHz can carry and its resampler's transition band, below that of 16 kHz."""
+GAP_HZ = (3950.0, 4050.0)
+BESIDE_HZ = ((3200.0, 3500.0), (4500.0, 4800.0))
+"""Upsampling by straight lines or cubic curves mirrors at 4 kHz what is below. The filter in front
+of a rate of 8 kHz has taken off what is next to the mirror, so a gap is left there."""
 HIGH_PERCENTILE = 99.0
 """Frames with the most energy up there: fricatives; vowels have little in wide-band speech too."""
 
@@ -38,13 +42,15 @@ class Signal:
     """Measures of one clip.
 
     `high_band_db`: energy of `HIGH_HZ` in its strongest frames, against that of `LOW_HZ` in its
-    strongest. `clipped_runs`: plateaus of `PLATEAU_RUN` samples and more at full scale;
-    `flat_runs`: at the clip's own peak. `offset`: mean of the samples, of full scale.
-    `snr_db`: speech level over noise level. `lead_s`, `trail_s`: before and after the speech.
+    strongest. `gap_db`: level of `GAP_HZ` against the weaker side of it. `clipped_runs`: plateaus
+    of `PLATEAU_RUN` samples and more at full scale; `flat_runs`: at the clip's own peak. `offset`:
+    mean of the samples, of full scale. `snr_db`: speech level over noise level. `lead_s`,
+    `trail_s`: before and after the speech.
     """
 
     duration_s: float
     high_band_db: float
+    gap_db: float
     clipped_runs: int
     flat_runs: int
     peak: float
@@ -75,6 +81,7 @@ def measure(samples: Samples, spectra: npt.NDArray[np.float32]) -> Signal:
     return Signal(
         duration_s=len(samples) / SAMPLE_RATE_HZ,
         high_band_db=high_band_db(spectra),
+        gap_db=gap_db(spectra),
         clipped_runs=plateaus(samples, FULL_SCALE),
         flat_runs=plateaus(samples, peak * (1 - PLATEAU_TOLERANCE)) if peak > 0 else 0,
         peak=peak,
@@ -88,14 +95,24 @@ def measure(samples: Samples, spectra: npt.NDArray[np.float32]) -> Signal:
 
 def high_band_db(spectra: npt.NDArray[np.float32]) -> float:
     """Energy of `HIGH_HZ` against `LOW_HZ`, each in the frames where it is strongest, in dB."""
+    return strongest_db(spectra, HIGH_HZ) - strongest_db(spectra, LOW_HZ)
+
+
+def gap_db(spectra: npt.NDArray[np.float32]) -> float:
+    """Mean power in `GAP_HZ` against that of the weaker of `BESIDE_HZ`, in dB."""
+
+    def level_db(band: tuple[float, float]) -> float:
+        return strongest_db(spectra, band) - 10 * float(np.log10(band[1] - band[0]))
+
+    return level_db(GAP_HZ) - min(map(level_db, BESIDE_HZ))
+
+
+def strongest_db(spectra: npt.NDArray[np.float32], band: tuple[float, float]) -> float:
+    """Energy of a band in the frames where it is strongest."""
     hz = SAMPLE_RATE_HZ / WINDOW
-
-    def strongest(band: tuple[float, float]) -> float:
-        part = spectra[:, round(band[0] / hz) : round(band[1] / hz)]
-        return float(np.percentile(part.sum(axis=1, dtype=np.float64), HIGH_PERCENTILE))
-
-    high, low = strongest(HIGH_HZ), strongest(LOW_HZ)
-    return 10 * float(np.log10(max(high, NO_ENERGY) / max(low, NO_ENERGY)))
+    part = spectra[:, round(band[0] / hz) : round(band[1] / hz)]
+    energy = np.percentile(part.sum(axis=1, dtype=np.float64), HIGH_PERCENTILE)
+    return 10 * float(np.log10(max(float(energy), NO_ENERGY)))
 
 
 def plateaus(samples: Samples, limit: float) -> int:
