@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from soritune.demo.grammar import Phrase, Template, counted, with_article
-from soritune.demo.numerals import english, month, native, ordinal, sino
+from soritune.demo.numerals import english, ordinal
 from soritune.demo.particles import attach, final_consonant, particle
 from soritune.demo.sentences import TEMPLATES, all_pairs, pairs, split_of
 
@@ -55,37 +55,6 @@ def test_words_without_hangul_at_the_end_and_unknown_particles_are_refused() -> 
         particle("책", "은/은")
 
 
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    [
-        *((1, "한"), (2, "두"), (3, "세"), (4, "네"), (5, "다섯"), (6, "여섯"), (7, "일곱")),
-        *((8, "여덟"), (9, "아홉"), (10, "열"), (11, "열한"), (12, "열두"), (20, "스무")),
-        *((21, "스물한"), (25, "스물다섯"), (30, "서른"), (44, "마흔네"), (99, "아흔아홉")),
-    ],
-)
-def test_native_numerals_before_a_counter(number: int, expected: str) -> None:
-    assert native(number) == expected
-
-
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    [
-        *((1, "일"), (6, "육"), (10, "십"), (11, "십일"), (16, "십육"), (25, "이십오")),
-        *((100, "백"), (365, "삼백육십오"), (1000, "천"), (5000, "오천"), (10_000, "만")),
-        *((15_000, "만 오천"), (20_000, "이만"), (100_000, "십만"), (110_000, "십일만")),
-        (123_456, "십이만 삼천사백오십육"),
-    ],
-)
-def test_sino_numerals_are_spaced_by_ten_thousands(number: int, expected: str) -> None:
-    assert sino(number) == expected
-
-
-def test_months_with_irregular_names() -> None:
-    assert [month(number) for number in (1, 5, 6, 10, 12)] == [
-        *("일월", "오월", "유월", "시월", "십이월")
-    ]
-
-
 def test_english_numbers_and_ordinals() -> None:
     assert [english(number) for number in (0, 7, 13, 20, 25, 125, 15_000, 100_000)] == [
         *("zero", "seven", "thirteen", "twenty", "twenty five", "one hundred twenty five"),
@@ -95,14 +64,6 @@ def test_english_numbers_and_ordinals() -> None:
         *("first", "second", "third", "fourth", "fifth", "eighth", "ninth", "tenth", "twelfth"),
         *("fifteenth", "twentieth", "twenty fifth"),
     ]
-
-
-@pytest.mark.parametrize("write", [native, sino, month])
-def test_numbers_out_of_range_are_refused(write: object) -> None:
-    assert callable(write)
-    for number in (0, 10**9):
-        with pytest.raises(ValueError, match=str(number)):
-            write(number)
 
 
 def test_counted_things_agree_in_number_and_take_their_particle() -> None:

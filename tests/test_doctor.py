@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from doctor_corpus import Clip, clean_clips, ill_clips, prepared
 
 from soritune.corpus.options import SourceOptions
@@ -178,7 +179,10 @@ def test_facts_add_up(clean: Audited) -> None:
         (rate,) = corpus.rates
         assert rate.unit == {"ko": "syllables", "en": "letters"}[language]
         assert sum(rate.histogram.counts) == len(clips)
-        assert rate.low < rate.median < rate.high
+        shown = rate.histogram
+        assert shown.low < shown.median < shown.high
+        for histogram in (corpus.lengths, rate.histogram, corpus.snr):
+            assert sum(histogram.durations_s) == pytest.approx(seconds, abs=0.01)
         most = corpus.speakers[0]
         own = [clip for clip in clips if clip.speaker == most.speaker]
         assert most.utterances == len(own)
@@ -195,14 +199,15 @@ def test_each_mend_names_options_that_exist() -> None:
     known: dict[str, Any] = {**SourceOptions.model_fields, **ManifestSource.model_fields}
     named_options = set()
     for check in CHECKS.values():
-        for option, value in re.findall(r"`(\w+)(?:: ([^`]+))?`", check.mend):
-            named_options.add(option)
+        for span in re.findall(r"`([^`]+)`", check.mend):
+            option = yaml.safe_load(span)
+            if isinstance(option, dict):
+                ManifestSource.model_validate({"source": "manifest", "path": "x", **option})
+                (option,) = option
             assert option in known
-            if value:
-                values = [v.strip() for v in value.strip("[]").split(",")]
-                given = values if value.startswith("[") else value
-                ManifestSource.model_validate({"source": "manifest", "path": "x", option: given})
-    assert {"shared_sentences", "shared_speakers", "split_by"} <= named_options
+            named_options.add(option)
+    assert {"shared_sentences", "shared_speakers", "split_by", "exclude"} <= named_options
+    assert {"text", "trim_silence_s", "remove_offset"} <= named_options
 
 
 def test_the_planted_corpus_is_as_it_says() -> None:

@@ -23,9 +23,11 @@ from typer.testing import CliRunner
 
 from soritune.cli import app
 from soritune.corpus.prepare import prepare
+from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.findings import Audit
+from soritune.doctor.lists import add_to_lists
 from soritune.doctor.page import page, write_page
 from soritune.doctor.players import MAX_CLIP_S, players
 from soritune.progress import track
@@ -228,7 +230,7 @@ def test_what_corpora_say_is_text_in_the_page(audited: Audited) -> None:
 
 def test_plots_show_every_utterance(audited: Audited) -> None:
     html = page(audited.audit, {})
-    titles = re.findall(r"<title>[\d.]+ to [\d.]+ s: (\d+)</title>", html)
+    titles = re.findall(r"<title>[\d.]+ to [\d.]+ s: (\d+), ", html)
     assert sum(map(int, titles)) == audited.audit.corpora[0].utterances
 
 
@@ -293,3 +295,56 @@ def test_zeroths_leakage_is_found_exactly_and_nearly(tmp_path: Path) -> None:
         found = {f.check: f.ids for f in audit(open_sources([out]), track=track).audit.findings}
         assert found.get("shared-sentence", []) == exact
         assert found["near-sentence"] == ["105_003_0001"]
+
+
+def test_findings_become_lists_that_prepare_leaves_out(tmp_path: Path) -> None:
+    """Audit, list, prepare, audit: what was found is gone, and the list keeps it away."""
+    for clip in (*TRAIN, *TEST):
+        samples = overdriven(clip.samples, 1.0) if clip.id == TRAIN[1].id else clip.samples
+        soundfile.write(tmp_path / f"{clip.id}.wav", samples, RATE_HZ)
+    texts = {TEST[0].id: TRAIN[0].text}
+    rows = [
+        {"id": c.id, "audio": f"{c.id}.wav", "text": texts.get(c.id, c.text), "split": c.split}
+        for c in (*TRAIN, *TEST)
+    ]
+    listed = tmp_path / "list.jsonl"
+    listed.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    given = {"source": "manifest", "path": listed, "shared_sentences": "keep"}
+    folder, lists = tmp_path / "corpora" / "mine", tmp_path / "lists"
+    prepare("mine", ManifestSource.model_validate(given), folder)
+    options = ["--exclude", "clipping", "--exclude", "shared-sentence", "--lists", lists]
+    done = invoke(folder, "--no-html", "--workers", "1", *options)
+    assert done.exit_code == 0
+    # The overdriven clip, and of the shared sentence what is trained on, not the test.
+    expected = [f"{TRAIN[0].id}\tshared-sentence", f"{TRAIN[1].id}\tclipping"]
+    assert (lists / "mine.txt").read_text(encoding="utf-8").splitlines() == expected
+    assert f"exclude: {lists / 'mine.txt'}" in done.stdout
+    mended = ManifestSource.model_validate({**given, "exclude": lists / "mine.txt"})
+    assert prepare("mine", mended, folder).reasons == {"excluded": 2}
+    again = invoke(folder, "--no-html", "--workers", "1", *options)
+    assert "list: none" in again.stdout
+    assert "0 errors, 0 warnings" in again.stdout
+    assert (lists / "mine.txt").read_text(encoding="utf-8").splitlines() == expected
+
+
+def test_a_list_grows_and_keeps_what_a_person_wrote(ill: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "ill.txt"
+    mine.write_text(f"of mine\n{TRAIN[1].id}\tbad\n", encoding="utf-8")
+    result = audit(open_sources([ill]), track=track).audit
+    (added,) = add_to_lists(result, ["clipping", "shared-sentence"], tmp_path)
+    assert (added.added, added.total) == (1, 3)
+    assert mine.read_text(encoding="utf-8").splitlines() == [
+        "of mine",
+        f"{TRAIN[1].id}\tbad",
+        f"{TRAIN[0].id}\tshared-sentence",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [("cliping", 'did you mean "clipping"'), ("numbers", "is mended otherwise: in Korean")],
+)
+def test_only_what_can_be_left_out_is_listed(clean: Path, check: str, message: str) -> None:
+    done = invoke(clean, "--no-html", "--exclude", check)
+    assert done.exit_code == 2
+    assert message in done.stderr

@@ -12,7 +12,6 @@ from soritune.demo.sentences import all_pairs
 from soritune.doctor.sentences import near_sentences
 from soritune.doctor.text_checks import robust_z
 from soritune.doctor.words import (
-    korean_syllables,
     number_forms,
     spoken_units,
     unusual_characters,
@@ -57,12 +56,10 @@ def test_nothing_is_near_nothing() -> None:
     assert list(near_sentences(["", "가나다"], [])) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "syllables"),
-    [("안녕하세요", 5), ("오늘 3시에 만나요!", 8), ("KBS 뉴스", 3), ("", 0), ("...", 0)],
-)
-def test_syllables_of_korean(text: str, syllables: int) -> None:
-    assert korean_syllables(text) == syllables
+def test_korean_is_measured_in_syllables_as_it_is_read() -> None:
+    assert spoken_units("오늘 3시에 만나요!", "ko") == 8
+    assert spoken_units("KBS 뉴스 30%", "ko") == 12  # 케이비에스 뉴스 삼십 퍼센트
+    assert spoken_units("...", "ko") == 0
 
 
 def test_other_languages_are_measured_in_letters() -> None:

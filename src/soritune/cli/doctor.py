@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soritune.cli.errors import plain_errors
 from soritune.errors import UserError
+
+if TYPE_CHECKING:
+    from soritune.doctor.findings import Audit
 
 EXIT_FOUND_ERRORS = 1
 RECIPE_SUFFIXES = (".yaml", ".yml")
@@ -36,6 +39,18 @@ def doctor(
         Path | None,
         typer.Option("--json", metavar="FILE", help="All facts and findings, for programs."),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="CHECK",
+            help="Add what this check found to a list of ids for `exclude` of the recipe; may be "
+            "given several times.",
+        ),
+    ] = None,
+    lists: Annotated[
+        Path, typer.Option("--lists", metavar="FOLDER", help="Where these lists are kept.")
+    ] = Path("exclude"),
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where an error is found.")
     ] = False,
@@ -64,6 +79,11 @@ def doctor(
     from soritune.doctor.terminal import print_audit
     from soritune.progress import track
 
+    checks = exclude or []
+    if checks:
+        from soritune.doctor.lists import check_names
+
+        check_names(checks)
     sources = open_sources(_folders(corpora))
     for path in (None if no_html else html, json):
         if path is not None and not path.parent.is_dir():
@@ -91,8 +111,22 @@ def doctor(
 
         write_atomically(json, (audited.audit.model_dump_json(indent=1) + "\n").encode())
         print(f"findings: {json}")
+    if checks:
+        _write_lists(audited.audit, checks, lists)
     if strict and audited.audit.errors:
         raise typer.Exit(EXIT_FOUND_ERRORS)
+
+
+def _write_lists(audit: Audit, checks: list[str], folder: Path) -> None:
+    from soritune.doctor.lists import add_to_lists
+
+    written = add_to_lists(audit, checks, folder)
+    for each in written:
+        print(f"list: {each.path} ({each.added:,} ids added, {each.total:,} in all)")
+    if written:
+        print(f"in the recipe, beside the source: exclude: {written[0].path}")
+    else:
+        print("list: none, for nothing of it was found")
 
 
 def _folders(paths: list[Path]) -> list[Path]:

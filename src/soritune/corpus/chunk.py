@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, Samples, load_mono_16k
 from soritune.corpus.card import SHARD_FOLDER, Shard
 from soritune.corpus.files import write_atomically
+from soritune.corpus.sound import AS_IT_IS, SoundForm
 from soritune.corpus.utterance import Excerpt, Rejected, Utterance
 from soritune.text.form import TextForm
 
@@ -43,7 +44,7 @@ class Chunk:
     """Consecutive entries of a source with their positions there, from 0.
 
     `notes` counts what the card tells beside them (`selection.NOTE_TEXTS`); `form` is how their
-    texts are to be written.
+    texts are to be written, `sound` how their clips are to be stored.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Chunk:
     limits: Limits
     notes: Mapping[str, int] = field(default_factory=dict)
     form: TextForm | None = None
+    sound: SoundForm = AS_IT_IS
 
 
 class TakenGroup(BaseModel):
@@ -123,7 +125,7 @@ def make_chunk(chunk: Chunk) -> MadeChunk:
         outcome = (
             entry
             if isinstance(entry, Rejected)
-            else check(entry, position, chunk.limits, chunk.form)
+            else check(entry, position, chunk.limits, chunk.form, chunk.sound)
         )
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
@@ -166,7 +168,11 @@ def store_chunk(made: MadeChunk, folder: Path) -> ChunkResult:
 
 
 def check(
-    utterance: Utterance, position: int, limits: Limits, form: TextForm | None = None
+    utterance: Utterance,
+    position: int,
+    limits: Limits,
+    form: TextForm | None = None,
+    sound: SoundForm = AS_IT_IS,
 ) -> Taken | Rejected:
     """The utterance with clean text and 16 kHz FLAC, or why it cannot be used."""
     where = (
@@ -194,6 +200,7 @@ def check(
         duration = f"{len(samples) / SAMPLE_RATE_HZ:.1f} s"
         detail = f"{longest:,} characters for {duration} of audio; nobody speaks that fast"
         return Rejected(utterance.id, "text-too-long", detail, where)
+    samples = sound.apply(samples)
     clean = Utterance(
         id=utterance.id,
         audio=b"",

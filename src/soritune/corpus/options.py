@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from soritune.augment.config import Augmentation
 from soritune.augment.files import files_identity
+from soritune.corpus.exclude import ids_identity
+from soritune.corpus.sound import SoundForm
 from soritune.text.form import TextForm
 
 SharedPolicy = Literal["keep", "drop-from-train"]
@@ -20,8 +23,10 @@ class SourceOptions(BaseModel):
     digests of their ids are taken, so they are spread over the speakers, and more of them
     include those of less. Dev and test are never cut.
     `shared_sentences` says what becomes of training utterances whose sentence stands in dev or
-    test, `shared_speakers` the same of speakers. `license` overrides what is known of the source.
-    `augment` says how clips are changed for training, `text` how Korean is written, in all splits.
+    test, `shared_speakers` the same of speakers. `exclude` is a list of ids to leave out, one a
+    line. `license` overrides what is known of the source. `augment` says how clips are changed for
+    training; in all splits, `text` says how Korean is written, `trim_silence_s` how much silence
+    stays at the ends of a clip, and `remove_offset` takes a constant offset off.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,9 +34,17 @@ class SourceOptions(BaseModel):
     max_utterances: PositiveInt | None = None
     shared_sentences: SharedPolicy = "drop-from-train"
     shared_speakers: SharedPolicy = "keep"
+    exclude: Path | None = None
+    trim_silence_s: Annotated[float, Field(ge=0.05, allow_inf_nan=False)] | None = None
+    remove_offset: bool = False
     license: Annotated[str, Field(min_length=1)] | None = None
     augment: Augmentation | None = None
     text: TextForm | None = None
+
+    @property
+    def sound(self) -> SoundForm:
+        """The form of the clips."""
+        return SoundForm(self.trim_silence_s, self.remove_offset)
 
 
 def options_of(source: BaseModel) -> SourceOptions:
@@ -48,10 +61,13 @@ def described_options(source: BaseModel) -> dict[str, Any]:
     for name, field in SourceOptions.model_fields.items():
         if name in described and described[name] == field.default:
             del described[name]
-    form = options_of(source).text
+    options = options_of(source)
+    if options.exclude is not None:
+        described["exclude"] = ids_identity(options.exclude)
+    form = options.text
     if form is not None:
         described["text"] = form.described()
-    augmentation = options_of(source).augment
+    augmentation = options.augment
     if augmentation is not None and augmentation.stored and augmentation.paths():
         described["augment"]["files"] = files_identity(augmentation.paths())
     if augmentation is not None and not augmentation.stored:

@@ -26,6 +26,7 @@ from soritune.corpus.options import options_of
 from soritune.corpus.pool import Executor, run_chunks
 from soritune.corpus.readers import describe_source, read_source, splits_are_disjoint
 from soritune.corpus.selection import Entry, Note, select
+from soritune.corpus.sound import AS_IT_IS, SoundForm
 from soritune.corpus.summary import CardSums
 from soritune.corpus.unfinished import (
     Part,
@@ -63,6 +64,7 @@ class Job:
     limits: Limits = DEFAULT_LIMITS
     chunk_size: int = CHUNK_SIZE
     form: TextForm | None = None
+    sound: SoundForm = AS_IT_IS
 
     @property
     def fingerprint(self) -> str:
@@ -178,7 +180,7 @@ def _job(name: str, source: BaseModel, out: Path) -> Job:
     described = describe_source(source)
     options = options_of(source)
     license = license_of(str(described.get("source", "")), options.license)
-    return Job(name, described, out, license, form=options.text)
+    return Job(name, described, out, license, form=options.text, sound=options.sound)
 
 
 def _entries(source: BaseModel) -> Iterator[Entry | Note]:
@@ -269,7 +271,7 @@ def _chunks(utterances: Iterable[Entry | Note], job: Job) -> Iterator[Chunk]:
 
     def chunk() -> Chunk:
         where, what = tuple(positions), tuple(entries)
-        return Chunk(index, where, what, job.out, job.limits, dict(notes), job.form)
+        return Chunk(index, where, what, job.out, job.limits, dict(notes), job.form, job.sound)
 
     for position, entry in _without_repeated_ids(utterances):
         if isinstance(entry, Note):

@@ -14,18 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from soritune.corpus.exclude import leave_out, read_ids
 from soritune.corpus.hashes import DigestSet, digest64
 from soritune.corpus.options import SourceOptions
 from soritune.corpus.split import sentence_key
 from soritune.corpus.utterance import Excerpt, Rejected, Split, Utterance
 from soritune.errors import UserError
 
-NoteKind = Literal["beyond-cap", "shared-sentence-kept", "shared-speaker-kept"]
+NoteKind = Literal[
+    "beyond-cap", "shared-sentence-kept", "shared-speaker-kept", "excluded-not-there"
+]
 
 NOTE_TEXTS: dict[str, str] = {
     "beyond-cap": "of train not taken, beyond max_hours or max_utterances",
     "shared-sentence-kept": "have a sentence that dev or test has, too (kept as asked)",
     "shared-speaker-kept": "have a speaker that dev or test has, too",
+    "excluded-not-there": "ids of exclude are not in the source",
 }
 """What the numbers of notes mean, for people."""
 
@@ -55,10 +59,16 @@ def select(read: Read, options: SourceOptions, *, disjoint: bool = False) -> Ite
     `read` gives the same entries each time it is called. `disjoint` tells that the splits share
     nothing by the way they were made, which saves a pass.
     """
-    held_out = HeldOut() if disjoint else find_held_out(read())
+    ids = {} if options.exclude is None else read_ids(options.exclude)
+    missing: list[str] = []
+
+    def asked_for() -> Iterable[Entry]:
+        return leave_out(read(), ids, missing) if ids else read()
+
+    held_out = HeldOut() if disjoint else find_held_out(asked_for())
 
     def guarded() -> Iterator[Entry | Note]:
-        for entry in read():
+        for entry in asked_for():
             if isinstance(entry, Utterance):
                 yield from held_out.judge(entry, options)
             else:
@@ -66,6 +76,7 @@ def select(read: Read, options: SourceOptions, *, disjoint: bool = False) -> Ite
 
     if options.max_hours is None and options.max_utterances is None:
         yield from guarded()
+        yield from (Note("excluded-not-there") for _ in missing)
         return
     threshold = find_threshold((each for each in guarded() if isinstance(each, Utterance)), options)
     notes: list[Note] = []  # of the utterance that comes after them
@@ -79,6 +90,7 @@ def select(read: Read, options: SourceOptions, *, disjoint: bool = False) -> Ite
             yield from notes
             yield each
         notes.clear()
+    yield from (Note("excluded-not-there") for _ in missing)
 
 
 @dataclass

@@ -11,8 +11,9 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from soritune.demo.numerals import english, native
+from soritune.demo.numerals import english
 from soritune.demo.particles import attach
+from soritune.text.korean.numerals import native
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from soritune.demo.grammar import Phrase, numbers, phrases
-from soritune.demo.numerals import english, month, native, ordinal, sino
+from soritune.demo.numerals import english, ordinal
+from soritune.text.korean.counters import MONTHS as KOREAN_MONTHS
+from soritune.text.korean.numerals import native, sino
 
 
 def pick(words: tuple[Phrase, ...], *korean: str) -> tuple[Phrase, ...]:
@@ -106,7 +108,7 @@ MONTH_NAMES = (
     "november",
     "december",
 )
-MONTHS = tuple(Phrase(month(i), name) for i, name in enumerate(MONTH_NAMES, start=1))
+MONTHS = tuple(Phrase(*names) for names in zip(KOREAN_MONTHS[1:], MONTH_NAMES, strict=True))
 # Days that every month has.
 MONTH_DAYS = numbers((1, 2, 3, 4, 5, 10, 12, 15, 20, 25), sino, ordinal)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from soritune.demo import lexicon as words
 from soritune.demo.grammar import Phrase, Template, counted, different, numbers, phrases
-from soritune.demo.numerals import english, native, ordinal, sino
+from soritune.demo.numerals import english, ordinal
+from soritune.text.korean.numerals import native, sino
 
 COUNTING = (
     Template(

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from soritune.demo import lexicon as words
 from soritune.demo.grammar import Phrase, Template, counted, different, numbers, phrases
-from soritune.demo.numerals import english, native, sino
+from soritune.demo.numerals import english
+from soritune.text.korean.numerals import native, sino
 
 
 def _can_go(chosen: Mapping[str, Phrase]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from soritune.doctor.catalogue import (
     END_SILENCE_S,
+    GAP_DB,
     MIN_FLAT_RUNS,
     NARROW_BAND_DB,
     NOISY_DB,
@@ -38,11 +39,13 @@ def audio_findings(utterances: Sequence[Utterance], names: Sequence[str]) -> Ite
 
 
 def narrow_band(signal: Signal) -> Verdict:
-    """Nothing above 4 kHz."""
-    if signal.high_band_db >= NARROW_BAND_DB:
-        return None
-    level = f"{signal.high_band_db:.0f} dB above {HIGH_HZ[0] / 1000:g} kHz against below"
-    return level, -signal.high_band_db
+    """Nothing above 4 kHz, or only the mirrored image of what is below."""
+    if signal.high_band_db < NARROW_BAND_DB:
+        level = f"{signal.high_band_db:.0f} dB above {HIGH_HZ[0] / 1000:g} kHz against below"
+        return level, -signal.high_band_db
+    if signal.gap_db < GAP_DB:
+        return f"a gap of {-signal.gap_db:.0f} dB at 4 kHz, mirrored above", -signal.gap_db
+    return None
 
 
 def clipping(signal: Signal) -> Verdict:

@@ -1,8 +1,8 @@
 """The checks: what each is called, how much it weighs, what it means and what mends it.
 
 What stands in backticks in `mend` are keys of a recipe's corpora (`tests/test_doctor.py` looks
-that they exist); "by hand" says that prepare has no option for it. Thresholds stand here too, each
-with where it comes from; figures measured by us are in docs/doctor.md.
+that they exist); where one is `exclude`, `--exclude CHECK` writes its list. Thresholds stand here
+too, each with where it comes from; figures measured by us are in docs/doctor.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from soritune.doctor.findings import Severity
 
 NARROW_BAND_DB = -60.0
-"""Between the widest upsampled telephone speech (-81 dB) and the narrowest wide-band (-35 dB)."""
+"""Between the widest upsampled speech (-82 dB) and the narrowest wide-band (-31 dB)."""
+GAP_DB = -28.0
+"""At 4 kHz: upsampled without a filter -41 dB and less, wide-band -17 dB and more."""
 MIN_FLAT_RUNS = 5
 """Cycles that end within 0.2 % of the same peak; unclipped speech has none (docs/doctor.md)."""
 END_SILENCE_S = 1.0
@@ -42,8 +44,13 @@ class Check:
     meaning: str
     mend: str
 
+    @property
+    def can_be_left_out(self) -> bool:
+        """Whether leaving utterances out mends it."""
+        return "`exclude`" in self.mend
 
-_BY_HAND = "by hand:"
+
+_LISTEN = "listen; mend the transcript in the source, or `exclude` the clip"
 
 CHECKS: dict[str, Check] = {
     "changed-shard": Check(
@@ -64,14 +71,14 @@ CHECKS: dict[str, Check] = {
         "sentences are trained on and tested with",
         "The model may have learnt these answers by heart: the figures flatter.",
         "`shared_sentences: drop-from-train` leaves them out of the training of one corpus; "
-        "between corpora, leave one of them out of the case, or take them out of its list",
+        "between corpora `exclude` does, with a list of what is trained on",
     ),
     "near-sentence": Check(
         "warning",
         "sentences are tested with, and nearly the same ones trained on",
         "One or two letters apart, they are no fair test either.",
-        "`shared_sentences` compares letters and digits exactly, so take them out of the list by "
-        "hand; --json has all ids",
+        "`shared_sentences` compares letters and digits exactly; `exclude` takes a list of what "
+        "is trained on and nearly the same",
     ),
     "shared-speaker": Check(
         "warning",
@@ -84,82 +91,85 @@ CHECKS: dict[str, Check] = {
         "error",
         "recordings are trained on and tested with",
         "The same audio stands in both: the figures flatter.",
-        f"{_BY_HAND} take one of the two out of its list; --json has all ids",
+        "`exclude`, with a list of those that are trained on",
     ),
     "other-text": Check(
         "error",
         "the same recording has different transcripts",
         "At least one of the two is wrong.",
-        f"{_BY_HAND} listen, and mend or remove the wrong line in the source",
+        "listen, and mend the wrong one in the source; or `exclude` all of them",
     ),
     "duplicate-audio": Check(
         "warning",
         "recordings are there more than once",
         "They weigh more than others in training and in scores.",
-        f"{_BY_HAND} take the repeated ones out of the list; --json has all ids",
+        "`exclude` the repetitions: of each recording the first stays",
     ),
     "narrow-band": Check(
         "warning",
         "clips claim 16 kHz and hold 8 kHz",
-        "There is nothing above 4 kHz, as on a telephone. Fine to train with among others; as a "
-        "test it is another condition.",
-        f"{_BY_HAND} look for the originals; if they are telephone speech, keep them in a "
-        "corpus of their own",
+        "Nothing is above 4 kHz, as on a telephone, or an image of what is below. Fine to train "
+        "with among others; as a test it is another condition.",
+        "look for the originals, or `exclude` them; real telephone speech is best kept in a "
+        "corpus of its own",
     ),
     "clipping": Check(
         "warning",
         "clips are overdriven",
         "The waveform was cut at its peaks when it was recorded; what was cut is lost.",
-        f"{_BY_HAND} record again at a lower level, or leave them out of tests",
+        "record again at a lower level, or `exclude` them",
     ),
     "end-silence": Check(
         "info",
         f"clips have over {END_SILENCE_S:g} s without speech at an end",
         "Each second costs 12 audio tokens, and models learn to write words into silence.",
-        f"{_BY_HAND} cut the ends before preparing (such as sox silence, ffmpeg silenceremove)",
+        "`trim_silence_s: 0.3` leaves so much at each end",
     ),
     "offset": Check(
         "info",
         "clips have a constant offset",
         "A fault of the recording device; it takes headroom and adds a hum at the lowest "
         "frequencies.",
-        f"{_BY_HAND} subtract the mean, or pass them through a high-pass before preparing",
+        "`remove_offset: true`",
     ),
     "noise": Check(
         "warning",
         f"clips have speech less than {NOISY_DB:g} dB above the noise",
         "Hard to hear for people, too; a transcript may be a guess.",
-        f"{_BY_HAND} listen to some; leave them out of the list if they are not what is wanted",
+        "listen to some, and `exclude` them if they are not what is wanted",
     ),
     "too-much-text": Check(
         "warning",
         "transcripts are too long for their audio",
         "Nobody speaks so fast: the audio was cut, or the transcript is another one's.",
-        f"{_BY_HAND} listen, and mend or remove the lines in the source",
+        _LISTEN,
     ),
     "too-little-text": Check(
         "warning",
         "transcripts are too short for their audio",
         "Something that is heard is not written, or most of the clip is no speech.",
-        f"{_BY_HAND} listen, and mend or remove the lines in the source",
+        _LISTEN,
     ),
     "characters": Check(
         "warning",
         "transcripts hold characters that the language does not write",
         "Marks of annotators, another script, or damaged text: the model learns to write them.",
-        f"{_BY_HAND} replace them in the source",
+        "in Korean any `text` makes one form of jamo and full-width letters, and "
+        "`text: {punctuation: drop}` takes marks out; the rest is mended in the source, or left "
+        "out by `exclude`",
     ),
     "numbers": Check(
         "info",
         "numbers are written in digits here and in words there",
         "The same speech has two spellings; each costs errors where the other is the reference.",
-        f"{_BY_HAND} write them in one way in the source",
+        "in Korean `text: {numerals: words}` writes them in one way; in other languages write them "
+        "so in the source",
     ),
     "high-loss": Check(
         "warning",
         "transcripts that the model finds unlikely for their audio",
         "Likely label errors, or recordings that are hard to hear; the most unlikely come first.",
-        f"{_BY_HAND} listen from the top, and mend or remove the lines in the source",
+        "listen from the top; mend the transcript in the source, or `exclude` the clip",
     ),
 }
 """In the order in which they are shown within a severity."""

@@ -10,7 +10,7 @@ import numpy as np
 from soritune.doctor.findings import CorpusFacts, Histogram, RateFacts, SpeakerFacts, SplitFacts
 from soritune.doctor.scan import Source, Utterance
 from soritune.doctor.text_checks import speech_s
-from soritune.doctor.words import rate_unit, spoken_units
+from soritune.doctor.words import rate_unit
 
 SPLITS = ("train", "dev", "test")
 MAX_SPEAKERS = 20
@@ -19,12 +19,14 @@ RATE_EDGES = {
     "syllables": tuple(float(n) for n in range(13)),
     "letters": tuple(float(n) for n in range(0, 37, 3)),
 }
+SNR_EDGES_DB = tuple(float(n) for n in range(0, 80, 6))
 
 
 def facts_of(source: Source, utterances: Sequence[Utterance]) -> CorpusFacts:
     """The facts of one corpus from all its utterances."""
     speakers = _speakers(utterances)
-    signals = [u.signal for u in utterances if u.signal is not None]
+    durations_s = [u.duration_s for u in utterances]
+    heard = [(u, u.signal) for u in utterances if u.signal is not None]
     return CorpusFacts(
         name=source.name,
         folder=str(source.folder),
@@ -37,18 +39,36 @@ def facts_of(source: Source, utterances: Sequence[Utterance]) -> CorpusFacts:
         speaker_count=len(speakers),
         speakers=speakers[:MAX_SPEAKERS],
         unnamed_speakers=sum(u.speaker is None for u in utterances),
-        lengths=histogram((u.duration_s for u in utterances), LENGTH_EDGES_S, "s"),
+        lengths=histogram(durations_s, durations_s, LENGTH_EDGES_S, "s"),
         rates=_rates(utterances),
-        median_snr_db=_median([signal.snr_db for signal in signals]),
-        median_noise_dbfs=_median([signal.noise_dbfs for signal in signals]),
+        snr=histogram(
+            [signal.snr_db for _, signal in heard],
+            [u.duration_s for u, _ in heard],
+            SNR_EDGES_DB,
+            "dB",
+        ),
+        median_noise_dbfs=_median([signal.noise_dbfs for _, signal in heard]),
     )
 
 
-def histogram(values: Iterable[float], edges: Sequence[float], unit: str) -> Histogram:
-    """Counts of values; those beyond the last edge count in the last bin."""
-    within = np.minimum(np.fromiter(values, np.float64), np.nextafter(edges[-1], 0.0))
+def histogram(
+    values: Sequence[float], durations_s: Sequence[float], edges: Sequence[float], unit: str
+) -> Histogram:
+    """Counts and seconds of values; those beyond the edges count in the first and the last bin."""
+    array = np.array(values, np.float64)
+    within = np.clip(array, edges[0], np.nextafter(edges[-1], edges[0]))
     counts, _ = np.histogram(within, edges)
-    return Histogram(unit=unit, edges=list(edges), counts=counts.tolist())
+    seconds, _ = np.histogram(within, edges, weights=np.array(durations_s, np.float64))
+    low, median, high = np.percentile(array, (5, 50, 95)).tolist() if values else (0.0, 0.0, 0.0)
+    return Histogram(
+        unit=unit,
+        edges=list(edges),
+        counts=counts.tolist(),
+        durations_s=seconds.round(3).tolist(),
+        low=round(low, 3),
+        median=round(median, 3),
+        high=round(high, 3),
+    )
 
 
 def _sizes(
@@ -86,24 +106,13 @@ def _speakers(utterances: Sequence[Utterance]) -> list[SpeakerFacts]:
 def _rates(utterances: Sequence[Utterance]) -> list[RateFacts]:
     rates = []
     for language in sorted({u.language for u in utterances}):
-        values = [
-            spoken_units(u.text, language) / speech_s(u)
-            for u in utterances
-            if u.language == language and u.signal is not None
-        ]
-        if values:
+        own = [u for u in utterances if u.language == language and u.signal is not None]
+        if own:
             unit = rate_unit(language)
-            low, median, high = np.percentile(values, (5, 50, 95)).round(3).tolist()
-            rates.append(
-                RateFacts(
-                    language=language,
-                    unit=unit,
-                    median=median,
-                    low=low,
-                    high=high,
-                    histogram=histogram(values, RATE_EDGES[unit], f"{unit}/s"),
-                )
-            )
+            values = [u.units / speech_s(u) for u in own]
+            durations_s = [u.duration_s for u in own]
+            shown = histogram(values, durations_s, RATE_EDGES[unit], f"{unit}/s")
+            rates.append(RateFacts(language=language, unit=unit, histogram=shown))
     return rates
 
 

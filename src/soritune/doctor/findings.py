@@ -31,7 +31,8 @@ class Finding(_Record):
     `utterances` of the `of` that were looked at, `share` their quotient; `ids` are all of them in
     the order of the corpus, `examples` the few that are shown, the worst first. `where` names the
     part of the corpus ("test against train"), "" for all of it. `meaning` says why it matters,
-    `mend` what to do about it.
+    `mend` what to do about it. `leave_out` are ids by corpus without which it would not be there,
+    where those are others than `ids`: what is trained on, not what is tested with.
     """
 
     check: str
@@ -45,15 +46,24 @@ class Finding(_Record):
     meaning: str
     mend: str
     ids: list[str]
+    leave_out: dict[str, list[str]]
     examples: list[Example]
 
 
 class Histogram(_Record):
-    """`counts[i]` utterances from `edges[i]` to below `edges[i + 1]`; the last takes the rest."""
+    """`counts[i]` utterances from `edges[i]` to below `edges[i + 1]`, of `durations_s[i]` together.
+
+    What lies beyond the edges counts in the first and the last. `low` and `high` are the 5th and
+    the 95th percentile of the values.
+    """
 
     unit: str
     edges: list[float]
     counts: list[int]
+    durations_s: list[float]
+    low: float
+    median: float
+    high: float
 
 
 class SplitFacts(_Record):
@@ -78,17 +88,14 @@ class RateFacts(_Record):
 
     language: str
     unit: str
-    median: float
-    low: float
-    high: float
     histogram: Histogram
 
 
 class CorpusFacts(_Record):
     """What a corpus holds.
 
-    `low` and `high` of rates are the 5th and the 95th percentile. `speakers` are the
-    `speaker_count` named ones with the most speech; `unnamed_speakers` counts utterances.
+    `speakers` are those of the `speaker_count` named ones with the most speech;
+    `unnamed_speakers` counts utterances. `snr` is of the speech level over that of the noise.
     """
 
     name: str
@@ -104,7 +111,7 @@ class CorpusFacts(_Record):
     unnamed_speakers: int
     lengths: Histogram
     rates: list[RateFacts]
-    median_snr_db: float
+    snr: Histogram
     median_noise_dbfs: float
 
 

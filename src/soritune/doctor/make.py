@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from soritune.doctor.catalogue import CHECKS
@@ -31,10 +31,12 @@ def make_finding(
     where: str = "",
     severity: Severity | None = None,
     title: str | None = None,
+    leave_out: Iterable[Utterance] = (),
 ) -> Finding | None:
     """The finding of `check` in the corpus of the hits; None where there are none.
 
     `names` are those of the corpora, by their places; `of` is how many were looked at.
+    `leave_out` are what to leave out to mend it, where that is not the hits.
     """
     if not hits:
         return None
@@ -52,8 +54,17 @@ def make_finding(
         meaning=about.meaning,
         mend=about.mend,
         ids=[hit.utterance.id for hit in hits],
+        leave_out=_by_corpus(leave_out, names),
         examples=[_example(hit, names) for hit in ordered[:MAX_EXAMPLES]],
     )
+
+
+def _by_corpus(utterances: Iterable[Utterance], names: Sequence[str]) -> dict[str, list[str]]:
+    """Ids of each corpus, each once, in the order of the utterances."""
+    ids: dict[str, dict[str, None]] = {}
+    for utterance in utterances:
+        ids.setdefault(names[utterance.corpus], {})[utterance.id] = None
+    return {corpus: list(own) for corpus, own in ids.items()}
 
 
 def _example(hit: Hit, names: Sequence[str]) -> Example:

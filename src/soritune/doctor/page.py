@@ -38,6 +38,7 @@ def page(audit: Audit, audio: Mapping[tuple[int, int], str]) -> str:
         audit=audit,
         audio=audio,
         names=SEVERITY_NAMES,
+        list_hint=list_hint,
         counts=count_by_severity(audit),
         clean=[CHECKS[check].title for check in clean_checks(audit)],
     )
@@ -58,6 +59,11 @@ def share_text(share: float) -> str:
     if 0 < share < 0.0001:
         return "<0.01 %"
     return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
+
+
+def list_hint(check: str) -> str:
+    """How the list for `exclude` is written, where that mends a check; else ""."""
+    return f" (`--exclude {check}` writes the list)" if CHECKS[check].can_be_left_out else ""
 
 
 def count_by_severity(audit: Audit) -> dict[str, int]:

@@ -22,6 +22,7 @@ from soritune.corpus.chunk import ROWS_IN_GROUP
 from soritune.corpus.pool import run_chunks
 from soritune.doctor.fingerprint import exact_hash, frame_bits, sample_frames
 from soritune.doctor.signal import Signal, measure, power_spectra
+from soritune.doctor.words import spoken_units
 from soritune.errors import UserError
 
 COLUMNS = ["id", "text", "language", "speaker", "split", "duration_s", "audio"]
@@ -41,8 +42,9 @@ class Utterance:
     """What is known of one utterance after the pass.
 
     `corpus` is the place of its corpus among those audited; `shard` and `row` lead to its audio.
-    `signal` is None where the audio cannot be decoded, `problem` then says why. `keys` and
-    `places` are bits and frames of its sampled fingerprint, shape (samples,).
+    `units` is the length of what is said (`words.spoken_units`). `signal` is None where the audio
+    cannot be decoded, `problem` then says why. `keys` and `places` are bits and frames of its
+    sampled fingerprint, shape (samples,).
     """
 
     corpus: int
@@ -54,6 +56,7 @@ class Utterance:
     speaker: str | None
     split: str
     duration_s: float
+    units: int
     signal: Signal | None
     problem: str
     audio_hash: bytes
@@ -182,6 +185,7 @@ def _examine(task: ShardTask, row: int, values: dict[str, Any]) -> Utterance:
         corpus=task.corpus,
         shard=task.shard,
         row=row,
+        units=spoken_units(values["text"], values["language"]),
         signal=signal,
         problem=problem,
         audio_hash=audio_hash,

@@ -26,11 +26,15 @@ EPSILON = 1e-9
 
 @dataclass(frozen=True)
 class Near:
-    """Sentence `one` of the first list is nearly `other` of the second (places in the lists)."""
+    """Sentence `one` of the first list is nearly `other` of the second (places in the lists).
+
+    `ratio` is that of the two; `others` are all of the second list that are near enough, in order.
+    """
 
     one: int
     other: int
     ratio: float
+    others: tuple[int, ...]
 
 
 def near_sentences(
@@ -58,13 +62,14 @@ def near_sentences(
         if not text:
             continue
         index = indexes[2 if len(text) < SHORT_LENGTH else 3]
-        best: tuple[float, int] | None = None
-        for candidate in index.candidates(text, slack, widest):
-            found = fuzz.ratio(text, others[candidate], score_cutoff=ratio)
-            if found >= ratio and (best is None or (-found, candidate) < best):
-                best = (-found, candidate)
-        if best is not None:
-            yield Near(place, best[1], -best[0])
+        near = {
+            candidate: found
+            for candidate in index.candidates(text, slack, widest)
+            if (found := fuzz.ratio(text, others[candidate], score_cutoff=ratio)) >= ratio
+        }
+        if near:
+            best = min(near, key=lambda candidate: (-near[candidate], candidate))
+            yield Near(place, best, near[best], tuple(sorted(near)))
 
 
 class _Index:

@@ -13,6 +13,9 @@ from soritune.doctor.scan import Utterance
 from soritune.doctor.sentences import near_sentences
 
 HELD_OUT = ("dev", "test")
+OTHER_TEXT_ERROR_RATE = 0.13
+"""Of the bits of copies whose words differ. Codecs change fewer; a synthetic voice that says nearly
+the same sentence again is 0.15 away, which is no copy (docs/doctor.md)."""
 
 
 def sentence_findings(
@@ -21,10 +24,11 @@ def sentence_findings(
     advance: Callable[[float], None] = lambda amount: None,
 ) -> Iterator[Finding]:
     """For dev and test of each corpus: sentences that the training of each corpus has, too."""
-    trained: dict[int, dict[str, Utterance]] = {place: {} for place in range(len(names))}
+    trained: dict[int, dict[str, list[Utterance]]] = {place: {} for place in range(len(names))}
     for utterance in utterances:
         if utterance.split == "train":
-            trained[utterance.corpus].setdefault(sentence_key(utterance.text), utterance)
+            own = trained[utterance.corpus]
+            own.setdefault(sentence_key(utterance.text), []).append(utterance)
     for split in HELD_OUT:
         for place in range(len(names)):
             held_out: defaultdict[str, list[Utterance]] = defaultdict(list)
@@ -33,40 +37,43 @@ def sentence_findings(
                     held_out[sentence_key(utterance.text)].append(utterance)
             held_out.pop("", None)
             size = sum(map(len, held_out.values()))
-            for other, own in trained.items():
-                if held_out and own:
+            for other, of_train in trained.items():
+                if held_out and of_train:
                     where = f"{split} against train of {names[other]}"
-                    yield from _compare(held_out, own, names, size, where, advance)
+                    yield from _compare(held_out, of_train, names, size, where, advance)
 
 
 def _compare(
     held_out: dict[str, list[Utterance]],
-    trained: dict[str, Utterance],
+    trained: dict[str, list[Utterance]],
     names: Sequence[str],
     size: int,
     where: str,
     advance: Callable[[float], None],
 ) -> Iterator[Finding]:
+    shared = [key for key in held_out if key in trained]
     exact = [
-        Hit(utterance, f"trained as {trained[key].id}", 0)
-        for key, own in held_out.items()
-        if key in trained
-        for utterance in own
+        Hit(utterance, f"trained as {trained[key][0].id}", 0)
+        for key in shared
+        for utterance in held_out[key]
     ]
     left = [key for key in held_out if key not in trained]
     others = list(trained)
+    found = list(near_sentences(left, others, advance=advance))
     near = [
         Hit(
             utterance,
-            f"{found.ratio:.0f} % as {trained[others[found.other]].id}: "
-            f"{trained[others[found.other]].text}",
-            found.ratio,
+            f"{each.ratio:.0f} % as {trained[others[each.other]][0].id}: "
+            f"{trained[others[each.other]][0].text}",
+            each.ratio,
         )
-        for found in near_sentences(left, others, advance=advance)
-        for utterance in held_out[left[found.one]]
+        for each in found
+        for utterance in held_out[left[each.one]]
     ]
-    for check, hits in (("shared-sentence", exact), ("near-sentence", near)):
-        finding = make_finding(check, names, hits, size, where=where)
+    alike = [others[place] for place in sorted({place for each in found for place in each.others})]
+    for check, hits, keys in (("shared-sentence", exact, shared), ("near-sentence", near, alike)):
+        leave_out = [utterance for key in keys for utterance in trained[key]]
+        finding = make_finding(check, names, hits, size, where=where, leave_out=leave_out)
         if finding is not None:
             yield finding
 
@@ -96,24 +103,29 @@ def copy_findings(
     """Recordings that are there again: across the splits, with other words, or just again."""
     groups: defaultdict[int, list[Copy]] = defaultdict(list)
     for copy in copies:
-        groups[copy.original].append(copy)
+        one, other = utterances[copy.utterance], utterances[copy.original]
+        same = sentence_key(one.text) == sentence_key(other.text)
+        if same or copy.error_rate <= OTHER_TEXT_ERROR_RATE:
+            groups[copy.original].append(copy)
     hits: defaultdict[tuple[str, int], list[Hit]] = defaultdict(list)
+    leave_out: defaultdict[tuple[str, int], list[Utterance]] = defaultdict(list)
     for original, own in groups.items():
         members = [(original, own[0].error_rate), *((c.utterance, c.error_rate) for c in own)]
-        trained = [place for place, _ in members if utterances[place].split == "train"]
+        trained = [utterances[place] for place, _ in members if utterances[place].split == "train"]
         for place, rate in members:
             utterance = utterances[place]
             if trained and utterance.split in HELD_OUT:
-                detail = _detail(rate, utterances[trained[0]], names)
+                detail = _detail(rate, trained[0], names)
                 hits["shared-audio", utterance.corpus].append(Hit(utterance, detail, -rate))
+                leave_out["shared-audio", utterance.corpus] += trained
         key = sentence_key(utterances[original].text)
         for copy in own:
-            utterance = utterances[copy.utterance]
-            other = utterances[original]
+            utterance, other = utterances[copy.utterance], utterances[original]
             detail = _detail(copy.error_rate, other, names)
             if sentence_key(utterance.text) != key:
                 hit = Hit(utterance, f"{detail}: {other.text}", -copy.error_rate)
                 hits["other-text", utterance.corpus].append(hit)
+                leave_out["other-text", utterance.corpus] += [other, utterance]
             elif (utterance.split in HELD_OUT) == (other.split in HELD_OUT):
                 hit = Hit(utterance, detail, -copy.error_rate)
                 hits["duplicate-audio", utterance.corpus].append(hit)
@@ -121,8 +133,10 @@ def copy_findings(
     for utterance in utterances:
         sizes[utterance.corpus] += 1
     for (check, corpus), own_hits in sorted(hits.items()):
-        order = {u.utterance.id: u for u in own_hits}
-        finding = make_finding(check, names, list(order.values()), sizes[corpus])
+        once = list({hit.utterance.id: hit for hit in own_hits}.values())
+        finding = make_finding(
+            check, names, once, sizes[corpus], leave_out=leave_out[check, corpus]
+        )
         if finding is not None:
             yield finding
 

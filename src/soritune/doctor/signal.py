@@ -1,7 +1,7 @@
 """What is measured of one clip: bandwidth, clipping, silence at the ends, offset, noise.
 
 All levels are relative to the clip itself unless they are called dBFS, so that a quiet recording
-is judged as a loud one is. Thresholds stand in `soritune.doctor.thresholds`.
+is judged as a loud one is. Thresholds stand in `soritune.doctor.catalogue`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
+from soritune.corpus.ends import frame_levels_db, silent_ends_s, speech_and_noise_db
 
 WINDOW = 2048
 """128 ms: shared by the bandwidth and the fingerprint, so that one transform serves both."""
@@ -20,23 +21,14 @@ LOW_HZ = (300.0, 3400.0)
 """The telephone band (ITU-T G.712), which every speech recording holds."""
 HIGH_HZ = (4400.0, 7600.0)
 """Above what 8 kHz can carry and its resampler's transition band, below that of 16 kHz."""
+GAP_HZ = (3950.0, 4050.0)
+BESIDE_HZ = ((3200.0, 3500.0), (4500.0, 4800.0))
+"""Upsampling by straight lines or cubic curves mirrors at 4 kHz what is below. The filter in front
+of a rate of 8 kHz has taken off what is next to the mirror, so a gap is left there."""
 HIGH_PERCENTILE = 99.0
 """Frames with the most energy up there: fricatives; vowels have little in wide-band speech too."""
 
-FRAME = 160
-"""10 ms, for levels."""
-NOISE_PERCENTILE, SPEECH_PERCENTILE = 10.0, 95.0
-"""Of the frames' levels. 95: the speech level of NIST's stnr (SPQA 2.3), which has its noise from
-the lower mode of the same histogram; a low percentile stands for it, as a clip of a few seconds
-has too few frames for a mode."""
-SPEECH_BELOW_DB = 35.0
-"""Frames down to this much under the speech level may still be speech (weak final consonants)."""
-ABOVE_NOISE_DB = 6.0
-MIN_ACTIVE_FRAMES = 3
-"""30 ms of activity make speech; a click is shorter."""
-FLOOR = 1e-10
-"""-100 dBFS: under the steps of 16 bits, so digital silence has a level, too."""
-
+NO_ENERGY = 1e-20
 FULL_SCALE = 32_767 / 32_768
 PLATEAU_RUN = 3
 """Consecutive samples at the limit. A sine at full scale below 250 Hz has as many, speech's peaks
@@ -50,13 +42,15 @@ class Signal:
     """Measures of one clip.
 
     `high_band_db`: energy of `HIGH_HZ` in its strongest frames, against that of `LOW_HZ` in its
-    strongest. `clipped_runs`: plateaus of `PLATEAU_RUN` samples and more at full scale;
-    `flat_runs`: at the clip's own peak. `offset`: mean of the samples, of full scale.
-    `snr_db`: speech level over noise level. `lead_s`, `trail_s`: before and after the speech.
+    strongest. `gap_db`: level of `GAP_HZ` against the weaker side of it. `clipped_runs`: plateaus
+    of `PLATEAU_RUN` samples and more at full scale; `flat_runs`: at the clip's own peak. `offset`:
+    mean of the samples, of full scale. `snr_db`: speech level over noise level. `lead_s`,
+    `trail_s`: before and after the speech.
     """
 
     duration_s: float
     high_band_db: float
+    gap_db: float
     clipped_runs: int
     flat_runs: int
     peak: float
@@ -81,13 +75,13 @@ def power_spectra(samples: Samples) -> npt.NDArray[np.float32]:
 def measure(samples: Samples, spectra: npt.NDArray[np.float32]) -> Signal:
     """Measure a clip: samples (num_samples,) at 16 kHz and its `power_spectra`."""
     levels = frame_levels_db(samples)
-    noise_db = float(np.percentile(levels, NOISE_PERCENTILE))
-    speech_db = float(np.percentile(levels, SPEECH_PERCENTILE))
-    lead_s, trail_s = _ends(levels, speech_db, noise_db, len(samples))
+    speech_db, noise_db = speech_and_noise_db(levels)
+    lead_s, trail_s = silent_ends_s(samples, levels)
     peak = float(np.abs(samples).max(initial=0.0))
     return Signal(
         duration_s=len(samples) / SAMPLE_RATE_HZ,
         high_band_db=high_band_db(spectra),
+        gap_db=gap_db(spectra),
         clipped_runs=plateaus(samples, FULL_SCALE),
         flat_runs=plateaus(samples, peak * (1 - PLATEAU_TOLERANCE)) if peak > 0 else 0,
         peak=peak,
@@ -99,24 +93,26 @@ def measure(samples: Samples, spectra: npt.NDArray[np.float32]) -> Signal:
     )
 
 
-def frame_levels_db(samples: Samples) -> npt.NDArray[np.float64]:
-    """Level of each 10 ms in dBFS without the constant offset; at least one frame."""
-    whole = max(1, len(samples) // FRAME)
-    padded = np.pad(samples, (0, max(0, whole * FRAME - len(samples))))[: whole * FRAME]
-    frames = (padded - samples.mean(dtype=np.float64)).reshape(whole, FRAME)
-    return 10 * np.log10(np.maximum(np.mean(np.square(frames), axis=1, dtype=np.float64), FLOOR))
-
-
 def high_band_db(spectra: npt.NDArray[np.float32]) -> float:
     """Energy of `HIGH_HZ` against `LOW_HZ`, each in the frames where it is strongest, in dB."""
+    return strongest_db(spectra, HIGH_HZ) - strongest_db(spectra, LOW_HZ)
+
+
+def gap_db(spectra: npt.NDArray[np.float32]) -> float:
+    """Mean power in `GAP_HZ` against that of the weaker of `BESIDE_HZ`, in dB."""
+
+    def level_db(band: tuple[float, float]) -> float:
+        return strongest_db(spectra, band) - 10 * float(np.log10(band[1] - band[0]))
+
+    return level_db(GAP_HZ) - min(map(level_db, BESIDE_HZ))
+
+
+def strongest_db(spectra: npt.NDArray[np.float32], band: tuple[float, float]) -> float:
+    """Energy of a band in the frames where it is strongest."""
     hz = SAMPLE_RATE_HZ / WINDOW
-
-    def strongest(band: tuple[float, float]) -> float:
-        part = spectra[:, round(band[0] / hz) : round(band[1] / hz)]
-        return float(np.percentile(part.sum(axis=1, dtype=np.float64), HIGH_PERCENTILE))
-
-    high, low = strongest(HIGH_HZ), strongest(LOW_HZ)
-    return 10 * float(np.log10(max(high, FLOOR**2) / max(low, FLOOR**2)))
+    part = spectra[:, round(band[0] / hz) : round(band[1] / hz)]
+    energy = np.percentile(part.sum(axis=1, dtype=np.float64), HIGH_PERCENTILE)
+    return 10 * float(np.log10(max(float(energy), NO_ENERGY)))
 
 
 def plateaus(samples: Samples, limit: float) -> int:
@@ -129,18 +125,3 @@ def _runs(mask: npt.NDArray[np.bool_], length: int) -> int:
         return 0
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.view(np.int8), [0]))))
     return int(np.count_nonzero(edges[1::2] - edges[::2] >= length))
-
-
-def _ends(
-    levels: npt.NDArray[np.float64], speech_db: float, noise_db: float, num_samples: int
-) -> tuple[float, float]:
-    """Seconds before the first and after the last `MIN_ACTIVE_FRAMES` that may be speech."""
-    # In noise the floor decides; but a clip that is speech throughout has no floor to be above.
-    threshold = max(speech_db - SPEECH_BELOW_DB, min(noise_db + ABOVE_NOISE_DB, speech_db - 3))
-    active = levels > threshold
-    steady = np.convolve(active, np.ones(MIN_ACTIVE_FRAMES), "valid") >= MIN_ACTIVE_FRAMES
-    found = np.flatnonzero(steady)
-    if not len(found):
-        return 0.0, 0.0
-    end = (int(found[-1]) + MIN_ACTIVE_FRAMES) * FRAME
-    return int(found[0]) * FRAME / SAMPLE_RATE_HZ, max(0, num_samples - end) / SAMPLE_RATE_HZ

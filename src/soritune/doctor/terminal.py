@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +17,7 @@ from soritune.doctor.page import (
     clean_checks,
     count_by_severity,
     hours_text,
+    list_hint,
     share_text,
 )
 
@@ -22,11 +25,16 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 EXAMPLES = 2
 MAX_TEXT = 60
 INDENT = 4
+SPEAKERS = 3
+"""That are named, those with the most speech."""
+BARS = " ▁▂▃▄▅▆▇█"
 
 
 def print_audit(console: Console, audit: Audit) -> None:
     """Print what is in the corpora, what was found, and what was looked for and not found."""
     console.print(_corpora_table(audit))
+    for corpus in audit.corpora:
+        _print_measures(console, corpus)
     explained: set[str] = set()
     for finding in audit.findings:
         _print_finding(console, finding, explain=finding.check not in explained)
@@ -45,24 +53,59 @@ def print_audit(console: Console, audit: Audit) -> None:
 
 def _corpora_table(audit: Audit) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("corpus", "utterances", "speech", "speakers", "train/dev/test", "rate", "SNR"):
-        table.add_column(column, justify="left" if column == "corpus" else "right")
+    for column in ("corpus", "source", "utterances", "speech", "speakers", *SPLITS, "left out"):
+        justify: JustifyMethod = "left" if column in ("corpus", "source") else "right"
+        table.add_column(column, justify=justify)
     for corpus in audit.corpora:
         table.add_row(*(Text(cell) for cell in _corpus_cells(corpus)))
     return table
 
 
 def _corpus_cells(corpus: CorpusFacts) -> list[str]:
-    sizes = [corpus.splits[split].utterances if split in corpus.splits else 0 for split in SPLITS]
+    sizes = [corpus.splits.get(split) for split in SPLITS]
     return [
         corpus.name,
+        corpus.source,
         f"{corpus.utterances:,}",
         hours_text(corpus.duration_s),
         f"{corpus.speaker_count:,}",
-        "/".join(f"{size:,}" for size in sizes),
-        "\n".join(f"{rate.language} {rate.median:.1f} {rate.unit}/s" for rate in corpus.rates),
-        f"{corpus.median_snr_db:.0f} dB",
+        *(f"{s.utterances:,}, {hours_text(s.duration_s)}" if s else "-" for s in sizes),
+        f"{corpus.quarantined:,}",
     ]
+
+
+def _print_measures(console: Console, corpus: CorpusFacts) -> None:
+    """Lengths, rates, noise and speakers, a line each with a small plot of the utterances."""
+    rows = [("length", corpus.lengths, "")]
+    rows += [(f"rate, {rate.language}", rate.histogram, "") for rate in corpus.rates]
+    noise = f"; noise at {corpus.median_noise_dbfs:.0f} dBFS"
+    rows += [("speech over noise", corpus.snr, noise)]
+    grid = Table.grid(padding=(0, 2))
+    for name, shown, more in rows:
+        middle = f"median {shown.median:.1f} {shown.unit}, 5 to 95 %: "
+        words = f"{middle}{shown.low:.1f} to {shown.high:.1f}{more}"
+        grid.add_row(Text(name), Text(sparkline(shown.counts), "cyan"), Text(words))
+    grid.add_row(Text("speakers"), Text(f"{corpus.speaker_count:,}"), Text(_speakers(corpus)))
+    console.print(Text(corpus.name, "bold"))
+    console.print(Padding(grid, (0, 0, 1, 2)))
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """A bar of a character for each count; the smallest is for one, a space for none."""
+    top = max(counts, default=0)
+    return "".join(BARS[-(-(len(BARS) - 1) * count // top)] if count else " " for count in counts)
+
+
+def _speakers(corpus: CorpusFacts) -> str:
+    words = [
+        f"{each.speaker} {hours_text(each.duration_s)} ({each.utterances:,})"
+        for each in corpus.speakers[:SPEAKERS]
+    ]
+    if corpus.speaker_count > SPEAKERS:
+        words.append("…")
+    if corpus.unnamed_speakers:
+        words.append(f"{corpus.unnamed_speakers:,} utterances name none")
+    return ", ".join(words)
 
 
 def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None:
@@ -77,7 +120,7 @@ def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None
     lines = Text()
     if explain:
         lines.append(f"{finding.meaning}\n", "dim")
-        lines.append(f"mend: {finding.mend}\n")
+        lines.append(f"mend: {finding.mend}{list_hint(finding.check)}\n")
     for example in finding.examples[:EXAMPLES]:
         lines.append(f"- {example.id}: {_short(example.text)}")
         lines.append(f" ({example.detail})\n", "dim")

@@ -23,7 +23,6 @@ from soritune.doctor.words import (
     character_name,
     number_forms,
     rate_unit,
-    spoken_units,
     unusual_characters,
     usual_scripts,
 )
@@ -73,7 +72,7 @@ def _rates(
     utterances: Sequence[Utterance], language: str, names: Sequence[str], where: str
 ) -> list[Finding | None]:
     readable = [u for u in utterances if u.signal is not None]
-    units = [spoken_units(u.text, language) for u in readable]
+    units = [u.units for u in readable]
     rates = [max(n, 0.5) / speech_s(u) for n, u in zip(units, readable, strict=True)]
     unit = rate_unit(language)
     lowest, highest = RATE_BOUNDS[unit]

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
+from soritune.text.korean import syllables
+
 SCRIPTS = {
     "ko": ("HANGUL SYLLABLE", "LATIN"),
     "ja": ("HIRAGANA", "KATAKANA", "CJK", "LATIN"),
@@ -29,8 +31,6 @@ TAG_MARKS = frozenset("*#_\\{}[]")
 """Punctuation by Unicode, but in transcripts they are marks of annotators."""
 USUAL_SYMBOLS = frozenset("+=~°℃$|") - {"|"}
 FULLWIDTH_TOO = ("ja", "zh")
-SYLLABLE_LANGUAGES = ("ko", "ja", "zh")
-"""Their letters are syllables (kanji may be more)."""
 
 _NATIVE = "한|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무|스물|서른|마흔|쉰|예순|일흔|여든|아흔"
 _NATIVE_UNITS = "개|명|시간|시|살|마리|권|장|잔|병|달|송이|켤레"
@@ -64,24 +64,16 @@ NUMBERS: dict[str, dict[str, tuple[re.Pattern[str], re.Pattern[str]]]] = {
 }
 """By language and kind of numbers: digits, and words. Evidence, not a parser: words that are
 hardly anything else, or that stand before a counter."""
-_LATIN_WORD = re.compile(r"[A-Za-z]+")
 
 
 def spoken_units(text: str, language: str) -> int:
-    """Syllables of Korean, letters of other languages: what is said, as a length."""
-    return korean_syllables(text) if language == "ko" else sum(c.isalnum() for c in text)
+    """Syllables of Korean as it is read, letters of other languages: what is said, as a length."""
+    return syllables(text) if language == "ko" else sum(c.isalnum() for c in text)
 
 
 def rate_unit(language: str) -> str:
     """What `spoken_units` counts."""
     return "syllables" if language == "ko" else "letters"
-
-
-def korean_syllables(text: str) -> int:
-    """Hangul syllables; a digit counts as one, a Latin word as one for three letters."""
-    hangul = sum("가" <= c <= "힣" for c in text)
-    latin = sum(-(-len(word) // 3) for word in _LATIN_WORD.findall(text))
-    return hangul + sum(c.isdigit() for c in text) + latin
 
 
 def usual_scripts(texts: Iterable[str], language: str) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def _with_paths(root: Node, folder: Path) -> Node:
     corpora, model = root.child("corpora"), root.child("model")
     if corpora is not None:
         found = {
-            name: _augment_beside(_beside(_beside(corpus, "path", folder), "ids", folder), folder)
+            name: _augment_beside(_files_of_corpus(corpus, folder), folder)
             for name, corpus in corpora.entries.items()
         }
         root = _put(root, "corpora", replace(corpora, entries=found))
@@ -113,6 +113,12 @@ def _with_paths(root: Node, folder: Path) -> Node:
                 cases = _put(cases, name, case)
         root = _put(root, "cases", cases)
     return _put(root, "model", _beside(model, "base", folder)) if model is not None else root
+
+
+def _files_of_corpus(corpus: Node, folder: Path) -> Node:
+    for key in ("path", "ids", "exclude"):
+        corpus = _beside(corpus, key, folder)
+    return corpus
 
 
 def _beside(node: Node, key: str, folder: Path) -> Node:
