@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from soritune.models.family import SpeechModel
     from soritune.models.phi4mm.model import Phi4mm, Start
     from soritune.models.phi4mm.summary import Summary
+    from soritune.models.placement import DeviceMap
 
 _BUILTIN_FOLDER = Path(__file__).parent.parent / "bases"
 
@@ -56,6 +57,7 @@ def load(
     *,
     revision: str | None = None,
     device: str | torch.device | None = None,
+    device_map: DeviceMap | None = None,
     dtype: str | torch.dtype | None = None,
     merge: bool = False,
     lora: Start = "base",
@@ -67,6 +69,8 @@ def load(
         source: folder, hub id or `builtin:NAME`.
         revision: of a hub id.
         device: default: the GPU where there is one.
+        device_map: in place of `device`, to decode with a model that is spread over several:
+            "auto", or names of modules with their devices (`soritune.models.placement`).
         dtype: default: bfloat16 on a GPU, float32 elsewhere.
         merge: add the LoRA to the weights (for decoding; only done in float32, where it changes
             nothing else).
@@ -76,19 +80,23 @@ def load(
         base: of an adapter or a trained model, in place of the one that it names.
 
     Raises:
-        UserError: nothing there, another model, tensors missing or left over.
+        UserError: nothing there, another model, tensors missing or left over, no such device.
     """
     import torch
 
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device is not None and device_map is not None:
+        raise ValueError("give device or device_map, not both")
+    usual = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if dtype is None or dtype == "auto":
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        dtype = torch.bfloat16 if usual.type == "cuda" else torch.float32
     elif isinstance(dtype, str):
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
 
-    model = _open(str(source), revision, dtype, device, lora, (), base)
+    where = usual if device_map is None else device_map
+    model = _open(str(source), revision, dtype, where, lora, (), base)
     if merge and dtype == torch.float32:
         model.merge_lora()
+    model.spread()
     return model
 
 
@@ -125,7 +133,7 @@ def _open(
     source: str,
     revision: str | None,
     dtype: torch.dtype,
-    device: torch.device,
+    device: torch.device | DeviceMap,
     start: Start,
     way: tuple[Path, ...],
     instead: str | None = None,

@@ -15,6 +15,7 @@ from torch import nn
 from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 
 from soritune.errors import UserError
+from soritune.models import placement
 from soritune.models.phi4mm import configuration, layout, lora
 from soritune.models.phi4mm.checkpoint import (
     ADAPTER_CONFIG_FILE,
@@ -27,7 +28,7 @@ from soritune.models.phi4mm.checkpoint import (
     same_values,
 )
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
-from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
+from soritune.models.phi4mm.modeling import ATTENTION, WHOLE_CLASSES, Phi4SpeechForCausalLM
 from soritune.models.record import ADAPTER_FOLDER, check_export
 
 
@@ -39,6 +40,7 @@ class Base:
     tokenizer: PreTrainedTokenizerFast
     lora: lora.SavedLora | None  # the base's own speech LoRA, not yet put on
     dropped: dict[str, str]  # key in the file: reason
+    places: dict[str, torch.device]  # where each part lies, by names of modules
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,18 @@ class Sorted:
     dropped: dict[str, str]  # key in the file: reason
 
 
-def read_base(folder: Path, *, dtype: torch.dtype, device: torch.device) -> Base:
+def read_base(
+    folder: Path, *, dtype: torch.dtype, device: torch.device | placement.DeviceMap
+) -> Base:
     """Read a base of either layout, without its vision tower.
 
-    The weights that are kept and one tensor are all that is ever in memory.
+    The weights that are kept and one tensor are all that is ever in memory. `device` is one for
+    all of it, or a map, by which each tensor goes straight to its place.
 
     Raises:
-        UserError: another model; files that are missing, cut off or pickled; tensors that are
-            missing, extra or mis-shaped. Nothing is read before all of this has been checked.
+        UserError: another model; a device that is not there; files that are missing, cut off or
+            pickled; tensors that are missing, extra or mis-shaped. Nothing is read before all of
+            this has been checked.
     """
     record = read_json(folder / CONFIG_FILE)
     config = read_config(record, folder)
@@ -76,16 +82,23 @@ def read_base(folder: Path, *, dtype: torch.dtype, device: torch.device) -> Base
         _check_head(found, folder)
     saved = _own_lora(record, entries.speech_lora, folder)
 
+    module.tie_weights()
+    wanted_places = {placement.WHOLE: device} if isinstance(device, torch.device) else device
+    places = placement.resolve(module, wanted_places, dtype, WHOLE_CLASSES)
+
     for entry in entries.base:
-        _put(module, entry.native.name, read_tensor(entry).to(device=device, dtype=dtype))
+        name = entry.native.name
+        place = placement.device_of(name, places)
+        _put(module, name, read_tensor(entry).to(device=place, dtype=dtype))
     module.tie_weights()
     # Not in any file, because it follows from the configuration.
     rotary = module.model.rotary_emb
-    module.model.rotary_emb = type(rotary)(config).to(device)
+    place = placement.device_of("model.rotary_emb", places)
+    module.model.rotary_emb = type(rotary)(config).to(place)
     left = [name for name, tensor in _tensors(module) if tensor.is_meta]
     assert not left, f"no values for {left}"
     module.train(mode=False)
-    return Base(module, tokenizer, saved, entries.dropped)
+    return Base(module, tokenizer, saved, entries.dropped, places)
 
 
 def read_config(record: dict[str, Any], folder: Path) -> Phi4MultimodalConfig:

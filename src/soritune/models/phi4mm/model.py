@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig
 
 from soritune.errors import UserError
+from soritune.models import placement
 from soritune.models.phi4mm import layout, parts
 from soritune.models.phi4mm.checkpoint import (
     ADAPTER_WEIGHTS_FILE,
@@ -51,10 +52,15 @@ class Phi4mm:
     lora_start: Start = "base"  # what became of the LoRA that `base` brings
     # Names of trained tensors that came with the starting point and must be handed on.
     carried: set[str] = field(default_factory=set)
+    # Where its parts lie, where they lie on several devices.
+    places: dict[str, torch.device] | None = None
     family: str = field(default=FAMILY, init=False)
 
     @property
     def device(self) -> torch.device:
+        """Where its inputs go."""
+        if self.places is not None:
+            return placement.main_device(self.places)
         return next(self.module.parameters()).device
 
     @property
@@ -119,6 +125,11 @@ class Phi4mm:
                 f"{self.base}: no speech LoRA to merge; leave lora.start out, a fresh one is added"
             )
         self.merge_lora()
+
+    def spread(self) -> None:
+        """Let inputs follow parts that lie on several devices; nothing may be put on after."""
+        if self.places is not None:
+            placement.spread(self.module, self.places)
 
     def checkpoint_layers(self) -> None:
         """Recompute activations of LM and conformer layers in the backward pass."""
@@ -194,10 +205,10 @@ def load_base(
     *,
     revision: str | None = None,
     dtype: torch.dtype,
-    device: torch.device,
+    device: torch.device | placement.DeviceMap,
     start: Start = "base",
 ) -> Phi4mm:
-    """Load a base of either layout, without vision.
+    """Load a base of either layout, without vision, onto one device or as a map says.
 
     Raises UserError for another model, for tensors that are missing, extra or mis-shaped, and
     where the LoRA to merge is not there.
@@ -205,6 +216,7 @@ def load_base(
     read = read_base(folder, dtype=dtype, device=device)
     model = Phi4mm(base, read.module, Phi4mmProcessor(read.tokenizer), lora_start=start)
     model.revision = revision
+    model.places = None if isinstance(device, torch.device) else read.places
     if start != "fresh" and read.lora is not None:
         model.load_lora(read.lora)
     if start == "merge":
