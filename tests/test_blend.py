@@ -152,3 +152,22 @@ def test_models_of_another_shape_are_refused(small_base: Path, tmp_path: Path) -
     tensors[ENCODER] = torch.zeros(3, 3)
     save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
     assert ENCODER in refusal(small_base, base, tmp_path / "out")
+
+
+def test_a_base_that_was_moved_can_be_said(
+    pair: tuple[str, str], small_base: Path, tmp_path: Path
+) -> None:
+    blend(*pair, tmp_path / "before", weight=0.7)
+    for folder in pair:
+        path = Path(folder) / "soritune.json"
+        record = {**json.loads(path.read_text(encoding="utf-8")), "base": "/nowhere/base"}
+        record.pop("base_beside", None)
+        path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(UserError, match="--base DIR"):
+        blend(*pair, tmp_path / "out", weight=0.7)
+    blend(*pair, tmp_path / "after", weight=0.7, base=str(small_base))
+    assert torch.equal(logits(tmp_path / "after"), logits(tmp_path / "before"))
+    # The base itself may be one of the two; it needs no other.
+    blend(pair[0], str(small_base), tmp_path / "third", weight=0.5, base=str(small_base))
+    with pytest.raises(UserError, match="leave --base out"):
+        blend(str(small_base), str(small_base), tmp_path / "none", weight=0.5, base=pair[0])

@@ -18,6 +18,10 @@ def blend(
     second: Annotated[str, typer.Argument(metavar="B", help="Another, of the same shape.")],
     weight: Annotated[float, typer.Option(help="Weight of A, 0 to 1; B has the rest.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; must be empty.")],
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="DIR", help="Where their base lies, if it was moved."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is in DIR.")] = False,
 ) -> None:
     """Write the weighted mean of two models: between a trained one and its base, for instance.
@@ -32,6 +36,7 @@ def blend(
             second,
             out,
             weight=weight,
+            base=base,
             force=force,
             progress=lambda total: stack.enter_context(track("write", total, "bytes")),
         )

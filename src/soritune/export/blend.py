@@ -18,7 +18,7 @@ from soritune.export.folder import check_out, whole_folder, write_checksums
 from soritune.export.lazy import LazyTensor
 from soritune.export.lora import Lora, join, scaled, write_lora
 from soritune.export.shards import MAX_SHARD_BYTES, Advance, write_file
-from soritune.export.source import Source, open_source
+from soritune.export.source import Source, open_source, stands_on_base
 from soritune.models.phi4mm.loading import read_config
 from soritune.models.phi4mm.model import FAMILY
 from soritune.models.record import ADAPTER_FOLDER, TRAINED_FILE, write_record
@@ -42,6 +42,7 @@ def blend(
     out: Path,
     *,
     weight: float,
+    base: str | None = None,
     force: bool = False,
     max_shard_bytes: int = MAX_SHARD_BYTES,
     progress: Callable[[int], Advance] | None = None,
@@ -56,6 +57,7 @@ def blend(
         first, second: as `soritune.export.source.open_source` takes them.
         out: must be empty or not exist, unless `force`.
         weight: of `first`, 0–1.
+        base: of those that stand on one, in place of the one that they name.
         max_shard_bytes: of a file of weights.
         progress: called with the bytes to write; gives what is called with bytes written.
 
@@ -64,7 +66,13 @@ def blend(
     """
     if not 0 <= weight <= 1:
         raise UserError(f"--weight {weight}: must lie between 0 and 1")
-    one, other = open_source(first), open_source(second)
+    stands = [stands_on_base(name) for name in (first, second)]
+    if base is not None and not any(stands):
+        raise UserError(f"{first} and {second} are whole models; leave --base out")
+    one, other = (
+        open_source(name, base=base if on_base else None)
+        for name, on_base in zip((first, second), stands, strict=True)
+    )
     check_out(out, force, (one.folder, other.folder, one.base_folder, other.base_folder))
     same_base = one.base_folder.resolve() == other.base_folder.resolve()
     if not same_base:

@@ -103,6 +103,12 @@ def open_source(name: str, revision: str | None = None, base: str | None = None)
     return _open(name, revision, _MAX_DEPTH, base)
 
 
+def stands_on_base(name: str) -> bool:
+    """Whether a model is something trained on a base, no whole one. Raises UserError: not there."""
+    folder = resolve(name)
+    return read_record(folder) is not None or adapter_folder(folder) is not None
+
+
 def _open(name: str, revision: str | None, depth: int, instead: str | None = None) -> Source:
     if depth == 0:
         raise UserError(f"{name}: bases of bases without end; check the soritune.json files")
