@@ -13,6 +13,7 @@ import itertools
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,14 @@ from soritune.corpus.prepare import prepare
 from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.store import Corpus
 from soritune.doctor.audio_checks import JUDGES
+from soritune.doctor.audit import open_sources
 from soritune.doctor.duplicates import MAX_ERROR_RATE, MIN_COMPARED
 from soritune.doctor.fingerprint import bit_error_rate, frame_bits
+from soritune.doctor.losses import loss_findings, mean_losses
+from soritune.doctor.scan import Utterance, scan
 from soritune.doctor.signal import Signal, measure, power_spectra
+from soritune.doctor.text_checks import text_findings
+from soritune.models import load
 
 # The same faults as in the tests.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -36,6 +42,10 @@ Samples = npt.NDArray[np.float32]
 Change = Callable[[Samples], Samples]
 NARROW_HZ = 8_000
 SAME_SPEAKER_PAIRS = 200
+EXCHANGED = 0.05
+RATE_CHECKS = ("too-much-text", "too-little-text")
+BASE = "builtin:tiny"
+"""It hears English."""
 
 
 def measured(samples: Samples) -> Signal:
@@ -185,6 +195,35 @@ def print_copies(clips: Sequence[Samples], speakers: Sequence[str | None]) -> No
     show("no copies: other clips of the same speaker", [rate for rate in rates if rate < 1])
 
 
+def exchanged(utterances: Sequence[Utterance]) -> tuple[list[Utterance], set[str]]:
+    """Some of the utterances with each other's transcripts, and which they are."""
+    chosen = np.random.default_rng(0).permutation(len(utterances))
+    chosen = chosen[: max(2, round(EXCHANGED * len(utterances)))]
+    given = list(utterances)
+    for place, other in zip(chosen, np.roll(chosen, 1), strict=True):
+        text = utterances[other]
+        given[place] = replace(utterances[place], text=text.text, units=text.units)
+    return given, {given[place].id for place in chosen}
+
+
+def print_labels(folder: Path, model_name: str | None) -> None:
+    (source,) = sources = open_sources([folder])
+    utterances = [u for shard in scan(sources, 1, lambda _: None) for u in shard.utterances]
+    given, wrong = exchanged(utterances)
+    found = {
+        "speaking rate": [f for f in text_findings(given, [source.name]) if f.check in RATE_CHECKS]
+    }
+    if model_name:
+        losses = mean_losses(given, sources, load(model_name))
+        found[f"loss of {model_name}"] = list(loss_findings(given, losses, [source.name]))
+    of = f"{len(wrong)} exchanged transcripts"
+    print(f"\n| {source.name}, told by | of {of} | of the {len(given) - len(wrong)} others |")
+    print("|---|---|---|")
+    for name, findings in found.items():
+        told = {each for finding in findings for each in finding.ids}
+        print(f"| {name} | {len(told & wrong)} | {len(told - wrong)} |")
+
+
 def print_all(folder: Path, num_clips: int) -> None:
     corpus = Corpus.open(folder)
     records = list(corpus.records())
@@ -205,11 +244,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.corpus:
         print_all(given.corpus, given.clips)
+        print_labels(given.corpus, None)
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        source = DemoSource(source="demo", train=given.clips, dev=0, test=0)
-        prepare("demo", source, Path(folder), workers=1)
-        print_all(Path(folder), given.clips)
+    with tempfile.TemporaryDirectory() as work:
+        for language in ("ko", "en"):
+            folder = Path(work) / language
+            size = 5 * given.clips
+            source = DemoSource(source="demo", language=language, train=size, dev=0, test=0)
+            prepare(f"demo {language}", source, folder, workers=1)
+            if language == "ko":
+                print_all(folder, given.clips)
+            print_labels(folder, BASE if language == "en" else None)
     return 0
 
 

@@ -28,8 +28,9 @@ from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.findings import Audit
 from soritune.doctor.lists import add_to_lists
-from soritune.doctor.page import page, write_page
+from soritune.doctor.page import hours_text, page, write_page
 from soritune.doctor.players import MAX_CLIP_S, players
+from soritune.doctor.terminal import sparkline
 from soritune.progress import track
 
 CLIPS = clean_clips("ko")
@@ -205,7 +206,7 @@ class Parsed(HTMLParser):
         self.tags.append((tag, dict(attributes)))
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += f"{data} "
 
 
 def test_the_page_needs_nothing_from_elsewhere(audited: Audited) -> None:
@@ -348,3 +349,29 @@ def test_only_what_can_be_left_out_is_listed(clean: Path, check: str, message: s
     done = invoke(clean, "--no-html", "--exclude", check)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_hours_lengths_rates_and_speakers_stand_in_the_terminal_and_in_the_page(
+    audited: Audited, ill: Path
+) -> None:
+    corpus = audited.audit.corpora[0]
+    shown = invoke(ill, "--no-html", "--workers", "1").stdout
+    text = " ".join(Parsed(page(audited.audit, {})).text.split())
+    for place in (shown, text):
+        for histogram in (corpus.lengths, corpus.rates[0].histogram, corpus.snr):
+            spread = f"{histogram.low:.1f} to {histogram.high:.1f}"
+            assert f"median {histogram.median:.1f} {histogram.unit}, 5 to 95 %: {spread}" in place
+        assert f"{corpus.median_noise_dbfs:.0f} dBFS" in place
+        assert corpus.source in place
+        assert all(speaker.speaker in place for speaker in corpus.speakers[:3])
+        assert {hours_text(split.duration_s) for split in corpus.splits.values()} <= set(
+            re.findall(r"[\d.]+ (?:min|s)", place)
+        )
+    # Utterances and speech of each bin.
+    assert "8 to 10 1 8.0 s" in text
+
+
+def test_a_small_plot_has_a_bar_for_every_count() -> None:
+    assert sparkline([0, 1, 50, 100, 0]) == " ▁▄█ "
+    assert sparkline([]) == ""
+    assert sparkline([0, 0]) == "  "

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from doctor_corpus import Clip, prepared
+from typer.testing import CliRunner
 
+from soritune.cli import app
 from soritune.corpus.readers.demo import DemoSource, read
 from soritune.doctor.audit import audit, open_sources
 from soritune.doctor.losses import batch_losses, mean_losses
@@ -90,3 +92,20 @@ def test_rows_of_a_batch_keep_their_order(model: SpeechModel) -> None:
     losses = batch_losses(model, encoded)
     assert batch_losses(model, encoded[::-1]) == pytest.approx(losses[::-1], abs=1e-4)
     assert len(set(losses)) == len(losses)
+
+
+def test_the_command_names_the_model_and_the_most_unlikely_first(
+    swapped: Path, tmp_path: Path
+) -> None:
+    page, found = tmp_path / "page.html", tmp_path / "found.json"
+    words = ["doctor", swapped, "--model", "builtin:tiny", "--workers", "1"]
+    words += ["--html", page, "--json", found, "--exclude", "high-loss", "--lists", tmp_path]
+    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.stderr
+    ranked = (tmp_path / "swapped.txt").read_text(encoding="utf-8").splitlines()
+    expected = {f"en-test-{place:05d}\thigh-loss" for pair in SWAPPED for place in pair}
+    assert set(ranked[: len(expected)]) == expected
+    shown = done.stdout.split("finds unlikely")[1].splitlines()
+    (first,) = [line for line in shown if line.strip().startswith("- ")][:1]
+    assert ranked[0].split("\t")[0] in first
+    assert "losses by builtin:tiny" in page.read_text(encoding="utf-8")

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from soritune.doctor.findings import Severity
 
 NARROW_BAND_DB = -60.0
-"""Between the widest upsampled speech (-82 dB) and the narrowest wide-band (-31 dB)."""
+"""Between what resamplers leave (-82 dB and less) and the narrowest wide-band (-31 dB)."""
 GAP_DB = -28.0
-"""At 4 kHz: upsampled without a filter -41 dB and less, wide-band -17 dB and more."""
+"""At 4 kHz: upsampled without a filter -41 dB and less, wide-band -13 dB and more."""
 MIN_FLAT_RUNS = 5
 """Cycles that end within 0.2 % of the same peak; unclipped speech has none (docs/doctor.md)."""
 END_SILENCE_S = 1.0
 """12 audio tokens of 80 ms without a word."""
 OFFSET = 0.02
-"""Of full scale, -34 dBFS. Read speech through sound cards of today has under 0.01."""
+"""Of full scale, -34 dBFS. Clips as they are have under 0.01 (docs/doctor.md)."""
 NOISY_DB = 12.0
 """Of `Signal.snr_db`, loud speech over noise: a mean ratio of 6 dB (docs/doctor.md)."""
 RATE_Z = 4.5
@@ -33,6 +33,7 @@ MIN_FOR_STATISTICS = 20
 MIXED_SHARE = 0.01
 """Of the utterances with numbers: below, the rarer form is an exception."""
 LOSS_Z = 4.0
+"""Robust standard deviations above the median."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,9 @@ def page(audit: Audit, audio: Mapping[tuple[int, int], str]) -> str:
 
 
 def hours_text(seconds: float) -> str:
-    """`0.52 h`, `51.6 h`, `1,204 h`; under six minutes `3.5 min`."""
+    """`0.52 h`, `51.6 h`, `1,204 h`; under six minutes `3.5 min`, under one `8.0 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     if seconds < 360:
         return f"{seconds / 60:.1f} min"
     hours = seconds / 3600

@@ -14,8 +14,8 @@ from soritune.doctor.sentences import near_sentences
 
 HELD_OUT = ("dev", "test")
 OTHER_TEXT_ERROR_RATE = 0.13
-"""Of the bits of copies whose words differ. Codecs change fewer; a synthetic voice that says nearly
-the same sentence again is 0.15 away, which is no copy (docs/doctor.md)."""
+"""Of the bits of copies whose words differ. Codecs and cuts change fewer; a synthetic voice that
+says nearly the same sentence again is 0.15 away, which is no copy (docs/doctor.md)."""
 
 
 def sentence_findings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -53,34 +53,37 @@ def print_audit(console: Console, audit: Audit) -> None:
 
 def _corpora_table(audit: Audit) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("corpus", "source", "utterances", "speech", "speakers", *SPLITS, "left out"):
-        justify: JustifyMethod = "left" if column in ("corpus", "source") else "right"
-        table.add_column(column, justify=justify)
+    for column in ("corpus", "source"):
+        table.add_column(column)
+    for column in ("utterances", "speech", "speakers", "train/dev/test", "left out"):
+        table.add_column(column, justify="right")
     for corpus in audit.corpora:
         table.add_row(*(Text(cell) for cell in _corpus_cells(corpus)))
     return table
 
 
 def _corpus_cells(corpus: CorpusFacts) -> list[str]:
-    sizes = [corpus.splits.get(split) for split in SPLITS]
+    sizes = [corpus.splits[split].utterances if split in corpus.splits else 0 for split in SPLITS]
     return [
         corpus.name,
         corpus.source,
         f"{corpus.utterances:,}",
         hours_text(corpus.duration_s),
         f"{corpus.speaker_count:,}",
-        *(f"{s.utterances:,}, {hours_text(s.duration_s)}" if s else "-" for s in sizes),
+        "/".join(f"{size:,}" for size in sizes),
         f"{corpus.quarantined:,}",
     ]
 
 
 def _print_measures(console: Console, corpus: CorpusFacts) -> None:
-    """Lengths, rates, noise and speakers, a line each with a small plot of the utterances."""
+    """Splits, lengths, rates, noise and speakers, a line each, with plots of the utterances."""
     rows = [("length", corpus.lengths, "")]
     rows += [(f"rate, {rate.language}", rate.histogram, "") for rate in corpus.rates]
     noise = f"; noise at {corpus.median_noise_dbfs:.0f} dBFS"
     rows += [("speech over noise", corpus.snr, noise)]
     grid = Table.grid(padding=(0, 2))
+    splits = [f"{name} {hours_text(each.duration_s)}" for name, each in corpus.splits.items()]
+    grid.add_row(Text("speech"), Text(hours_text(corpus.duration_s)), Text(", ".join(splits)))
     for name, shown, more in rows:
         middle = f"median {shown.median:.1f} {shown.unit}, 5 to 95 %: "
         words = f"{middle}{shown.low:.1f} to {shown.high:.1f}{more}"
