@@ -33,7 +33,7 @@ def flac(samples: npt.NDArray[np.int16], rate_hz: int = 16_000, subtype: str = "
 
 
 def tagged(content: bytes, kind: int = 6, size: int = 5000) -> bytes:
-    """`content` with one more block of metadata (2: of a program, 4: tags, 6: a picture) behind STREAMINFO."""
+    """With one more block of metadata (2: of a program, 4: tags, 6: a picture)."""
     head = bytearray(content[:STREAMINFO])
     last = head[4] & 0x80
     head[4] &= 0x7F

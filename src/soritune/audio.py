@@ -233,7 +233,7 @@ def _decode(
             raise AudioError("truncated", "breaks off before the end its header names", where)
     if not num_frames:
         raise AudioError("empty", "holds no samples", where)
-    return np.concatenate(blocks), rate_hz
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate_hz
 
 
 def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:

@@ -72,8 +72,8 @@ def is_exact(content: bytes, samples: Samples) -> bool:
     info = _info(content[:HEAD])
     if info is None or len(samples) != info.num_samples:
         return False
-    integers = (samples * FULL_SCALE).astype("<i2").tobytes()
-    return hashlib.md5(integers, usedforsecurity=False).digest() == info.md5
+    integers = (samples * FULL_SCALE).astype("<i2")
+    return hashlib.md5(integers.data, usedforsecurity=False).digest() == info.md5
 
 
 def _info(head: bytes) -> _Info | None:
