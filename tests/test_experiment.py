@@ -65,7 +65,9 @@ class StandIns:
         self.interrupt_after: int | None = None
         self.interrupt_training = False
 
-    def train_case(self, case: Any, *, name: str, model: Any, corpora: Any, out: Path, seed: int):  # type: ignore[no-untyped-def]
+    def train_case(  # type: ignore[no-untyped-def]
+        self, case, *, name: str, model, corpora, out: Path, seed: int, left_out
+    ):
         self.trained.append(name)
         checkpoints = out / "checkpoints"
         if checkpoints.exists():
