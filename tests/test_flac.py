@@ -13,9 +13,11 @@ import pytest
 import soundfile
 
 from soritune.audio import DEFAULT_LIMITS, Limits, load_mono_16k
+from soritune.corpus.chunk import check
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
 from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.shard import ShardWriter, Taken
+from soritune.corpus.sound import SoundForm
 from soritune.corpus.utterance import Utterance
 
 STREAMINFO = 42  # "fLaC", a block header and 34 bytes (RFC 9639, 8.2)
@@ -109,6 +111,18 @@ def test_where_its_own_checksum_does_not_fit_it_is_encoded(tmp_path: Path) -> No
     stored = prepared(tmp_path, wrong)
     assert stored == encode_flac(load_mono_16k(content))
     assert stored[MD5] == hashlib.md5(integers().tobytes()).digest()
+
+
+@pytest.mark.parametrize("form", [SoundForm(trim_silence_s=0.1), SoundForm(remove_offset=True)])
+def test_a_clip_that_the_recipe_changes_is_not_kept_as_it_came(form: SoundForm) -> None:
+    silence = np.zeros(16_000, np.int16)
+    content = flac(np.concatenate([silence, integers() + np.int16(300), silence]))
+    utterance = Utterance("a", content, "글", "ko", "train")
+    taken = check(utterance, 0, DEFAULT_LIMITS, sound=form)
+    assert isinstance(taken, Taken)
+    expected = np.rint(form.apply(load_mono_16k(content)) * 32768)
+    assert np.array_equal(soundfile.read(io.BytesIO(taken.flac), dtype="int16")[0], expected)
+    assert taken.num_samples == len(expected)
 
 
 def test_one_sample_changed_is_not_exact() -> None:

@@ -205,7 +205,7 @@ def check(
         translation = form.apply(translation, utterance.translation_language)
     if not text:
         return Rejected(utterance.id, "empty-text", "the transcript is empty", where)
-    bare = bare_flac(utterance.audio, limits) if sound == AS_IT_IS else None
+    bare = bare_flac(utterance.audio, limits)
     try:
         samples = load_mono_16k(utterance.audio if bare is None else bare, limits)
     except AudioError as error:
