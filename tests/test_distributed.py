@@ -28,11 +28,13 @@ output: {output}
 model: {{base: {base}, dtype: float32, lora: {{r: 4, alpha: 8, dropout: {dropout}}}}}
 corpora:
   mine: {{source: manifest, path: {folder}/list.jsonl}}
+  other: {{source: manifest, path: {folder}/other.jsonl}}
 cases:
   first: {{mode: lora+audio, train: [mine], batch_size: 5, warmup_steps: 0,
           learning_rate: 1.0e-3, max_tokens: 200}}
 evaluate:
   korean: {{corpus: mine, task: asr}}
+  others: {{corpus: other, task: asr}}
 """
 
 # The command line with a checkpoint after every step, whose first process dies in the fourth.
@@ -57,16 +59,22 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """21 clips to train, one of them a step by itself, and two to test."""
+    """21 clips to train, one of them a step by itself, and two to test.
+
+    Two more would train, if another corpus did not test their sentences.
+    """
     folder = tmp_path_factory.mktemp("two")
     lines = []
-    for number in range(23):
+    for number in range(25):
         samples = noise(4_000 + 500 * number, number)
         soundfile.write(folder / f"{number}.wav", samples.astype(np.float32), 16_000)
-        split = "train" if number < 21 else "test"
+        split = "test" if number in (21, 22) else "train"
         entry = {"id": str(number), "audio": f"{number}.wav", "text": f"문장 {number} 번"}
         lines.append(json.dumps({**entry, "split": split}))
     (folder / "list.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    others = [{**json.loads(line), "split": "test"} for line in lines[-2:]]
+    text = "".join(json.dumps(entry) + "\n" for entry in others)
+    (folder / "other.jsonl").write_text(text, encoding="utf-8")
     return folder
 
 
@@ -146,6 +154,7 @@ def test_two_processes_end_in_the_weights_of_one(
     ]
     assert records[0]["steps"] == records[1]["steps"] == 5
     assert records[0]["utterances"] == records[1]["utterances"] == 21
+    assert records[0]["left_out"] == records[1]["left_out"] == {"mine train": 2}
     assert records[0]["moved"] == records[1]["moved"]
     assert records[0]["final_loss"] == pytest.approx(records[1]["final_loss"], rel=1e-3)
     results = [json.loads((run / "results.json").read_text()) for run in (alone, folder / "both")]

@@ -60,13 +60,17 @@ class StandIns:
 
     def __init__(self) -> None:
         self.trained: list[str] = []
+        self.left_out: list[dict[tuple[str, str], frozenset[str]]] = []
         self.decoded: list[tuple[str, str]] = []
         self.found_checkpoints: list[str] = []
         self.interrupt_after: int | None = None
         self.interrupt_training = False
 
-    def train_case(self, case: Any, *, name: str, model: Any, corpora: Any, out: Path, seed: int):  # type: ignore[no-untyped-def]
+    def train_case(  # type: ignore[no-untyped-def]
+        self, case, *, name: str, model, corpora, out: Path, seed: int, left_out
+    ):
         self.trained.append(name)
+        self.left_out.append(left_out)
         checkpoints = out / "checkpoints"
         if checkpoints.exists():
             self.found_checkpoints.append((checkpoints / "of").read_text())
@@ -408,6 +412,31 @@ def test_samples_show_the_same_utterances_for_every_case(folder: Path, stand_ins
     assert len(shown) == 6
     assert shown["korean", "original"] == shown["korean", "first"] == shown["korean", "second"]
     assert len(shown["ko2en", "first"]) == 3
+
+
+def test_an_added_evaluation_that_has_sentences_of_the_training_has_it_done_without_them(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    experiment(folder).run()
+    rows = [json.loads(line) for line in (folder / "list.jsonl").read_text().splitlines()]
+    tested = [{**row, "split": "test"} for row in rows if row["split"] == "train"][:1]
+    (folder / "other.jsonl").write_text(json.dumps(tested[0]) + "\n")
+
+    def with_other(text: str, case: str = "") -> str:
+        text = text.replace("train: [mine]", f"train: [mine]{case}")
+        text = text.replace("cases:", "  other: {source: manifest, path: other.jsonl}\ncases:")
+        return text + "  others: {corpus: other, task: asr}\n"
+
+    write_recipe(folder, lambda text: with_other(text, ", shared_sentences: keep"))
+    experiment(folder).run()
+    assert stand_ins.trained == ["first", "second"]
+    write_recipe(folder, with_other)
+    said: list[str] = []
+    Experiment(load_recipe(folder / "recipe.yaml"), said.append).run(only=["second"])
+    assert stand_ins.trained == ["first", "second", "second"]
+    assert stand_ins.left_out == [{}, {}, {("mine", "train"): {"train-0.wav"}}]
+    assert [line for line in said if "are left out, because other test has" in line]
+    assert not [line for line in said if line.startswith("warning")]
 
 
 def test_training_stands_in_the_report_with_its_parameters_and_time(

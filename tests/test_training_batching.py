@@ -15,6 +15,7 @@ from soritune.recipe import TrainPart
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.data import StepDataset
 from soritune.training.examples import Example
+from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
 
 
 def examples(count: int) -> list[Example]:
@@ -70,7 +71,12 @@ def processor(small_base) -> Processor:  # type: ignore[no-untyped-def]
 
 
 def dataset(
-    corpus: Corpus, processor: Processor, *, world_size: int = 1, epochs: float = 2.0
+    corpus: Corpus,
+    processor: Processor,
+    *,
+    world_size: int = 1,
+    epochs: float = 2.0,
+    left_out: LeftOutIds = NOTHING_LEFT_OUT,
 ) -> StepDataset:
     part = TrainPart.model_validate({"corpus": "talks", "tasks": {"asr": 1, "ast": 1}})
     return StepDataset(
@@ -82,7 +88,15 @@ def dataset(
         max_tokens=150,
         seed=4,
         world_size=world_size,
+        left_out=left_out,
     )
+
+
+def test_what_is_left_out_is_in_no_step(small_corpus: Corpus, processor: Processor) -> None:
+    ids = {"train-0", "train-7"}
+    data = dataset(small_corpus, processor, left_out={("talks", "train"): ids})
+    found = [e.record.id for index in range(len(data)) for e in data.examples(index)]
+    assert sorted(found) == sorted(2 * [f"train-{i}" for i in range(40) if i not in (0, 7)])
 
 
 @pytest.mark.parametrize(("epochs", "steps"), [(1.0, 7), (2.0, 14), (0.5, 4), (0.01, 1)])

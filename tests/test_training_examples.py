@@ -47,6 +47,34 @@ def test_a_whole_part_takes_each_utterance_of_its_split_once(corpora: dict[str, 
     assert found == [f"talks/train-{i}" for i in range(40)]
 
 
+def test_what_is_left_out_trains_in_no_epoch_and_the_rest_keeps_its_order(
+    corpora: dict[str, Corpus],
+) -> None:
+    left_out = {("talks", "train"): {"train-3", "train-39"}, ("talks", "test"): {"train-0"}}
+    parts = [part(), part("other", replay=0.5)]
+    for epoch in range(2):
+        chosen = choose_records(parts, corpora, 1, epoch, left_out)
+        whole = [i for i in range(40) if i not in (3, 39)]
+        assert [r.id for p, r in chosen if p.corpus == "talks"] == [f"train-{i}" for i in whole]
+        assert len(chosen) == 38 + 19
+
+
+def test_a_cap_is_filled_from_what_is_not_left_out(corpora: dict[str, Corpus]) -> None:
+    first = ids([part(max_utterances=10)], corpora, 1, 0)
+    left_out = {("talks", "train"): {name.removeprefix("talks/") for name in first}}
+    found = choose_records([part(max_utterances=10)], corpora, 1, 0, left_out)
+    assert len({record.id for _, record in found}) == 10
+    assert not {f"talks/{record.id}" for _, record in found} & set(first)
+
+
+def test_a_part_that_is_left_out_as_a_whole_is_an_error_that_names_the_key(
+    corpora: dict[str, Corpus],
+) -> None:
+    left_out = {("talks", "train"): {f"train-{i}" for i in range(40)}}
+    with pytest.raises(UserError, match=r'corpus "talks".*shared_sentences: keep'):
+        choose_records([part()], corpora, 1, 0, left_out)
+
+
 def test_a_share_keeps_its_utterances_in_every_epoch(corpora: dict[str, Corpus]) -> None:
     chosen = [ids([part(share=0.25)], corpora, 1, epoch) for epoch in range(3)]
     assert len(chosen[0]) == len(set(chosen[0])) == 10

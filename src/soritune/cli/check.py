@@ -51,6 +51,8 @@ def print_check(check: Check, console: Console | None = None) -> None:
             f"{each.cases_done} of {each.cases}",
         )
     console.print(evaluations)
+    for note in check.notes:
+        console.print(Text(f"note: {note}"), soft_wrap=True)
     for warning in check.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
 

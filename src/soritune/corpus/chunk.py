@@ -6,27 +6,26 @@ alone, so neither the number of workers nor an interruption changes a byte.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, Samples, load_mono_16k
+from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, load_mono_16k
 from soritune.corpus.card import SHARD_FOLDER, Shard
-from soritune.corpus.files import write_atomically
+from soritune.corpus.files import atomic_file, write_atomically
+from soritune.corpus.flac import bare_flac, encode_flac, is_exact
+from soritune.corpus.shard import ShardWriter, Taken
 from soritune.corpus.sound import AS_IT_IS, SoundForm
 from soritune.corpus.utterance import Excerpt, Rejected, Utterance
 from soritune.text.form import TextForm
 
 UNFINISHED_FOLDER = "unfinished"
-ROWS_IN_GROUP = 25
-"""Rows that are read together: about 2 MB, so that reading at random costs little."""
 MAX_CHARACTERS_PER_S = 40.0
 SPARE_CHARACTERS = 40
 """Longer than SPARE + MAX a second is no transcript of the clip: the fastest Korean speech has
@@ -98,15 +97,6 @@ class MadeChunk:
     content: bytes | None
 
 
-@dataclass(frozen=True)
-class Taken:
-    """An utterance that passed every check."""
-
-    utterance: Utterance
-    num_samples: int
-    flac: bytes
-
-
 def result_path(folder: Path, index: int) -> Path:
     """Where the result of chunk `index` of the corpus in `folder` is kept until all are done."""
     return folder / UNFINISHED_FOLDER / f"{index:05d}.json"
@@ -114,12 +104,34 @@ def result_path(folder: Path, index: int) -> Path:
 
 def prepare_chunk(chunk: Chunk) -> ChunkResult:
     """Write the shard and the result of `chunk`; runs in any process."""
-    return store_chunk(make_chunk(chunk), chunk.folder)
+    path = _shard_path(chunk)
+    with atomic_file(path) as file:
+        result = _make(chunk, file)
+    if result.shard is None:
+        path.unlink()
+    _write_result(result, chunk.folder)
+    return result
 
 
 def make_chunk(chunk: Chunk) -> MadeChunk:
     """Do the work of `chunk` and write nothing, so that a machine without its folder can."""
-    taken: list[Taken] = []
+    buffer = io.BytesIO()
+    result = _make(chunk, buffer)
+    return MadeChunk(result, buffer.getvalue() if result.shard is not None else None)
+
+
+def store_chunk(made: MadeChunk, folder: Path) -> ChunkResult:
+    """Write the shard, then the result, which tells that the chunk is done."""
+    if made.result.shard is not None and made.content is not None:
+        write_atomically(folder / made.result.shard.file, made.content)
+    _write_result(made.result, folder)
+    return made.result
+
+
+def _make(chunk: Chunk, file: BinaryIO) -> ChunkResult:
+    """Write the shard into `file`, a group of rows at a time; nothing where nothing is taken."""
+    shard = ShardWriter(file)
+    groups = Groups()
     rejected: list[Rejected] = []
     for position, entry in zip(chunk.positions, chunk.entries, strict=True):
         outcome = (
@@ -130,12 +142,13 @@ def make_chunk(chunk: Chunk) -> MadeChunk:
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
-            taken.append(outcome)
-    content = _shard_content(taken) if taken else None
-    result = ChunkResult(
+            groups.add(outcome)
+            shard.add(outcome)
+    shard.close()
+    return ChunkResult(
         index=chunk.index,
         read=len(chunk.entries),
-        taken=_groups(taken),
+        taken=groups.listed(),
         quarantined=[
             QuarantineLine(
                 id=_printable(r.id),
@@ -146,25 +159,27 @@ def make_chunk(chunk: Chunk) -> MadeChunk:
             for r in rejected
         ],
         shard=None
-        if content is None
+        if not shard.num_rows
         else Shard(
-            file=f"{SHARD_FOLDER}/{chunk.index:05d}.parquet",
-            utterances=len(taken),
-            num_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            file=_shard_name(chunk),
+            utterances=shard.num_rows,
+            num_bytes=shard.num_bytes,
+            sha256=shard.sha256,
         ),
         notes=dict(sorted(chunk.notes.items())),
     )
-    return MadeChunk(result, content)
 
 
-def store_chunk(made: MadeChunk, folder: Path) -> ChunkResult:
-    """Write the shard, then the result, which tells that the chunk is done."""
-    result = made.result
-    if result.shard is not None and made.content is not None:
-        write_atomically(folder / result.shard.file, made.content)
+def _shard_name(chunk: Chunk) -> str:
+    return f"{SHARD_FOLDER}/{chunk.index:05d}.parquet"
+
+
+def _shard_path(chunk: Chunk) -> Path:
+    return chunk.folder / _shard_name(chunk)
+
+
+def _write_result(result: ChunkResult, folder: Path) -> None:
     write_atomically(result_path(folder, result.index), result.model_dump_json().encode("utf-8"))
-    return result
 
 
 def check(
@@ -190,8 +205,9 @@ def check(
         translation = form.apply(translation, utterance.translation_language)
     if not text:
         return Rejected(utterance.id, "empty-text", "the transcript is empty", where)
+    bare = bare_flac(utterance.audio, limits)
     try:
-        samples = load_mono_16k(utterance.audio, limits)
+        samples = load_mono_16k(utterance.audio if bare is None else bare, limits)
     except AudioError as error:
         return Rejected(utterance.id, error.reason, error.detail, error.where or where)
     room = SPARE_CHARACTERS + MAX_CHARACTERS_PER_S * len(samples) / SAMPLE_RATE_HZ
@@ -211,7 +227,8 @@ def check(
         translation=translation or None,
         translation_language=utterance.translation_language,
     )
-    return Taken(clean, len(samples), encode_flac(samples))
+    exact = bare is not None and is_exact(bare, samples)
+    return Taken(clean, len(samples), bare if bare and exact else encode_flac(samples))
 
 
 def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:
@@ -239,57 +256,26 @@ def clean_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(INVISIBLE).split())
 
 
-def encode_flac(samples: Samples) -> bytes:
-    """16 kHz samples (num_samples,) in [-1, 1] as 16-bit FLAC; 16-bit sources lose nothing."""
-    import soundfile
+class Groups:
+    """What is taken, summed up by split, language and speaker."""
 
-    quantised = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767).astype(np.int16)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, quantised, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, str | None], list[int]] = {}
 
-
-def _groups(taken: list[Taken]) -> list[TakenGroup]:
-    sums: dict[tuple[str, str, str | None], list[int]] = {}
-    for item in taken:
+    def add(self, item: Taken) -> None:
+        """Count one utterance."""
         utterance = item.utterance
-        group = sums.setdefault((utterance.split, utterance.language, utterance.speaker), [0, 0])
+        key = (utterance.split, utterance.language, utterance.speaker)
+        group = self._sums.setdefault(key, [0, 0])
         group[0] += 1
         group[1] += item.num_samples
-    return [
-        TakenGroup(split=split, language=language, speaker=speaker, utterances=n, num_samples=s)
-        for (split, language, speaker), (n, s) in sums.items()
-    ]
 
-
-def _shard_content(taken: list[Taken]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    utterances = [item.utterance for item in taken]
-    text = pa.string()
-    columns = {
-        "id": pa.array([u.id for u in utterances], text),
-        "text": pa.array([u.text for u in utterances], text),
-        "language": pa.array([u.language for u in utterances], text),
-        "translation": pa.array([u.translation for u in utterances], text),
-        "translation_language": pa.array([u.translation_language for u in utterances], text),
-        "speaker": pa.array([u.speaker for u in utterances], text),
-        "split": pa.array([u.split for u in utterances], text),
-        "duration_s": pa.array([t.num_samples / SAMPLE_RATE_HZ for t in taken], pa.float64()),
-        "audio": pa.array([t.flac for t in taken], pa.binary()),
-    }
-    buffer = io.BytesIO()
-    # FLAC does not compress further; without compression a reader takes the bytes as they are.
-    pq.write_table(
-        pa.table(columns),
-        buffer,
-        row_group_size=ROWS_IN_GROUP,
-        compression="none",
-        use_dictionary=False,
-        write_statistics=False,
-    )
-    return buffer.getvalue()
+    def listed(self) -> list[TakenGroup]:
+        """The sums in the order in which their groups came first."""
+        return [
+            TakenGroup(split=split, language=language, speaker=speaker, utterances=n, num_samples=s)
+            for (split, language, speaker), (n, s) in self._sums.items()
+        ]
 
 
 def _printable(text: str) -> str:

@@ -47,7 +47,7 @@ CHUNK_SIZE = 250
 """Utterances that are done or redone together: a few seconds of work, about 20 MB of FLAC."""
 CHUNK_BYTES = 64 * 2**20
 """A chunk ends early where its entries bring more than this in memory (long clips of archives)."""
-PREPARATION = 2
+PREPARATION = 3
 """Raised by hand when the code changes what comes of the same source and settings."""
 
 Advance = Callable[[float], None]

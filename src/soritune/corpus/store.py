@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soritune.corpus.card import CorpusCard, read_card
-from soritune.corpus.chunk import ROWS_IN_GROUP
+from soritune.corpus.shard import ROWS_IN_GROUP
 from soritune.corpus.utterance import Split
 from soritune.errors import UserError
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 
 from soritune.audio import SAMPLE_RATE_HZ
-from soritune.corpus.chunk import encode_flac
+from soritune.corpus.flac import encode_flac
 from soritune.doctor.audit import Audited
 from soritune.doctor.scan import read_samples
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.corpus.card import CorpusCard
-from soritune.corpus.chunk import ROWS_IN_GROUP
 from soritune.corpus.pool import run_chunks
+from soritune.corpus.shard import ROWS_IN_GROUP
 from soritune.doctor.fingerprint import exact_hash, frame_bits, sample_frames
 from soritune.doctor.signal import Signal, measure, power_spectra
 from soritune.doctor.words import spoken_units

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from soritune.corpus.readers import count_source, published_source
 from soritune.corpus.readers.demo import DemoSource
 from soritune.experiment.plan import Plan
-from soritune.experiment.preparation import overlaps_of
 from soritune.experiment.run import corpora_of
+from soritune.experiment.shared import held_against, overlaps_of
 from soritune.experiment.summary import case_title
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import BUILTIN, ORIGINAL
@@ -53,6 +53,13 @@ class CorpusCheck:
         if self.splits is not None:
             return self.splits.get(split, 0), True
         return self.total, False
+
+    def compares_with(self, other: CorpusCheck) -> bool:
+        """Whether it is known how many sentences both have.
+
+        The demo's test sentences stand in none of its training sets.
+        """
+        return (self.prepared and other.prepared) or self.source == other.source == "demo"
 
     def utterances_in(self, duration_s: float) -> int:
         """About how many fit into a time; more than any corpus has where nothing is known."""
@@ -100,6 +107,7 @@ class Check:
     cases: tuple[CaseCheck, ...]
     evaluations: tuple[EvaluationCheck, ...]
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check(recipe: Recipe, only: Sequence[str] = ()) -> Check:
@@ -121,7 +129,17 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> Check:
         evaluations=tuple(
             _check_evaluation(plan, name, cases, corpora) for name in recipe.evaluate
         ),
-        warnings=tuple(str(overlap) for overlap in overlaps_of(plan, cases)),
+        warnings=tuple(
+            str(overlap) for overlap in overlaps_of(recipe, cases, plan.folders(recipe.corpora))
+        ),
+        notes=tuple(
+            dict.fromkeys(
+                str(left_out)
+                for case in cases
+                if case != ORIGINAL
+                for left_out in plan.left_out(case)
+            )
+        ),
     )
 
 
@@ -185,7 +203,13 @@ def _known_splits(source: BaseModel) -> Mapping[str, int] | None:
 
 def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> CaseCheck:
     case = plan.recipe.cases[name]
-    utterances, exact = _per_epoch(case, corpora)
+    left_out = {each.trained: len(each.ids) for each in plan.left_out(name)}
+    utterances, exact = _per_epoch(case, corpora, left_out)
+    exact &= all(
+        corpora[part.corpus].compares_with(corpora[held])
+        for part in case.train
+        for held, _ in held_against(plan.recipe, case, (part.corpus, part.split))
+    )
     steps = None
     if utterances is not None:
         steps = max(1, round(math.ceil(utterances / case.batch_size) * case.epochs))
@@ -200,7 +224,9 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
     )
 
 
-def _per_epoch(case: Case, corpora: Mapping[str, CorpusCheck]) -> tuple[int | None, bool]:
+def _per_epoch(
+    case: Case, corpora: Mapping[str, CorpusCheck], left_out: Mapping[tuple[str, str], int]
+) -> tuple[int | None, bool]:
     """Utterances of an epoch, as training takes them: shares first, replays of their sum.
 
     Weights only divide their sum. A cap by hours is known once the corpus has been prepared, and
@@ -214,6 +240,7 @@ def _per_epoch(case: Case, corpora: Mapping[str, CorpusCheck]) -> tuple[int | No
             if number is None:
                 return None, False
             all_exact &= exact and part.max_hours is None
+            number -= left_out.get((part.corpus, part.split), 0)
             number = max(1, round(number * part.share))
             if part.max_utterances is not None:
                 number = min(number, part.max_utterances)

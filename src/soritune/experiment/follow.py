@@ -27,4 +27,5 @@ def follow(recipe: Recipe, crew: Crew) -> None:
             },
             out=plan.case_folder(case),
             seed=recipe.seed,
+            left_out={each.trained: frozenset(each.ids) for each in plan.left_out(case)},
         )

@@ -12,13 +12,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from soritune.corpus.card import CorpusCard, read_card
 from soritune.corpus.files import write_atomically
+from soritune.corpus.overlap import Folders, LeftOut
 from soritune.errors import UserError
 from soritune.experiment.fingerprint import (
     DECODING_FORMAT,
@@ -28,6 +30,7 @@ from soritune.experiment.fingerprint import (
     corpus_identity,
     fingerprint,
 )
+from soritune.experiment.shared import SharedSentences
 from soritune.experiment.stage import Stage
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -45,6 +48,7 @@ class Plan:
     recipe: Recipe
     output: Path
     base: str
+    _shared: SharedSentences = field(default_factory=SharedSentences, compare=False, repr=False)
 
     @classmethod
     def of(cls, recipe: Recipe) -> Plan:
@@ -105,18 +109,42 @@ class Plan:
         """The card of a prepared corpus, None where it is not prepared."""
         return read_card(self.corpus_folder(corpus))
 
+    def folders(self, corpora: Iterable[str]) -> Folders:
+        """Those of `corpora` that are prepared, with their cards."""
+        cards = {name: self.card(name) for name in dict.fromkeys(corpora)}
+        return {
+            name: (self.corpus_folder(name), card)
+            for name, card in cards.items()
+            if card is not None
+        }
+
+    def left_out(self, case: str) -> tuple[LeftOut, ...]:
+        """What a case does not train on, for other corpora are tested with its sentences.
+
+        As far as they are prepared; reads their texts the first time.
+        """
+        trained = [part.corpus for part in self.recipe.cases[case].train]
+        tested = [each.corpus for each in self.recipe.evaluate.values()]
+        return self._shared.left_out(self.recipe, case, self.folders([*trained, *tested]))
+
     def train_stage(self, case: str) -> Stage:
-        """Training of a case: case, model settings, base, seed and the corpora it takes."""
+        """Training of a case: case, model settings, base, seed and the corpora it takes.
+
+        What is left out of these counts only where something is.
+        """
         settings = self.recipe.cases[case]
         folder = self.case_folder(case)
         depends_on = {
             "format": TRAINING_FORMAT,
             "name": case,
-            "case": settings.model_dump(mode="json"),
+            "case": settings.model_dump(mode="json", exclude={"shared_sentences"}),
             "model": self._model_settings(),
             "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
             "seed": self.recipe.seed,
         }
+        left_out = self.left_out(case)
+        if left_out:
+            depends_on["left_out"] = [[each.trained, each.ids] for each in left_out]
         return Stage(
             stamp=folder / "train.json",
             fingerprint=fingerprint(depends_on),

@@ -15,7 +15,6 @@ from soritune.recipe import Recipe
 from soritune.recipe.words import nearest
 
 if TYPE_CHECKING:
-    from soritune.corpus.overlap import Overlap
     from soritune.corpus.pool import Executor
     from soritune.corpus.unfinished import Part
 
@@ -90,29 +89,6 @@ def prepare_part_of_corpora(
             f"corpus {name}: shard {part} done, {num_read:,} utterances; when all are, collect "
             f"them with: soritune prepare RECIPE --corpus {name}"
         )
-
-
-def overlaps_of(plan: Plan, cases: Sequence[str]) -> list[Overlap]:
-    """Sentences that the named cases train on and the recipe's evaluations test on.
-
-    Corpora that are not prepared are passed over.
-    """
-    from soritune.corpus.overlap import find_overlaps
-
-    recipe = plan.recipe
-    trained = [
-        (part.corpus, part.split)
-        for case in cases
-        if case in recipe.cases
-        for part in recipe.cases[case].train
-    ]
-    tested = [(each.corpus, each.split) for each in recipe.evaluate.values()]
-    folders = {
-        name: (plan.corpus_folder(name), card)
-        for name in {corpus for corpus, _ in (*trained, *tested)}
-        if (card := plan.card(name)) is not None
-    }
-    return find_overlaps(folders, trained, tested)
 
 
 def card_text(card: CorpusCard) -> str:

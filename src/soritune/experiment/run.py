@@ -14,8 +14,9 @@ from soritune.corpus.store import Corpus
 from soritune.distributed import Crew
 from soritune.errors import UserError
 from soritune.experiment.plan import Plan
-from soritune.experiment.preparation import overlaps_of, prepare_corpora
+from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.selection import select_records, spoken_language, spread
+from soritune.experiment.shared import held_against, overlaps_of, parts_of
 from soritune.experiment.summary import build_report, case_title
 from soritune.progress import track
 from soritune.recipe import Recipe
@@ -58,7 +59,7 @@ class Experiment:
         # 1. The speech of all cases and evaluations, so that a mistake there shows at once.
         self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
         self.check_evaluations()
-        for overlap in overlaps_of(self.plan, cases):
+        for overlap in overlaps_of(self.recipe, cases, self.plan.folders(self.recipe.corpora)):
             self._say(f"warning: {overlap}")
         # 2. The base as it is, then each case: train, evaluate. The report grows with each.
         for case in cases:
@@ -98,7 +99,10 @@ class Experiment:
             self._say(f"train {title}: done before")
             return
         corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
+        left_out = self.plan.left_out(case)
         self._say(f"train {title}")
+        for each in left_out:
+            self._say(f"  {each}")
 
         def work() -> Mapping[str, Any]:
             Crew.of_environment().told(case)  # the other ranks begin the same training
@@ -109,6 +113,7 @@ class Experiment:
                 corpora=corpora,
                 out=self.plan.case_folder(case),
                 seed=self.recipe.seed,
+                left_out={each.trained: frozenset(each.ids) for each in left_out},
             )
             return {"summary": asdict(summary)}
 
@@ -261,11 +266,14 @@ class Experiment:
 
 
 def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
-    """Corpora that the cases and evaluations take, in the order of the recipe."""
+    """Corpora that the cases and evaluations take, in the order of the recipe.
+
+    A case takes those that it leaves sentences out for, too.
+    """
     needed = {recipe.evaluate[name].corpus for name in evaluations}
-    for case in cases:
-        if case != ORIGINAL:
-            needed |= {part.corpus for part in recipe.cases[case].train}
+    for settings in (recipe.cases[case] for case in cases if case != ORIGINAL):
+        for part in parts_of(settings):
+            needed |= {part[0], *(held for held, _ in held_against(recipe, settings, part))}
     return [name for name in recipe.corpora if name in needed]
 
 

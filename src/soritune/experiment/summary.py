@@ -112,4 +112,5 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
         training_s=summary["seconds"],
         evaluating_s=evaluating_s,
         model=str(plan.model_folder(case)),
+        left_out=summary.get("left_out", {}),
     )

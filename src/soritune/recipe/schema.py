@@ -25,7 +25,7 @@ from pydantic import (
 # The imports from rooms further down: each source's settings stand beside its reader, and those of
 # augmentation beside its transforms, so that a new one is one new file and this schema stays.
 from soritune.augment.config import Augmentation
-from soritune.corpus.options import options_of
+from soritune.corpus.options import SharedPolicy, options_of
 from soritune.corpus.readers import SourceConfig
 from soritune.corpus.utterance import Split
 from soritune.errors import UserError
@@ -170,7 +170,8 @@ class Case(Settings):
 
     `mode` is a sum of lora (adapters of the language model), audio (encoder and projector) and
     projector, or full alone. In a recipe `like: other-case` takes over every key that the case
-    does not give itself; a loaded case has all of them.
+    does not give itself; a loaded case has all of them. `shared_sentences` says what becomes of
+    utterances whose sentence stands in dev or test of another corpus of the evaluations.
     """
 
     mode: str
@@ -191,6 +192,15 @@ class Case(Settings):
     max_tokens: PositiveInt | None = None  # tokens of one micro-batch; None: 8,192
     gradient_checkpointing: bool | None = None  # None: from a billion parameters on
     lora: LoraConfig | None = None  # None: the model's; keys left out come from there, too
+    shared_sentences: SharedPolicy = "drop-from-train"
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that what was written of cases from before this key stays the same."""
+        written: dict[str, Any] = write(self)
+        if self.shared_sentences == "drop-from-train":
+            written.pop("shared_sentences", None)
+        return written
 
     @field_validator("mode")
     @classmethod

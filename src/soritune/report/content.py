@@ -157,6 +157,17 @@ def unfinished_sentence(report: Report) -> str | None:
     return f"Not finished: {_listed(missing)}. Run the same command again to go on."
 
 
+def left_out_sentences(report: Report) -> list[str]:
+    """One for each case that did not train on all, because others test with its sentences."""
+    return [
+        f"“{_short_title(case)}” was not trained on "
+        + ", ".join(f"{number:,} utterances of {part}" for part, number in case.left_out.items())
+        + ": dev or test of another corpus has their sentences."
+        for case in report.cases
+        if case.left_out
+    ]
+
+
 def findings(report: Report) -> list[Finding]:
     """One record for each column in which two cases can be compared."""
     found = []

@@ -14,6 +14,7 @@ from soritune.report.content import (
     Report,
     best_sentence,
     findings,
+    left_out_sentences,
     not_comparable,
     sample_groups,
     scorings,
@@ -44,6 +45,7 @@ def markdown(report: Report) -> str:
     parts += [_best(report), "## What is certain", INTERVAL_NOTE]
     parts += _findings_table(report)
     parts += ["## What was trained", _trained_table(report.cases)]
+    parts += [escape(sentence) for sentence in left_out_sentences(report)]
     parts += ["## How it was scored", _scoring_table(report)]
     groups = _samples(report)
     if groups:

@@ -49,7 +49,8 @@ class CaseSummary:
     base as it is), `trained` the number of trained parameters by part ("LoRA", "encoder"),
     `parameters` that of the whole model. `trained_tensors` counts the tensors that the optimizer
     held, `moved_tensors` those of them that differ after the run. `model` is the folder (or hub
-    id) that `soritune transcribe --model` takes.
+    id) that `soritune transcribe --model` takes. `left_out` counts utterances by corpus and split
+    that were not trained on, because others are tested with their sentences.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -64,6 +65,7 @@ class CaseSummary:
     training_s: float | None = None
     evaluating_s: float | None = None
     model: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def trained_parameters(self) -> int:

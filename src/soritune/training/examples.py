@@ -15,7 +15,7 @@ from soritune.errors import UserError
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.text.tasks import Task, instruction, target
-from soritune.training.mixture import choose_records
+from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds, choose_records
 from soritune.training.seeding import generator
 
 
@@ -47,6 +47,7 @@ def epoch_examples(
     seed: int,
     epoch: int,
     augmenters: Mapping[int, Augmenter] = MappingProxyType({}),
+    left_out: LeftOutIds = NOTHING_LEFT_OUT,
 ) -> list[Example]:
     """All examples of one epoch, in the order of the corpora; tasks are drawn anew each epoch.
 
@@ -59,7 +60,7 @@ def epoch_examples(
     numbers = {id(part): number for number, part in enumerate(parts)}
     turns: Counter[tuple[int, str]] = Counter()
     draws: dict[str, np.random.Generator] = {}
-    for part, record in choose_records(parts, corpora, seed, epoch):
+    for part, record in choose_records(parts, corpora, seed, epoch, left_out):
         draw = draws.setdefault(
             f"{part.corpus}/{part.split}", generator(seed, "task", part.corpus, part.split, epoch)
         )

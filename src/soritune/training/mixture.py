@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import floor
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,11 +13,19 @@ from soritune.errors import UserError
 from soritune.recipe import TrainPart
 from soritune.training.seeding import generator
 
+LeftOutIds = Mapping[tuple[str, str], Collection[str]]
+"""Ids of utterances that are not trained on, by corpus and split."""
+NOTHING_LEFT_OUT: LeftOutIds = MappingProxyType({})
+
 
 def choose_records(
-    parts: Sequence[TrainPart], corpora: Mapping[str, Corpus], seed: int, epoch: int
+    parts: Sequence[TrainPart],
+    corpora: Mapping[str, Corpus],
+    seed: int,
+    epoch: int,
+    left_out: LeftOutIds = NOTHING_LEFT_OUT,
 ) -> list[tuple[TrainPart, Record]]:
-    """The utterances of one epoch.
+    """The utterances of one epoch, as if those of `left_out` were not in the corpora.
 
     A part with a share or a cap keeps the same utterances in every epoch, whatever the other
     parts are. Parts with weights together have as many examples as they have utterances, divided
@@ -24,9 +33,9 @@ def choose_records(
     turn, from epoch to epoch. A replay part (its number is a fraction of all others together)
     draws new ones each epoch.
 
-    Raises UserError where a split is empty or a cap lets nothing through.
+    Raises UserError where a split is empty, all of it is left out, or a cap lets nothing through.
     """
-    pools = [_pool(part, corpora, seed) for part in parts]
+    pools = [_pool(part, corpora, seed, left_out) for part in parts]
     weighted = [number for number, part in enumerate(parts) if part.weight is not None]
     counts = dict(
         zip(
@@ -74,13 +83,24 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
     return counts
 
 
-def _pool(part: TrainPart, corpora: Mapping[str, Corpus], seed: int) -> list[Record]:
+def _pool(
+    part: TrainPart, corpora: Mapping[str, Corpus], seed: int, left_out: LeftOutIds
+) -> list[Record]:
     """What a part may take, in the order of the corpus."""
     records = corpora[part.corpus].records(part.split)
     if not records:
         raise UserError(
             f'corpus "{part.corpus}" has no utterances in split "{part.split}" to train on'
         )
+    without = left_out.get((part.corpus, part.split))
+    if without:
+        records = [record for record in records if record.id not in without]
+        if not records:
+            raise UserError(
+                f'corpus "{part.corpus}": dev or test of another corpus has the sentences of all '
+                f'utterances of split "{part.split}"; write shared_sentences: keep in the case to '
+                f"train on them all the same"
+            )
     if part.share == 1.0 and part.max_hours is None and part.max_utterances is None:
         return records
     count = max(1, round(len(records) * part.share))

@@ -22,6 +22,7 @@ from soritune.models.family import SpeechModel
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.data import StepDataset
+from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
 from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
 
@@ -49,6 +50,7 @@ class TrainingSummary:
     audio_s_per_s: float
     peak_memory_bytes: int
     final_loss: float | None  # mean of the last logged steps
+    left_out: dict[str, int]  # utterances of each corpus, for sentences that others test
 
 
 def train_case(
@@ -59,9 +61,11 @@ def train_case(
     corpora: Mapping[str, Corpus],
     out: Path,
     seed: int,
+    left_out: LeftOutIds = NOTHING_LEFT_OUT,
 ) -> TrainingSummary:
     """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
 
+    Utterances of `left_out` are not trained on.
     Goes on from `out/checkpoints` if an earlier run was interrupted; the result is that of an
     uninterrupted run.
 
@@ -99,6 +103,7 @@ def train_case(
         seed=seed,
         world_size=arguments.world_size,
         mask_value=speech_model.feature_mean,
+        left_out=left_out,
     )
     arguments.max_steps = dataset.num_steps
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
@@ -133,6 +138,7 @@ def train_case(
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=_peak_memory_bytes(speech_model),
         final_loss=float(history[-1]["loss"]) if history else None,
+        left_out={" ".join(part): len(ids) for part, ids in left_out.items()},
     )
     if crew.leads:
         _write(speech_model, case, name, out, summary, moved, history)
