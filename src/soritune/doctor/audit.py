@@ -66,7 +66,7 @@ def audit(
 ) -> Audited:
     """Audit corpora together; the result does not depend on `workers`.
 
-    Memory grows with the number of utterances (about 1.5 kB each), not with their hours. With a
+    Memory grows with the number of utterances (about 5 kB each), not with their hours. With a
     `model` every transcript's loss is computed, too. Raises UserError where a corpus cannot be
     read.
     """

@@ -31,6 +31,10 @@ QUIET_DB = 30.0
 MIN_FRAMES = 1 + int(SAMPLE_RATE_HZ - WINDOW) // HOP
 """A second."""
 SAMPLED = 4
+_EDGES = np.rint(np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) * WINDOW / SAMPLE_RATE_HZ).astype(
+    int
+)
+"""Bins of a spectrum where the bands begin, and where the last one ends."""
 
 Bits = npt.NDArray[np.uint32]
 
@@ -48,9 +52,7 @@ def frame_bits(spectra: npt.NDArray[np.float32]) -> tuple[Bits, npt.NDArray[np.b
     """
     if len(spectra) < MIN_FRAMES:
         return np.zeros(0, np.uint32), np.zeros(0, np.bool_)
-    hz = SAMPLE_RATE_HZ / WINDOW
-    edges = np.rint(np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) / hz).astype(int)
-    energy = np.add.reduceat(spectra[:, : edges[-1]], edges[:-1], axis=1, dtype=np.float64)
+    energy = np.add.reduceat(spectra[:, : _EDGES[-1]], _EDGES[:-1], axis=1, dtype=np.float64)
     level = np.log(energy + 1e-12)
     across = level[:, 1:] - level[:, :-1]
     signs = across[STEP:] > across[:-STEP]

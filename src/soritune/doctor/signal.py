@@ -35,6 +35,7 @@ PLATEAU_RUN = 3
 are sharper (its energy at the peaks lies in the first formant, 300 Hz and up)."""
 PLATEAU_TOLERANCE = 0.002
 """Share of the peak: samples this near to it are on its plateau."""
+_HANN = np.hanning(WINDOW).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def power_spectra(samples: Samples) -> npt.NDArray[np.float32]:
     """
     padded = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
-    spectra = np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), axis=1)
+    spectra = np.fft.rfft(frames * _HANN, axis=1)
     return np.square(spectra.real) + np.square(spectra.imag)
 
 
