@@ -16,6 +16,14 @@ def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small_base(tmp_path_factory.mktemp("base"))
 
 
+@pytest.fixture(scope="session")
+def native(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny base with the speech LoRA beside its weights; not to be written to."""
+    from original_checkpoint import write_native
+
+    return write_native(small_base, tmp_path_factory.mktemp("native") / "base")
+
+
 @pytest.fixture
 def load_small(small_base: Path) -> Callable[[], object]:
     """Loads the tiny base anew, in fp32 on the CPU."""

@@ -1,12 +1,14 @@
-"""Models to export, and what they answer: shared by the tests of exports and blends."""
+"""Models to open and to export, and what they answer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from small_model import ASR, noise
 
+from soritune.errors import UserError
 from soritune.models import load
 from soritune.models.phi4mm.model import Phi4mm
 
@@ -17,6 +19,14 @@ LANGUAGE_MODEL = "model.layers.0.mlp.down_proj.weight"
 
 def open_cpu(source: Path | str, **options: object) -> Phi4mm:
     return load(source, device="cpu", dtype="float32", **options)  # type: ignore[arg-type, return-value]
+
+
+def refusal(source: Path, **options: object) -> str:
+    """The one line with which a model is refused."""
+    with pytest.raises(UserError) as caught:
+        open_cpu(source, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @torch.inference_mode()

@@ -87,6 +87,14 @@ def write_original(native: Path, folder: Path) -> Path:
     return folder
 
 
+def write_native(native: Path, folder: Path) -> Path:
+    """The native twin: the same weights, the speech LoRA beside them in a PEFT folder."""
+    shutil.copytree(native, folder)
+    write_adapter(folder / "speech-lora", original_tensors(native), "speech", SPEECH_LORA)
+    save_file(native_tensors(native), folder / "model.safetensors")
+    return folder
+
+
 def write_adapter(folder: Path, tensors: Tensors, adapter: str, shape: LoraShape) -> None:
     """A LoRA as the official folder has it beside the weights."""
     folder.mkdir()

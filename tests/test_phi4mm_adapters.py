@@ -8,49 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from exported import logits, open_cpu, refusal
 from original_checkpoint import (
     SPEECH_LORA,
     lora_tensors,
     native_tensors,
-    original_tensors,
     write_adapter,
 )
 from safetensors.torch import load_file, save_file
-from small_model import ASR, noise
 
 from soritune.errors import UserError
-from soritune.models import load
-from soritune.models.phi4mm.model import Phi4mm
-
-
-@pytest.fixture(scope="module")
-def native(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The native twin: same weights, the speech LoRA beside them in a PEFT folder."""
-    folder = tmp_path_factory.mktemp("native") / "base"
-    shutil.copytree(small_base, folder)
-    tensors = original_tensors(small_base)
-    write_adapter(folder / "speech-lora", tensors, "speech", SPEECH_LORA)
-    save_file(native_tensors(small_base), folder / "model.safetensors")
-    return folder
-
-
-def open_cpu(source: Path | str, **options: object) -> Phi4mm:
-    return load(source, device="cpu", dtype="float32", **options)  # type: ignore[arg-type, return-value]
-
-
-@torch.inference_mode()
-def logits(model: Phi4mm) -> torch.Tensor:
-    batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, "안녕하세요")])
-    batch.pop("labels")
-    output: torch.Tensor = model.module.eval()(**batch).logits
-    return output
-
-
-def refusal(source: Path, **options: object) -> str:
-    with pytest.raises(UserError) as caught:
-        open_cpu(source, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def adapter(folder: Path, native: Path, seed: int, base: str) -> Path:

@@ -11,23 +11,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from exported import logits, open_cpu, refusal
 from original_checkpoint import (
-    SPEECH_LORA,
     Tensors,
-    native_tensors,
     original_tensors,
-    write_adapter,
     write_original,
     write_shards,
 )
 from safetensors.torch import load_file, save_file
-from small_model import ASR, noise
 
-from soritune.errors import UserError
 from soritune.models import load
 from soritune.models.phi4mm import checkpoint, layout
 from soritune.models.phi4mm.loading import read_base
-from soritune.models.phi4mm.model import Phi4mm
 
 BLOCK = "model.embed_tokens_extend.audio_embed.encoder.encoders.0."
 NORM = "model.norm.weight"
@@ -42,36 +37,6 @@ def shared_original(small_base: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def original(shared_original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(shared_original, tmp_path / "base"))
-
-
-@pytest.fixture(scope="module")
-def native(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The native twin: same weights, the speech LoRA beside them in a PEFT folder."""
-    folder = tmp_path_factory.mktemp("native") / "base"
-    shutil.copytree(small_base, folder)
-    tensors = original_tensors(small_base)
-    write_adapter(folder / "speech-lora", tensors, "speech", SPEECH_LORA)
-    save_file(native_tensors(small_base), folder / "model.safetensors")
-    return folder
-
-
-def open_cpu(source: Path | str, **options: object) -> Phi4mm:
-    return load(source, device="cpu", dtype="float32", **options)  # type: ignore[arg-type, return-value]
-
-
-@torch.inference_mode()
-def logits(model: Phi4mm) -> torch.Tensor:
-    batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, "안녕하세요")])
-    batch.pop("labels")
-    output: torch.Tensor = model.module.eval()(**batch).logits
-    return output
-
-
-def refusal(source: Path, **options: object) -> str:
-    with pytest.raises(UserError) as caught:
-        open_cpu(source, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def change_shard(folder: Path, change: Callable[[Tensors], object], key: str = NORM) -> Path:
