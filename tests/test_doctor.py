@@ -10,14 +10,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from doctor_corpus import Clip, clean_clips, ill_clips, prepared
+from doctor_corpus import RATE_HZ, Clip, clean_clips, coded, ill_clips, prepared, speak
 
 from soritune.corpus.options import SourceOptions
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.split import sentence_key
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.catalogue import CHECKS
+from soritune.doctor.duplicates import find_copies
 from soritune.doctor.findings import Audit, Finding
+from soritune.doctor.scan import scan
+from soritune.doctor.shared_checks import OTHER_TEXT_WORST_RATE
 from soritune.errors import UserError
 from soritune.progress import track
 
@@ -99,6 +102,39 @@ def test_a_copy_names_what_it_copies(ill: Audited) -> None:
     assert details["again-telephone"].endswith("ill/train/ko-train-13")
     assert details["again-test"].endswith("ill/train/ko-train-15")
     assert "ill/train/ko-train-14" in details["again-other"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("{} 평일에는 다섯 시에 일어나요", ("아내는", "친구는")),
+        ("{} 백화점 건너편에 있어요", ("호텔은", "식당은")),
+    ],
+)
+def test_another_word_by_the_same_synthetic_voice_is_no_wrong_transcript(
+    tmp_path: Path, sentence: str, words: tuple[str, str]
+) -> None:
+    """Most of such clips is alike to the bit; they are different recordings all the same."""
+    texts = [sentence.format(word) for word in words]
+    clips = [
+        Clip(f"c{place}", text, "ko", "train", "ko+m2", speak(text, "ko", "ko+m2", seed=5))
+        for place, text in enumerate(texts)
+    ]
+    folder = prepared(tmp_path / "near", "near", clips)
+    sources = open_sources([folder])
+    (shard,) = scan(sources, 1, lambda amount: None)
+    (copy,) = find_copies(shard.utterances, sources)  # so alike that it was compared
+    assert copy.worst_rate > OTHER_TEXT_WORST_RATE + 0.04
+    assert named(examine(folder).audit, "other-text") == set()
+
+
+@pytest.mark.parametrize("codec", ["mp3", "ogg", "ulaw"])
+def test_a_coded_copy_with_another_transcript_is_a_wrong_one(tmp_path: Path, codec: str) -> None:
+    one, other = clean_clips("ko")[20], clean_clips("ko")[21]
+    copy = coded(one.samples, codec, 8_000 if codec == "ulaw" else RATE_HZ)
+    clips = [one, Clip("copy", other.text, "ko", "train", one.speaker, copy)]
+    folder = prepared(tmp_path / "wrong", "wrong", clips)
+    assert named(examine(folder).audit, "other-text") == {"copy"}
 
 
 def test_the_result_does_not_depend_on_the_number_of_workers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.corpus.pool import run_chunks
-from soritune.doctor.fingerprint import Bits, bit_error_rate, frame_bits
+from soritune.doctor.fingerprint import Bits, bit_error_rate, frame_bits, worst_stretch
 from soritune.doctor.scan import Source, Utterance, read_samples
 from soritune.doctor.signal import HOP, WINDOW, power_spectra
 
@@ -35,12 +35,14 @@ SEARCH = 2
 class Copy:
     """`utterance` repeats the audio of `original` (places in the list that was searched).
 
-    `error_rate` is 0 for equal samples; `offset_s` is where in the original it begins.
+    `error_rate` is 0 for equal samples, `worst_rate` that of the worst quarter of a second;
+    `offset_s` is where in the original it begins.
     """
 
     utterance: int
     original: int
     error_rate: float
+    worst_rate: float
     offset_s: float
 
 
@@ -60,7 +62,7 @@ def find_copies(
         if utterance.signal is not None:
             original = first.setdefault(utterance.audio_hash, place)
             if original != place:
-                copies[place] = Copy(place, original, 0.0, 0.0)
+                copies[place] = Copy(place, original, 0.0, 0.0, 0.0)
     candidates = _candidates(utterances, list(first.values()))
     fingerprints = _fingerprints(utterances, sources, candidates, workers, advance)
     near = []
@@ -68,14 +70,16 @@ def find_copies(
         if one in fingerprints and other in fingerprints:
             rate, at = _compare(fingerprints[one], fingerprints[other], offset)
             if rate <= MAX_ERROR_RATE:
-                near.append((one, other, rate, at))
-    for one, other, rate, at in sorted(near, key=lambda pair: (pair[1], pair[0])):
+                worst = worst_stretch(fingerprints[one], fingerprints[other], at)
+                near.append((one, other, rate, worst, at))
+    for one, other, rate, worst, at in sorted(near, key=lambda pair: (pair[1], pair[0])):
         # A copy of a copy is one of the first; its own distance is not known then.
         root = copies[one].original if one in copies else one
         if other not in copies and root != other:
-            copies[other] = Copy(other, root, rate, at * HOP / SAMPLE_RATE_HZ if root == one else 0)
+            offset_s = at * HOP / SAMPLE_RATE_HZ if root == one else 0.0
+            copies[other] = Copy(other, root, rate, worst, offset_s)
     moved = {
-        place: Copy(place, copies[copy.original].original, copy.error_rate, copy.offset_s)
+        place: replace(copy, original=copies[copy.original].original)
         if copy.original in copies
         else copy
         for place, copy in copies.items()

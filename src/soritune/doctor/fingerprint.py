@@ -30,6 +30,8 @@ QUIET_DB = 30.0
 """Frames this much below the loudest have bits of noise, which a codec changes."""
 MIN_FRAMES = 1 + int(SAMPLE_RATE_HZ - WINDOW) // HOP
 """A second."""
+STRETCH = 16
+"""A quarter of a second: a short word."""
 SAMPLED = 4
 _EDGES = np.rint(np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) * WINDOW / SAMPLE_RATE_HZ).astype(
     int
@@ -80,15 +82,38 @@ def bit_error_rate(
     `offset` is the frame of `one` where frame 0 of `other` lies (may be negative). The second
     figure is of the loud frames of the one that has fewer. 0.5 is what unrelated clips have.
     """
+    differing = _differing(one, other, offset)
+    least = min(np.count_nonzero(one[1]), np.count_nonzero(other[1]))
+    if not len(differing) or not least:
+        return 1.0, 0.0
+    return float(differing.mean()), len(differing) / int(least)
+
+
+def worst_stretch(
+    one: tuple[Bits, npt.NDArray[np.bool_]],
+    other: tuple[Bits, npt.NDArray[np.bool_]],
+    offset: int,
+) -> float:
+    """Share of bits that differ in the worst `STRETCH` frames of those that are compared.
+
+    A codec spreads its errors; where one word is another one they stand together.
+    """
+    differing = _differing(one, other, offset)
+    if not len(differing):
+        return 1.0
+    width = min(STRETCH, len(differing))
+    return float(np.convolve(differing, np.full(width, 1 / width), "valid").max())
+
+
+def _differing(
+    one: tuple[Bits, npt.NDArray[np.bool_]],
+    other: tuple[Bits, npt.NDArray[np.bool_]],
+    offset: int,
+) -> npt.NDArray[np.float64]:
+    """Share of bits that differ in each frame where both are loud."""
     start, end = max(0, offset), min(len(one[0]), len(other[0]) + offset)
     if end <= start:
-        return 1.0, 0.0
+        return np.zeros(0)
     both = one[1][start:end] & other[1][start - offset : end - offset]
-    least = min(np.count_nonzero(one[1]), np.count_nonzero(other[1]))
-    compared = int(np.count_nonzero(both))
-    if not compared or not least:
-        return 1.0, 0.0
-    differing = one[0][start:end][both] ^ other[0][start - offset : end - offset][both]
-    return float(np.bitwise_count(differing).sum()) / ((BANDS - 1) * compared), compared / int(
-        least
-    )
+    bits = one[0][start:end][both] ^ other[0][start - offset : end - offset][both]
+    return np.asarray(np.bitwise_count(bits), np.float64) / (BANDS - 1)
