@@ -12,7 +12,7 @@ import argparse
 import itertools
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,24 +24,31 @@ from soritune.audio import SAMPLE_RATE_HZ
 from soritune.corpus.prepare import prepare
 from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.store import Corpus
+from soritune.demo.voices import voices
 from soritune.doctor.audio_checks import JUDGES
 from soritune.doctor.audit import open_sources
 from soritune.doctor.duplicates import MAX_ERROR_RATE, MIN_COMPARED
-from soritune.doctor.fingerprint import bit_error_rate, frame_bits
+from soritune.doctor.fingerprint import bit_error_rate, frame_bits, worst_stretch
 from soritune.doctor.losses import loss_findings, mean_losses
 from soritune.doctor.scan import Utterance, scan
+from soritune.doctor.shared_checks import OTHER_TEXT_WORST_RATE
 from soritune.doctor.signal import Signal, measure, power_spectra
 from soritune.doctor.text_checks import text_findings
 from soritune.models import load
 
 # The same faults as in the tests.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from doctor_corpus import coded, noisy
+from doctor_corpus import coded, noisy, speak
 
 Samples = npt.NDArray[np.float32]
 Change = Callable[[Samples], Samples]
 NARROW_HZ = 8_000
 SAME_SPEAKER_PAIRS = 200
+OTHER_WORDS = (
+    ("{} 평일에는 다섯 시에 일어나요", ("아내는", "친구는")),
+    ("{} 백화점 건너편에 있어요", ("호텔은", "식당은")),
+    ("이 가방은 {} 원이에요", ("만 오천", "팔천")),
+)
 EXCHANGED = 0.05
 RATE_CHECKS = ("too-much-text", "too-little-text")
 BASE = "builtin:tiny"
@@ -168,31 +175,39 @@ def print_signals(clips: Sequence[Samples]) -> None:
             print(row(name, [value(signal) for signal in signals], found), flush=True)
 
 
-def error_rate(one: Samples, other: Samples) -> float:
-    """The least share of bits that differ, whatever the distance of the two clips."""
-    prints = [frame_bits(power_spectra(samples)) for samples in (one, other)]
-    offsets = range(-len(prints[1][0]) + 1, len(prints[0][0]))
-    rates = [bit_error_rate(prints[0], prints[1], offset) for offset in offsets]
-    return min((rate for rate, compared in rates if compared >= MIN_COMPARED), default=1.0)
+def alike(one: Samples, other: Samples) -> tuple[float, float]:
+    """The least share of bits that differ, whatever the distance of the two clips, and that in the
+    worst quarter of a second there; 1 where too little of them can be compared.
+    """
+    prints = [frame_bits(power_spectra(samples.astype(np.float32))) for samples in (one, other)]
+    best = (1.0, 0)
+    for offset in range(-len(prints[1][0]) + 1, len(prints[0][0])):
+        rate, compared = bit_error_rate(prints[0], prints[1], offset)
+        if compared >= MIN_COMPARED:
+            best = min(best, (rate, offset))
+    return best[0], worst_stretch(prints[0], prints[1], best[1]) if best[0] < 1 else 1.0
 
 
 def print_copies(clips: Sequence[Samples], speakers: Sequence[str | None]) -> None:
-    print("\n| copies: share of bits that differ | min | 5 % | median | 95 % | max | found |")
-    print("|---|---|---|---|---|---|---|")
-
-    def show(name: str, rates: Iterable[float]) -> None:
-        listed = list(rates)
-        if listed:
-            found = sum(rate <= MAX_ERROR_RATE for rate in listed) / len(listed)
-            print(row(name, listed, found), flush=True)
-
-    for name, change in COPIES.items():
-        show(name, (error_rate(clip, change(clip).astype(np.float32)) for clip in clips))
+    found = {name: [alike(clip, change(clip)) for clip in clips] for name, change in COPIES.items()}
     pairs = itertools.combinations(range(len(clips)), 2)
-    alike = [(a, b) for a, b in pairs if speakers[a] is not None and speakers[a] == speakers[b]]
-    step = max(1, len(alike) // SAME_SPEAKER_PAIRS)
-    rates = [error_rate(clips[a], clips[b]) for a, b in alike[::step]]
-    show("no copies: other clips of the same speaker", [rate for rate in rates if rate < 1])
+    same = [(a, b) for a, b in pairs if speakers[a] is not None and speakers[a] == speakers[b]]
+    step = max(1, len(same) // SAME_SPEAKER_PAIRS)
+    others = [alike(clips[a], clips[b]) for a, b in same[::step]]
+    found["no copies: other clips of the same speaker"] = [each for each in others if each[0] < 1]
+    found["no copies: another word by the same synthetic voice"] = [
+        alike(*(speak(sentence.format(word), "ko", voice, 5) for word in words))
+        for sentence, words in OTHER_WORDS
+        for voice in voices("ko", "train")[:8]
+    ]
+    limits = {"": MAX_ERROR_RATE, ", worst quarter of a second": OTHER_TEXT_WORST_RATE}
+    for place, (what, limit) in enumerate(limits.items()):
+        print(f"\n| share of bits that differ{what} | min | 5 % | median | 95 % | max | found |")
+        print("|---|---|---|---|---|---|---|")
+        for name, rates in found.items():
+            if rates:
+                listed = [each[place] for each in rates]
+                print(row(name, listed, sum(each <= limit for each in listed) / len(listed)))
 
 
 def exchanged(utterances: Sequence[Utterance]) -> tuple[list[Utterance], set[str]]:

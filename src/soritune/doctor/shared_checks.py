@@ -15,7 +15,7 @@ from soritune.doctor.sentences import near_sentences
 HELD_OUT = ("dev", "test")
 OTHER_TEXT_WORST_RATE = 0.18
 """Of the bits in the worst quarter of a second, for copies whose words differ. Codecs and cuts stay
-under 0.14; where a synthetic voice says another word in the same sentence, 0.23 and more differ
+under 0.14; where a synthetic voice says another word in the same sentence, 0.21 and more differ
 (docs/doctor.md)."""
 
 
