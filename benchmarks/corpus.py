@@ -36,7 +36,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from soritune.corpus.prepare import prepare, versions
+from soritune.corpus.job import versions
+from soritune.corpus.prepare import prepare
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.store import Corpus
 
