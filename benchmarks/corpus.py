@@ -6,7 +6,8 @@ prepare   recordings to 16 kHz: ours checks, writes FLAC into Parquet shards and
           FLAC, as ours does
 read      a prepared corpus to model features: ours decodes FLAC from the shards and makes our
           features; the plain way takes the samples from Arrow and calls transformers' extractor
-memory    the peak of a process of its own, for 1, 4, 16 and 48 times the recordings
+memory    the peak of a process of its own, for 1, 4, 16 and 48 times the recordings; with
+          `--rows N` also for lists of N short clips, and what an utterance more costs
 
 Everything runs in one process on one thread, ours and the plain way in turns; the recordings are
 noise shaped like speech, made in a temporary folder.
@@ -35,7 +36,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from soritune.corpus.prepare import prepare, versions
+from soritune.corpus.job import versions
+from soritune.corpus.prepare import prepare
 from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.store import Corpus
 
@@ -45,6 +47,7 @@ FORMS = {
     "WAV 44.1 kHz": ("wav", 44_100),
 }
 CLIP_S = 6.0
+FEW_CLIPS, FEW_ROWS = 50, 2000
 MEMORY_FACTORS = (1, 4, 16, 48)
 SAMPLE_RATE_HZ = 16_000
 
@@ -212,11 +215,40 @@ def compare_memory(work: Path, num_clips: int) -> None:
         cells = []
         for factor in MEMORY_FACTORS:
             path = make_list(work / "FLAC", "FLAC 16 kHz", num_clips, factor)
-            shutil.rmtree(work / "out", ignore_errors=True)
-            words = [sys.executable, __file__, "--memory-of", way, str(path), str(work / "out")]
-            done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-            cells.append(f"{float(done.stdout.splitlines()[-1]):,.0f} MB")
+            cells.append(f"{memory_of(way, path, work / 'out'):,.0f} MB")
         print(f"| {way}, one process | " + " | ".join(cells) + " |", flush=True)
+
+
+def memory_of(way: str, list_path: Path, out: Path) -> float:
+    """The peak in MB of a process that prepares `list_path`."""
+    shutil.rmtree(out, ignore_errors=True)
+    words = [sys.executable, __file__, "--memory-of", way, str(list_path), str(out)]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def compare_rows(work: Path, num_rows: int) -> None:
+    """What each utterance takes in memory, where the splits are given and where they are not."""
+    folder = work / "rows"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(FEW_CLIPS):
+        noise = 0.1 * rng.standard_normal(SAMPLE_RATE_HZ // 4)
+        soundfile.write(folder / f"{index}.flac", noise.clip(-1, 1), SAMPLE_RATE_HZ)
+    print(f"\n| peak memory | {FEW_ROWS:,} rows | {num_rows:,} rows | bytes an utterance |")
+    print("|---|---|---|---|")
+    for name, split in (("splits given", {"split": "train"}), ("divided by sentence", {})):
+        peaks = []
+        for count in (FEW_ROWS, num_rows):
+            path = folder / f"{len(split)}-{count}.jsonl"
+            with path.open("w", encoding="utf-8") as file:
+                for index in range(count):
+                    row = {"id": f"utterance-{index:07d}", "audio": f"{index % FEW_CLIPS}.flac"}
+                    row |= {"text": f"이것은 {index} 번째 문장입니다"} | split
+                    file.write(json.dumps(row) + "\n")
+            peaks.append(memory_of("ours", path, work / "out"))
+        each = 1e6 * (peaks[1] - peaks[0]) / (num_rows - FEW_ROWS)
+        print(f"| {name} | {peaks[0]:.0f} MB | {peaks[1]:.0f} MB | {each:.0f} |", flush=True)
 
 
 def measure_memory(way: str, list_path: Path, out: Path) -> None:
@@ -231,6 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Preparing and reading, beside datasets.map.")
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=0, help="0: lists of many rows are left out")
     parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.memory_of:
@@ -251,6 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         compare_preparing(work, given.clips, given.repeats)
         compare_reading(work, given.clips, given.repeats)
         compare_memory(work, given.clips)
+        if given.rows:
+            compare_rows(work, given.rows)
     return 0
 
 

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from soritune.corpus.prepare import prepare, versions
+from soritune.corpus.job import versions
+from soritune.corpus.prepare import prepare
 from soritune.corpus.readers.demo import DemoSource
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.page import write_page

@@ -14,7 +14,8 @@ from test_prepare_shards import CHUNK_SIZE, contents, entries
 
 from soritune.audio import DEFAULT_LIMITS
 from soritune.corpus.chunk import Chunk, make_chunk
-from soritune.corpus.prepare import prepare_utterances, versions
+from soritune.corpus.job import versions
+from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.ray_cluster import RayExecutor, _store
 from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError

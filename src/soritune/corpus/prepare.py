@@ -5,29 +5,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, Limits
+from soritune.audio import DEFAULT_LIMITS, Limits
 from soritune.corpus import lock
-from soritune.corpus.card import FORMAT_VERSION, CorpusCard
-from soritune.corpus.chunk import MAX_CHARACTERS_PER_S, UNFINISHED_FOLDER, Chunk, prepare_chunk
+from soritune.corpus.card import CorpusCard
+from soritune.corpus.chunk import UNFINISHED_FOLDER, Chunk, prepare_chunk
 from soritune.corpus.files import storage_error
 from soritune.corpus.hashes import DigestSet, digest64
-from soritune.corpus.licenses import license_of
+from soritune.corpus.job import CHUNK_SIZE, Job, card_of, job_of, versions
 from soritune.corpus.options import options_of
 from soritune.corpus.pool import Executor, run_chunks
-from soritune.corpus.readers import describe_source, read_source, splits_are_disjoint
+from soritune.corpus.readers import read_source, splits_are_disjoint
 from soritune.corpus.selection import Entry, Note, select
-from soritune.corpus.sound import AS_IT_IS, SoundForm
-from soritune.corpus.summary import CardSums
 from soritune.corpus.unfinished import (
     Part,
     PartDone,
@@ -41,35 +37,10 @@ from soritune.corpus.unfinished import (
     write_part,
 )
 from soritune.corpus.utterance import Rejected, Utterance
-from soritune.text.form import TextForm
 
-CHUNK_SIZE = 250
-"""Utterances that are done or redone together: a few seconds of work, about 20 MB of FLAC."""
 CHUNK_BYTES = 64 * 2**20
 """A chunk ends early where its entries bring more than this in memory (long clips of archives)."""
-PREPARATION = 3
-"""Raised by hand when the code changes what comes of the same source and settings."""
-
 Advance = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be prepared, where, and all that decides what comes of it."""
-
-    name: str
-    described_by: Mapping[str, Any]
-    out: Path
-    license: str = ""
-    limits: Limits = DEFAULT_LIMITS
-    chunk_size: int = CHUNK_SIZE
-    form: TextForm | None = None
-    sound: SoundForm = AS_IT_IS
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of all that decides what the corpus holds."""
-        return fingerprint_of(self.name, self.described_by, self.limits, self.chunk_size)
 
 
 def prepare(
@@ -86,7 +57,7 @@ def prepare(
     Raises UserError where the source cannot be read, nothing in it can be taken, or the folder
     cannot be written.
     """
-    return _prepare(_job(name, source, out), _entries(source), workers, advance, executor)
+    return _prepare(job_of(name, source, out), _entries(source), workers, advance, executor)
 
 
 def prepare_part(
@@ -104,13 +75,13 @@ def prepare_part(
     Any number of parts may be at work in one folder, on any number of machines. When all are
     done, `prepare` collects them into what it would have written alone. Raises UserError.
     """
-    job = _job(name, source, out)
+    job = job_of(name, source, out)
     return _prepare_part(job, _entries(source), part, workers, advance, executor)
 
 
 def is_prepared(name: str, source: BaseModel, out: Path) -> bool:
     """Whether `prepare` with these arguments would return at once."""
-    return finished_card(out, _job(name, source, out).fingerprint) is not None
+    return finished_card(out, job_of(name, source, out).fingerprint) is not None
 
 
 def prepare_utterances(
@@ -159,30 +130,6 @@ def prepare_utterances_part(
     return _prepare_part(job, utterances, part, workers, lambda amount: None, executor)
 
 
-def fingerprint_of(
-    name: str,
-    described_by: Mapping[str, Any],
-    limits: Limits = DEFAULT_LIMITS,
-    chunk_size: int = CHUNK_SIZE,
-) -> str:
-    """Digest of all that decides what a corpus holds."""
-    identity = {
-        "format": FORMAT_VERSION,
-        "preparation": PREPARATION,
-        "name": name,
-        "source": dict(described_by),
-        "settings": _settings(limits, chunk_size),
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def _job(name: str, source: BaseModel, out: Path) -> Job:
-    described = describe_source(source)
-    options = options_of(source)
-    license = license_of(str(described.get("source", "")), options.license)
-    return Job(name, described, out, license, form=options.text, sound=options.sound)
-
-
 def _entries(source: BaseModel) -> Iterator[Entry | Note]:
     entries = select(
         lambda: read_source(source), options_of(source), disjoint=splits_are_disjoint(source)
@@ -224,7 +171,7 @@ def _prepare(
                     advance=lambda result: advance(result.read),
                 ):
                     num_chunks += 1
-            return close_folder(out, num_chunks, lambda sums: _card(job, sums))
+            return close_folder(out, num_chunks, partial(card_of, job))
         except OSError as error:
             raise storage_error(error, out) from error
 
@@ -312,50 +259,3 @@ def _without_repeated_ids(
         else:
             yield position, entry
         position += 1
-
-
-def _settings(limits: Limits, chunk_size: int) -> dict[str, Any]:
-    return {
-        "sample_rate_hz": SAMPLE_RATE_HZ,
-        "chunk_size": chunk_size,
-        "max_characters_per_s": MAX_CHARACTERS_PER_S,
-        **asdict(limits),
-    }
-
-
-def _card(job: Job, sums: CardSums) -> CorpusCard:
-    return CorpusCard(
-        format_version=FORMAT_VERSION,
-        name=job.name,
-        license=job.license,
-        fingerprint=job.fingerprint,
-        source=dict(job.described_by),
-        settings=_settings(job.limits, job.chunk_size),
-        versions=versions(),
-        read=sums.read,
-        taken=sums.taken,
-        quarantined=sums.reasons.total(),
-        reasons=dict(sorted(sums.reasons.items())),
-        notes=dict(sorted(sums.notes.items())),
-        duration_s=sums.duration_s,
-        speakers=sums.speakers,
-        languages=dict(sorted(sums.languages.items())),
-        splits=sums.splits(),
-        shards=sums.shards,
-    )
-
-
-def versions() -> dict[str, str]:
-    """The libraries that decide the bytes of a corpus."""
-    import numpy
-    import pyarrow
-    import soundfile
-    import soxr
-
-    return {
-        "numpy": numpy.__version__,
-        "pyarrow": pyarrow.__version__,
-        "soundfile": soundfile.__version__,
-        "libsndfile": soundfile.__libsndfile_version__,
-        "soxr": soxr.__version__,
-    }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.corpus.chunk import Chunk, ChunkResult, MadeChunk, make_chunk, store_chunk
-from soritune.corpus.prepare import versions
+from soritune.corpus.job import versions
 from soritune.corpus.utterance import Excerpt, Utterance
 from soritune.errors import UserError
 
