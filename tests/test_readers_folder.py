@@ -233,3 +233,24 @@ def test_a_changed_text_is_noticed(tmp_path: Path) -> None:
     assert describe_source(source(tmp_path)) == before
     text.write_text("말", encoding="utf-8")
     assert describe_source(source(tmp_path)) != before
+
+
+def test_clips_that_are_links_are_not_told_twice(tmp_path: Path) -> None:
+    # As git-annex and the cache of the Hugging Face hub keep files: names are links to contents.
+    put(tmp_path / "blobs" / "8f3a")
+    (tmp_path / "data").mkdir()
+    os.symlink(tmp_path / "blobs" / "8f3a", tmp_path / "data" / "1.wav")
+    put(tmp_path / "data" / "metadata.csv", "file_name,transcription\n1.wav,하나\n")
+    assert [entry.id for entry in entries(tmp_path / "data")] == ["1.wav"]
+
+
+def test_metadata_above_the_splits_name_them_in_a_column(tmp_path: Path) -> None:
+    rows = "train/1.wav,하나,train\ntest/2.wav,둘,test\n"
+    put(tmp_path / "metadata.csv", f"file_name,transcription,split\n{rows}")
+    for name in ("train/1.wav", "test/2.wav"):
+        put(tmp_path / name)
+    assert [(each.id, each.split) for each in utterances(tmp_path)] == [
+        ("train/1.wav", "train"),
+        ("test/2.wav", "test"),
+    ]
+    assert rejected(tmp_path) == []

@@ -223,3 +223,44 @@ def test_a_changed_text_or_recording_is_noticed(tmp_path: Path) -> None:
     with_audio = describe_source(source(data))
     directory(data, text="a 나\n")
     assert len({str(before), str(with_audio), str(describe_source(source(data)))}) == 3
+
+
+def test_taken_and_quarantined_are_what_was_read(tmp_path: Path) -> None:
+    samples = np.random.default_rng(1).integers(-9_000, 9_000, 10 * RATE_HZ, dtype=np.int16)
+    soundfile.write(tmp_path / "a.wav", samples, RATE_HZ)
+    parts = [("u1", 0, 1), ("u2", 1, 2), ("u3", 9.8, 10.4), ("u4", 9.8, 10.6), ("u5", 2, 3)]
+    segments = "".join(f"{id_} a {start} {end}\n" for id_, start, end in parts)
+    directory(
+        tmp_path,
+        wav="a a.wav\ngone gone.wav\n",
+        segments=f"{segments}u1 a 1 2\nu6 gone 0 1\nu7 a 3 3\n\udcff\udcfe a 3 4\n",
+        text="u1 하나\nu2 둘\nu2 두울\nu3 셋\nu4 넷\nu5\nu6 여섯\nu7 일곱\n\udcff\udcfe 여덟\n",
+    )
+    card = prepare("odd", source(tmp_path), tmp_path / "out")
+    corpus = Corpus.open(tmp_path / "out")
+    lengths = {record.id: len(corpus.samples(record)) for record in corpus.records("train")}
+    # u3 reaches 0.4 s beyond the end and is cut there; u4 more than 0.5 s, so it is refused.
+    assert lengths == {"u1": RATE_HZ, "u2": RATE_HZ, "u3": RATE_HZ // 5}
+    assert (card.read, card.taken) == (10, 3)
+    assert card.reasons == {
+        "bad-line": 1,
+        "bad-text": 1,
+        "duplicate-id": 2,
+        "empty-text": 1,
+        "missing": 1,
+        "outside": 1,
+    }
+
+
+def test_no_sentence_is_in_two_splits(tmp_path: Path) -> None:
+    ids = [f"{number:02d}" for number in range(40)]
+    data = directory(
+        tmp_path,
+        wav="".join(f"{id_} {id_}.wav\n" for id_ in ids),
+        text="".join(f"{id_} 문장 {int(id_) // 2}\n" for id_ in ids),
+    )
+    found = utterances(data, split_by=["sentence"], test_share=0.3)
+    said = {split: {e.text for e in found if e.split == split} for split in ("train", "test")}
+    assert len(found) == 40
+    assert said["test"]
+    assert not said["train"] & said["test"]

@@ -294,6 +294,70 @@ def test_recordings_and_supervisions_without_each_other_are_told(tmp_path: Path)
     assert count_source(source(tmp_path)) == len(found)
 
 
+def test_splits_may_share_their_recordings(tmp_path: Path) -> None:
+    write(tmp_path / "r.jsonl", MONO, STEREO, {**MONO, "id": "rec3"})
+    write(tmp_path / "train.jsonl", U1, U2)
+    write(tmp_path / "test.jsonl", U3, U4)
+    found = entries(
+        tmp_path,
+        recordings={"train": "r.jsonl", "test": "r.jsonl"},
+        supervisions={"train": "train.jsonl", "test": "test.jsonl"},
+    )
+    assert [(e.id, e.split) for e in found if isinstance(e, Utterance)] == [
+        ("u1", "train"),
+        ("u2", "train"),
+        ("u3", "test"),
+        ("u4", "test"),
+    ]
+    assert [(e.id, e.reason) for e in found if isinstance(e, Rejected)] == [("rec3", "empty-text")]
+
+
+def resampled(rate_hz: int) -> dict[str, Any]:
+    """As `CutSet.resample` writes it."""
+    kwargs = {"source_sampling_rate": 48_000, "target_sampling_rate": rate_hz}
+    return {
+        **CUTS[0],
+        "recording": {**MONO, "transforms": [{"name": "Resample", "kwargs": kwargs}]},
+    }
+
+
+def test_another_sample_rate_is_no_change_while_that_of_speech_is_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "cuts.jsonl", resampled(16_000))
+    assert entries(path) == expected(tmp_path)[:2]
+    entry = only(tmp_path, resampled(8_000))
+    assert isinstance(entry, Rejected)
+    assert entry.reason == "transformed"
+
+
+def test_cuts_of_releases_before_0_8_are_mono_cuts(tmp_path: Path) -> None:
+    path = write(tmp_path / "cuts.jsonl", {**CUTS[0], "type": "Cut"})
+    assert entries(path) == expected(tmp_path)[:2]
+
+
+def test_a_supervision_without_a_channel_has_that_of_its_cut(tmp_path: Path) -> None:
+    bare = {key: value for key, value in U3.items() if key != "channel"}
+    cut = {**TRIMMED[2], "supervisions": [{**bare, "start": 0.0}]}
+    path = write(tmp_path / "cuts.jsonl", cut)
+    assert entries(path) == [expected(tmp_path)[2]]
+
+
+def test_windows_that_cut_a_supervision_do_not_give_it_twice(tmp_path: Path) -> None:
+    # As `CutSet.cut_into_windows(2.2)` writes what spans two windows: from before the second.
+    recordings(tmp_path)
+    windows = [
+        {**CUTS[0], "id": "rec1-0-0", "start": 0.0, "duration": 2.2},
+        {
+            **CUTS[0],
+            "id": "rec1-0-1",
+            "start": 2.2,
+            "duration": 2.2,
+            "supervisions": [{**U2, "start": -0.2}],
+        },
+    ]
+    card = prepare("mine", source(write(tmp_path / "cuts.jsonl", *windows)), tmp_path / "out")
+    assert (card.read, card.taken, card.reasons) == (3, 2, {"duplicate-id": 1})
+
+
 def test_a_bad_line_costs_only_itself(tmp_path: Path) -> None:
     path = write(tmp_path / "cuts.jsonl", CUTS[0])
     path.write_bytes(b'{"id": \n' + path.read_bytes() + b"\xff\xfe\n")

@@ -88,17 +88,16 @@ def _rows(source: FolderSource) -> Iterator[Row | Rejected]:
 def _of_folder(
     folder: Path, files: list[str], named: set[str], source: FolderSource
 ) -> Iterator[Row | Rejected]:
-    """Entries of one folder; `named` are real paths that metadata have named so far."""
+    """Entries of one folder; `named` are places that metadata have named so far."""
     for name in files:
         if Path(name).stem == METADATA and ending_of(Path(name)):
             yield from _of_metadata(folder / name, named, source)
-    place_in_system = os.path.realpath(folder)
     texts = {_stem(name): name for name in files if name.lower().endswith(TEXT_SUFFIX)}
     for name in files:
         if Path(name).suffix.lower() not in AUDIO_SUFFIXES:
             continue
         text = texts.get(_stem(name))
-        if os.path.join(place_in_system, name) in named:
+        if _place(folder / name) in named:
             continue
         if text is None:
             detail = "has no .txt beside it, and no metadata name it"
@@ -134,7 +133,7 @@ def _of_metadata(path: Path, named: set[str], source: FolderSource) -> Iterator[
         if isinstance(audio, Excerpt):
             audio = audio.path
         if isinstance(audio, Path):
-            named.add(os.path.realpath(audio))
+            named.add(_place(audio))
         yield row
 
 
@@ -183,6 +182,11 @@ def _speaker(clip: Path, source: FolderSource) -> str | None:
         return None
     split_roots = [source.path / name for name in (source.splits or {}).values()]
     return None if clip.parent in [source.path, *split_roots] else clip.parent.name
+
+
+def _place(file: Path) -> str:
+    """Where a file stands: its folder without links; the file itself may well be one."""
+    return os.path.join(os.path.realpath(file.parent), file.name)
 
 
 def _stem(name: str) -> str:

@@ -87,8 +87,11 @@ def _rows(source: LhotseSource) -> Iterator[Row | Rejected]:
     files = _manifests(source)
     for split, path in files.get("cuts", {}).items():
         yield from _of_cuts(path, split, source)
+    by_recordings: dict[Path, list[tuple[Split | None, Path]]] = {}
     for split, path in files.get("supervisions", {}).items():
-        yield from _of_supervisions(path, files["recordings"][split], split, source)
+        by_recordings.setdefault(files["recordings"][split], []).append((split, path))
+    for of_recordings, parts in by_recordings.items():
+        yield from _of_supervisions(of_recordings, parts, source)
 
 
 def _manifests(source: LhotseSource) -> dict[Kind, dict[Split | None, Path]]:
@@ -152,8 +155,9 @@ def _of_cuts(path: Path, split: Split | None, source: LhotseSource) -> Iterator[
 
 
 def _of_supervisions(
-    path: Path, of_recordings: Path, split: Split | None, source: LhotseSource
+    of_recordings: Path, parts: list[tuple[Split | None, Path]], source: LhotseSource
 ) -> Iterator[Row | Rejected]:
+    """Entries of the supervisions `parts`, with their splits, that share a file of recordings."""
     recordings: dict[str, Recording | Fault] = {}
     for number, line in json_lines(of_recordings):
         where = f"{of_recordings} line {number}"
@@ -169,20 +173,21 @@ def _of_supervisions(
             yield Rejected(found.id, "duplicate-id", detail, where)
         recordings.setdefault(found.id, found)
     used: set[str] = set()
-    for number, line in json_lines(path):
-        where = f"{path} line {number}"
-        try:
-            supervision = supervision_of(line)
-        except Fault as fault:
-            yield Rejected(fault.id, fault.reason, fault.detail, where)
-            continue
-        used.add(supervision.recording_id)
-        recording = recordings.get(supervision.recording_id)
-        if recording is None:
-            detail = f"there is no recording {supervision.recording_id}"
-            yield Rejected(supervision.id, "missing", detail, where)
-        else:
-            yield _row(supervision, recording, where, split, source)
+    for split, path in parts:
+        for number, line in json_lines(path):
+            where = f"{path} line {number}"
+            try:
+                supervision = supervision_of(line)
+            except Fault as fault:
+                yield Rejected(fault.id, fault.reason, fault.detail, where)
+                continue
+            used.add(supervision.recording_id)
+            recording = recordings.get(supervision.recording_id)
+            if recording is None:
+                detail = f"there is no recording {supervision.recording_id}"
+                yield Rejected(supervision.id, "missing", detail, where)
+            else:
+                yield _row(supervision, recording, where, split, source)
     for recording in recordings.values():
         if isinstance(recording, Fault) and recording.id not in used:
             yield Rejected(recording.id, recording.reason, recording.detail, str(of_recordings))

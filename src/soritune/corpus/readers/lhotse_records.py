@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from soritune.audio import SAMPLE_RATE_HZ
 from soritune.corpus.readers.lines import number_of
 from soritune.corpus.utterance import Excerpt
 from soritune.text.languages import LANGUAGE_NAMES
 
-CUTS = ("MonoCut", "MultiCut")
+CUTS = ("MonoCut", "MultiCut", "Cut")
+"""The last is what MonoCut was called before Lhotse 0.8."""
+HARMLESS = "Resample"
+"""A transform that `prepare` does itself; below its rate it would take sound away."""
 LONGEST_ADDRESS = 80
 CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
 """Lhotse's own recipes write the language out: "Korean"."""
@@ -40,7 +44,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Supervision:
-    """A transcript with its span in the recording; no channels means all that there are."""
+    """A transcript with its span in the recording."""
 
     id: str
     recording_id: str
@@ -67,12 +71,12 @@ def recording_of(value: object) -> Recording:
     """Raises Fault: no recording, a source that is no file, transforms."""
     record = _record(value, "a recording", ("id", "sources"))
     of = record["id"]
-    if record.get("transforms"):
+    if _is_changed(record.get("transforms")):
         raise Fault(
             of,
             "transformed",
-            "is to be heard through transforms (another speed or loudness), which are not done "
-            "here; use the manifest from before them",
+            "is to be heard through transforms (another speed, loudness or lower rate), which are "
+            "not done here; use the manifest from before them",
         )
     files: list[tuple[str, tuple[int, ...]]] = []
     for source in record["sources"] if isinstance(record["sources"], list) else [None]:
@@ -104,12 +108,13 @@ def supervision_of(value: object, cut: Cut | None = None) -> Supervision:
             raise Fault(of, "bad-line", f"its {name} is no text")
         texts[name] = text
     language = texts["language"]
+    own = [0] if cut is None else list(cut.channels)
     return Supervision(
         id=of,
         recording_id=str(record["recording_id"]),
         start_s=start_s + (0.0 if cut is None else cut.start_s),
         duration_s=duration_s,
-        channels=_channels(record.get("channel", 0), of),
+        channels=_channels(record.get("channel", own), of),
         text=texts["text"],
         language=None if language is None else CODES.get(language.strip().lower(), language),
         speaker=texts["speaker"],
@@ -156,6 +161,24 @@ def locate(supervision: Supervision, recording: Recording, folder: Path) -> Exce
     else:
         raise Fault(supervision.id, "bad-line", "is of some channels of a file; give one, or all")
     return Excerpt(folder / name, supervision.start_s, supervision.duration_s, channel)
+
+
+def _is_changed(transforms: object) -> bool:
+    """Whether a recording is to be heard otherwise than it is, apart from its sample rate."""
+    if not transforms:
+        return False
+    if not isinstance(transforms, list):
+        return True
+    for transform in transforms:
+        if not isinstance(transform, dict) or transform.get("name") != HARMLESS:
+            return True
+        kwargs = transform.get("kwargs")
+        rate_hz = (
+            number_of(kwargs.get("target_sampling_rate")) if isinstance(kwargs, dict) else None
+        )
+        if rate_hz is None or rate_hz < SAMPLE_RATE_HZ:
+            return True
+    return False
 
 
 def _record(value: object, what: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
