@@ -110,6 +110,23 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
     assert [t for t in targets if t and not (path.parent / t).exists()] == []
 
 
+def anchors(path: Path) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", path.read_text(encoding="utf-8")), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_link_into_a_document_leads_to_a_heading(path: Path) -> None:
+    targets = [target.partition("#") for target in links(path.read_text(encoding="utf-8"))]
+    lost = [
+        f"{file}#{anchor}"
+        for file, _, anchor in targets
+        if anchor and anchor not in anchors(path.parent / file if file else path)
+    ]
+    assert lost == []
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_every_file_of_the_project_that_is_named_exists(path: Path) -> None:
     spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", path.read_text(encoding="utf-8")))

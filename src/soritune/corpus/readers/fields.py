@@ -38,7 +38,7 @@ SPLITS: dict[str, Split] = {
 
 
 class Columns(BaseModel):
-    """Where a data set keeps what; None: under one of the common names (docs/data.md)."""
+    """Where a data set keeps what; None: under one of the common names (docs/sources.md)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     audio: str | None = None
