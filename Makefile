@@ -68,9 +68,11 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 # litellm carries the o200k vocabulary, of which the official tokenizer is made; nothing else of it
-# is used. Without it, the tests of that tokenizer are skipped.
+# is used, so it lies apart from what is imported. Without it, the tests of that tokenizer are
+# skipped.
 $(VOCABULARY): $(READY)
-	@$(BIN)/python -m pip install -qq --no-deps --constraint $(VENV)/constraints.txt litellm \
+	@$(BIN)/python -m pip install -qq --no-deps --constraint $(VENV)/constraints.txt \
+		--upgrade --target $(VENV)/vocabulary litellm \
 		|| echo "litellm could not be installed: the official tokenizer is not tested" >&2
 	@touch $@
 

@@ -83,8 +83,7 @@ def test_what_the_dependencies_need_is_pinned_too() -> None:
     """Only what concerns this platform; graphics libraries come with the build of torch."""
     pinned = set(pins())
     missing = set()
-    # litellm is installed without its dependencies, for one file of it.
-    for name in pinned - {"litellm"}:
+    for name in pinned:
         try:
             needs = metadata.requires(name) or []
         except metadata.PackageNotFoundError:

@@ -1,14 +1,14 @@
 """The official tokenizer's form: o200k vocabulary, chat tokens at their published ids.
 
-The vocabulary comes from the package litellm, of which nothing else is used (`make test` installs
-it without its dependencies); without it these tests are skipped.
+The vocabulary comes from the package litellm, of which nothing else is used (`make test` puts
+it beside the packages of .venv); without it these tests are skipped.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +61,11 @@ class Converter(TikTokenConverter):  # type: ignore[misc]
 
 
 def o200k_file() -> Path | None:
-    found = importlib.util.find_spec("litellm")
-    for place in (found.submodule_search_locations or ()) if found else ():
-        path = Path(place) / O200K_FILE
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == O200K_SHA256:
-            return path
-    return None
+    path = Path(sys.prefix) / "vocabulary" / "litellm" / O200K_FILE
+    if not path.is_file():
+        return None
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == O200K_SHA256
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tokenizer as a model folder has it."""
     path = o200k_file()
     if path is None:
-        pytest.skip("no o200k vocabulary: pip install --no-deps litellm")
+        pytest.skip("no o200k vocabulary; make test gets it from the package litellm")
     by_id = {index: token for token, index in SPECIAL.items()}
     added = [by_id.get(i, f"<|dummy_{i}|>") for i in range(FIRST_ADDED, VOCABULARY)]
     tokenizer = Converter(str(path), pattern=O200K_PATTERN, extra_special_tokens=added).converted()
