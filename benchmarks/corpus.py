@@ -38,8 +38,8 @@ import soxr
 
 from soritune.corpus.job import versions
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.store import Corpus
+from soritune.sources.formats.manifest import ManifestSource
 
 FORMS = {
     "FLAC 16 kHz": ("flac", 16_000),

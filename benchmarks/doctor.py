@@ -22,9 +22,9 @@ from pathlib import Path
 
 from soritune.corpus.job import versions
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers.demo import DemoSource
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.page import write_page
+from soritune.sources.corpora.demo.source import DemoSource
 
 FACTORS = (1, 4, 16)
 

@@ -22,9 +22,7 @@ import soxr
 
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.store import Corpus
-from soritune.demo.voices import voices
 from soritune.doctor.audio_checks import JUDGES
 from soritune.doctor.audit import open_sources
 from soritune.doctor.duplicates import MAX_ERROR_RATE, MIN_COMPARED
@@ -35,6 +33,8 @@ from soritune.doctor.shared_checks import OTHER_TEXT_WORST_RATE
 from soritune.doctor.signal import Signal, measure, power_spectra
 from soritune.doctor.text_checks import text_findings
 from soritune.models import load
+from soritune.sources.corpora.demo.source import DemoSource
+from soritune.sources.corpora.demo.voices import voices
 
 # The same faults as in the tests.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

@@ -45,8 +45,7 @@ from soritune.models import load, resolve
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.configuration import LoraShape, original_config
 from soritune.models.phi4mm.model import Phi4mm
-from soritune.text.tasks import Task, instruction
-from soritune.training.loss import count_targets, supervised_loss
+from soritune.tasks import Answer, Request, Task
 from soritune.training.trainability import check_gradients, check_optimizer, set_trainable
 
 SPEECH_LORA, VISION_LORA = LoraShape(320, 640, 0.0), LoraShape(256, 512, 0.0)
@@ -131,7 +130,7 @@ def step(folder: Path, device: str, tiny: bool) -> Found:
     batch = model.processor.collate([example(model, TEXT)])
     batches = [{name: part.to(model.device) for name, part in batch.items()}]
     with torch.autocast(model.device.type, torch.bfloat16):
-        loss = supervised_loss(model.module, batches[0], count_targets(batches))
+        loss = model.loss(batches[0], model.num_targets(batches[0]))
     loss.backward()  # type: ignore[no-untyped-call]
     check_gradients(model, trainable)
     optimizer.step()
@@ -191,7 +190,9 @@ def timed_load(folder: Path, device: str) -> tuple[Phi4mm, float]:
 def example(model: Phi4mm, target: str | None) -> Any:
     noise = np.random.default_rng(SEED).standard_normal(round(CLIP_S * 16_000))
     samples = (0.1 * noise).astype(np.float32)
-    return model.processor.encode(samples, instruction(Task.ASR), target)
+    return model.processor.encode(
+        samples, Request(Task.ASR, "ko"), None if target is None else Answer(target)
+    )
 
 
 def logits(model: Phi4mm) -> torch.Tensor:

@@ -22,8 +22,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from soritune.errors import UserError
-from soritune.text.korean import normalize, spell_numbers, unify, write_numbers
-from soritune.text.korean.numerals import sino
+from soritune.languages.ko import normalize, spell_numbers, unify, write_numbers
+from soritune.languages.ko.numerals import sino
 
 CASES_FILE = Path(__file__).parent.parent / "tests" / "korean_cases.tsv"
 Convert = Callable[[str], str]
@@ -251,7 +251,7 @@ def numbers() -> None:
 def spaces(cases: list[Case]) -> None:
     """Kiwi alone, and Kiwi with numerals kept together: missing spaces, and spoken sentences."""
     try:
-        from soritune.text.korean.spacing import _kiwi, correct_spacing, spacing_version
+        from soritune.languages.ko.spacing import _kiwi, correct_spacing, spacing_version
 
         label = spacing_version()
         kiwi = _kiwi()

@@ -32,18 +32,17 @@ from transformers import Phi4MultimodalConfig, Phi4MultimodalFeatureExtractor
 from transformers import Phi4MultimodalForCausalLM as NativeModel
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.store import Corpus
-from soritune.demo.sentences import pairs
 from soritune.models.family import ModelInput
 from soritune.models.phi4mm import small
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.recipe import TrainPart
+from soritune.sources.corpora.demo.sentences import pairs
+from soritune.sources.corpora.demo.source import DemoSource
 from soritune.training.data import StepDataset
 from soritune.training.examples import Example
-from soritune.training.loss import count_targets, supervised_loss
 from soritune.training.run import DEFAULT_MAX_TOKENS
 from soritune.training.trainability import set_trainable
 
@@ -192,10 +191,10 @@ def our_pass(settings: Settings, corpus: Corpus, *, later: bool) -> Callable[[],
             dataset._features.clear()
         for step in range(len(dataset)):
             batches = [to(batch, settings.device) for batch in dataset[step]]
-            targets = count_targets(batches)
+            targets = sum(model.num_targets(batch) for batch in batches)
             for batch in batches:
                 with torch.autocast("cuda", torch.bfloat16, enabled=settings.full_size):
-                    loss = supervised_loss(model.module, batch, targets)
+                    loss = model.loss(batch, targets)
                 loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()

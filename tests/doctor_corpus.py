@@ -19,10 +19,10 @@ import soxr
 from rapidfuzz import fuzz
 
 from soritune.corpus.prepare import prepare_utterances
-from soritune.corpus.utterance import Split, Utterance
-from soritune.demo.clip import DemoClip
-from soritune.demo.sentences import all_pairs
-from soritune.demo.voices import voices
+from soritune.sources.corpora.demo.clip import DemoClip
+from soritune.sources.corpora.demo.sentences import all_pairs
+from soritune.sources.corpora.demo.voices import voices
+from soritune.utterance import Split, Utterance
 
 RATE_HZ = 16_000
 SIZES: dict[Split, int] = {"train": 44, "dev": 6, "test": 10}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_model import ASR, noise
+from small_model import ASR, noise, said
 
 from soritune.errors import UserError
 from soritune.models import load
@@ -34,7 +34,7 @@ def logits(model: Phi4mm | Path | str) -> torch.Tensor:
     """What a model answers to one clip, fp32."""
     if not isinstance(model, Phi4mm):
         model = open_cpu(model)
-    batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, "안녕하세요")])
+    batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, said("안녕하세요"))])
     batch.pop("labels")
     output: torch.Tensor = model.module.eval()(**batch).logits
     return output

@@ -12,12 +12,18 @@ import soundfile
 
 from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Split, Utterance
 from soritune.models.phi4mm import small
-from soritune.text.tasks import Task, instruction
+from soritune.models.phi4mm.prompts import instruction
+from soritune.tasks import Answer, Request, Task
+from soritune.utterance import Split, Utterance
 
-ASR = instruction(Task.ASR)
-SENTENCES = ("오늘 날씨가 좋습니다.", "The weather is nice today!", ASR, "내일은 비가 온다고 해요.")
+ASR = Request(Task.ASR, "ko")
+SENTENCES = (
+    "오늘 날씨가 좋습니다.",
+    "The weather is nice today!",
+    instruction(ASR),
+    "내일은 비가 온다고 해요.",
+)
 SIZE = small.SmallSize(
     vocabulary=320,
     hidden=32,
@@ -31,6 +37,11 @@ SIZE = small.SmallSize(
     audio_mlp=32,
     conv_channels=4,
 )
+
+
+def said(text: str) -> Answer:
+    """The answer to `ASR`."""
+    return Answer(transcript=text)
 
 
 def noise(num_samples: int, seed: int = 0) -> npt.NDArray[np.float32]:

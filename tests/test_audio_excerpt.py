@@ -14,7 +14,7 @@ import soundfile
 
 from soritune.audio import AudioError, Limits, load_mono_16k, read_audio
 from soritune.corpus.chunk import check
-from soritune.corpus.utterance import Excerpt, Rejected, Utterance
+from soritune.utterance import Excerpt, Rejected, Utterance
 
 Samples = npt.NDArray[np.float32]
 EXACT = [

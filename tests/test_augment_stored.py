@@ -12,9 +12,9 @@ from small_model import noise
 
 from soritune.augment.config import Augmentation
 from soritune.corpus.prepare import is_prepared, prepare
-from soritune.corpus.readers import describe_source
-from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.store import Corpus
+from soritune.sources import describe_source
+from soritune.sources.formats.manifest import ManifestSource
 
 pytest.importorskip("audiomentations")
 

@@ -20,7 +20,7 @@ from soritune.models import load
 from soritune.models.family import Processor
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.recipe import Case, ModelConfig, Recipe, TrainPart
-from soritune.text.tasks import Task
+from soritune.tasks import Task
 from soritune.training.data import StepDataset, first_item
 from soritune.training.run import train_case
 
@@ -86,13 +86,11 @@ def test_lengths_that_were_planned_are_those_that_come(
     for step in range(data.num_steps):
         for example in data.examples(step):
             features = data._features_of(example)
-            item = processor.encode_features(features, example.instruction, example.target)
+            item = processor.encode_features(features, example.request, example.answer)
             real = len(item.prompt_ids) + len(item.target_ids or [])
             # The last frame may fall to either side of a token's end.
             assert abs(real - example.num_tokens) <= 1
-            plain = processor.num_tokens(
-                example.record.duration_s, example.instruction, example.target
-            )
+            plain = processor.num_tokens(example.record.duration_s, example.request, example.answer)
             other += example.num_tokens != plain
         for batch in data[step]:
             rows, longest = batch["input_ids"].shape
@@ -114,9 +112,9 @@ def test_specaugment_hides_features_behind_the_mean_and_keeps_the_cached_ones(
 
 def test_the_mask_is_what_the_encoder_takes_off(model: Phi4mm) -> None:
     layer = model.module.audio_encoder.encoder_embedding
-    normalised = (model.feature_mean - layer.global_mean) * layer.global_invstd
-    assert model.feature_mean.shape == (80,)
-    assert model.feature_mean.abs().sum() > 0
+    normalised = (model.feature_fill - layer.global_mean) * layer.global_invstd
+    assert model.feature_fill.shape == (80,)
+    assert model.feature_fill.abs().sum() > 0
     assert not normalised.any()
 
 

@@ -20,14 +20,14 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from soritune.corpus import clips
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.prepare import prepare, prepare_utterances
-from soritune.corpus.readers.common_voice import CommonVoiceSource
-from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Utterance
 from soritune.errors import UserError
+from soritune.sources import clips
+from soritune.sources.corpora.common_voice import CommonVoiceSource
+from soritune.sources.formats.manifest import ManifestSource
+from soritune.utterance import Utterance
 
 Make = Callable[[Path], Path | bytes]
 

@@ -8,12 +8,11 @@ import jiwer
 import pytest
 
 import soritune
-from soritune.corpus.readers.demo import DemoSource, read
-from soritune.corpus.utterance import RenderedAudio, Utterance
-from soritune.decoding.generate import generate
 from soritune.models import load, resolve
 from soritune.models.family import SpeechModel
-from soritune.text.tasks import Task, instruction
+from soritune.sources.corpora.demo.source import DemoSource, read
+from soritune.tasks import Request, Task
+from soritune.utterance import RenderedAudio, Utterance
 
 CLIPS = 16
 
@@ -32,9 +31,9 @@ def _cer(model: SpeechModel, language: str) -> float:
     for utterance in utterances:
         assert isinstance(utterance.audio, RenderedAudio)
         samples, rate_hz = utterance.audio.render()
-        inputs.append(model.processor.encode(samples, instruction(Task.ASR)))
+        inputs.append(model.processor.encode(samples, Request(Task.ASR, "en")))
         limits.append(model.processor.max_new_tokens(len(samples) / rate_hz))
-    outputs = generate(model, inputs, limits)
+    outputs = [answer.text for answer in model.generate(inputs, limits)]
     return float(jiwer.cer([utterance.text for utterance in utterances], outputs))
 
 

@@ -12,7 +12,7 @@ import soundfile
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.overlap import LeftOut, Overlap, find_left_out, find_overlaps
 from soritune.corpus.prepare import prepare_utterances
-from soritune.corpus.utterance import Split, Utterance
+from soritune.utterance import Split, Utterance
 
 TEXTS: dict[str, dict[Split, list[str]]] = {
     "a": {"train": ["하나", "둘", "셋"], "test": ["넷"]},

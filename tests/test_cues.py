@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from soritune.corpus.cues import BadCue, Cue, Kind, read_cues, spoken_text
 from soritune.errors import UserError
+from soritune.sources.formats.cues import BadCue, Cue, Kind, read_cues, spoken_text
 
 
 def cues(content: str, kind: Kind) -> list[tuple[float, float, str, str | None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -15,11 +16,12 @@ from soritune.audio import AudioError
 from soritune.corpus.store import Corpus
 from soritune.decoding import evaluate
 from soritune.decoding.evaluate import decode_records, read_hypotheses
-from soritune.decoding.generate import generate
 from soritune.decoding.transcriber import Failure, Transcriber, Transcript
 from soritune.models import load
+from soritune.models.family import Generated
 from soritune.models.phi4mm.model import Phi4mm
-from soritune.text.tasks import Task, answer, split_chain
+from soritune.models.phi4mm.prompts import parse
+from soritune.tasks import Request, Task
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,8 @@ def decode(model: Phi4mm, batch_size: int, beams: int) -> list[str]:
     found: list[str] = []
     for start in range(0, len(inputs), batch_size):
         end = start + batch_size
-        found += generate(model, inputs[start:end], limits[start:end], beams=beams)
+        answers = model.generate(inputs[start:end], limits[start:end], beams=beams)
+        found += [answer.text for answer in answers]
     return found
 
 
@@ -54,10 +57,11 @@ def test_transcripts_are_the_same_for_every_batch_size(model: Phi4mm, beams: int
 
 def test_a_row_ends_at_its_own_limit(model: Phi4mm) -> None:
     inputs = [model.processor.encode(noise(n, n), ASR) for n in (9_000, 9_001)]
-    alone = generate(model, inputs[:1], [4])
-    together = generate(model, inputs, [4, 30])
-    assert together[0] == alone[0]
-    assert generate(model, inputs[:1], [30])[0] != alone[0]  # the limit did cut
+    alone = model.generate(inputs[:1], [4])
+    together = model.generate(inputs, [4, 30])
+    assert together[0].text == alone[0].text
+    assert together[0].mean_logprob == pytest.approx(alone[0].mean_logprob, abs=1e-4)
+    assert model.generate(inputs[:1], [30])[0].text != alone[0].text  # the limit did cut
 
 
 @pytest.mark.parametrize("end", ["<|end|>", "<|endoftext|>"])
@@ -76,7 +80,7 @@ def test_generation_stops_at_either_end_token(
 
     model.module.lm_head.register_forward_hook(always_end)
     inputs = [model.processor.encode(noise(9_000), ASR)]
-    assert generate(model, inputs, [40], beams=beams) == [""]
+    assert [answer.text for answer in model.generate(inputs, [40], beams=beams)] == [""]
     assert len(steps) < 5
 
 
@@ -127,13 +131,13 @@ def test_a_killed_run_goes_on_without_redoing_and_without_its_cut_last_line(
     assert len(read_hypotheses(killed)) == 4
 
     decoded: list[int] = []
-    original = evaluate.generate
+    original = model.generate
 
-    def counting(*args: object, **options: object) -> list[str]:
-        decoded.append(len(args[1]))  # type: ignore[arg-type]
-        return original(*args, **options)  # type: ignore[arg-type]
+    def counting(inputs: Any, limits: Any, **options: Any) -> list[Generated]:
+        decoded.append(len(inputs))
+        return original(inputs, limits, **options)
 
-    monkeypatch.setattr(evaluate, "generate", counting)
+    monkeypatch.setattr(model, "generate", counting)
     advanced: list[int] = []
     assert run(model, small_corpus, killed, batch_size=2, advance=advanced.append) == whole
     assert sum(decoded) == len(whole) - 4
@@ -187,9 +191,7 @@ def test_transcribe_raises_for_a_bad_file_and_keeps_the_order_otherwise(
 def test_a_chain_of_thought_is_split_into_transcript_and_translation(
     model: Phi4mm, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "soritune.decoding.transcriber.generate", lambda *_, **__: ["안녕 <sep> hello"]
-    )
+    monkeypatch.setattr(model, "generate", lambda *_, **__: [Generated("안녕 <sep> hello", -0.1)])
     (found,) = Transcriber(model).transcribe(files[0], task="ast-cot", to="en")
     assert found == Transcript(str(files[0]), "안녕", found.duration_s, "hello")
 
@@ -203,17 +205,20 @@ def test_a_chain_of_thought_is_split_into_transcript_and_translation(
         ("안녕 <sep> hello <sep> 안녕", "hello", "안녕", "hello"),
         ("안녕 <sep>", "", "안녕", ""),
         ("<sep> hello", "hello", "", "hello"),
-        (" hello ", "hello", "hello", ""),
-        ("", "", "", ""),
+        (" hello ", "hello", "hello", None),
+        ("", "", "", None),
     ],
 )
 def test_answers_of_a_chain_of_thought_are_read_tolerantly(
-    output: str, scored: str, transcript: str, translation: str
+    output: str, scored: str, transcript: str, translation: str | None
 ) -> None:
-    assert answer(Task.AST_COT, output) == scored
-    assert split_chain(output) == (transcript, translation)
+    found = parse(Request(Task.AST_COT, "ko", "en"), output)
+    assert found.scored == scored
+    assert found.transcript == transcript
+    assert found.translation == translation
 
 
 @pytest.mark.parametrize("task", [Task.ASR, Task.AST])
 def test_without_chain_of_thought_the_whole_output_is_the_answer(task: Task) -> None:
-    assert answer(task, " a <sep> b ") == "a <sep> b"
+    request = Request(task, "ko", None if task is Task.ASR else "en")
+    assert parse(request, " a <sep> b ").scored == "a <sep> b"

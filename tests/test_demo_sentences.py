@@ -11,10 +11,10 @@ from collections import Counter
 
 import pytest
 
-from soritune.demo.grammar import Phrase, Template, counted, with_article
-from soritune.demo.numerals import english, ordinal
-from soritune.demo.particles import attach, final_consonant, particle
-from soritune.demo.sentences import TEMPLATES, all_pairs, pairs, split_of
+from soritune.sources.corpora.demo.grammar import Phrase, Template, counted, with_article
+from soritune.sources.corpora.demo.numerals import english, ordinal
+from soritune.sources.corpora.demo.particles import attach, final_consonant, particle
+from soritune.sources.corpora.demo.sentences import TEMPLATES, all_pairs, pairs, split_of
 
 SPLITS = ("train", "dev", "test")
 
@@ -165,7 +165,7 @@ def test_sentences_that_were_translated_by_hand(korean: str, english_sentence: s
 
 def test_splits_are_the_same_in_a_process_with_another_hash_seed() -> None:
     program = (
-        "import json; from soritune.demo.sentences import pairs;"
+        "import json; from soritune.sources.corpora.demo.sentences import pairs;"
         "print(json.dumps([[p.korean, p.english] for p in pairs('test')]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}

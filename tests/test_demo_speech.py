@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from soritune.corpus.readers.demo import DemoSource, read
-from soritune.corpus.utterance import RenderedAudio, Split, Utterance
-from soritune.demo.clip import DemoClip
-from soritune.demo.espeak import synthesize
-from soritune.demo.sentences import pairs
-from soritune.demo.voices import LANGUAGES, VARIANTS, voices
 from soritune.errors import UserError
+from soritune.sources.corpora.demo.clip import DemoClip
+from soritune.sources.corpora.demo.espeak import synthesize
+from soritune.sources.corpora.demo.sentences import pairs
+from soritune.sources.corpora.demo.source import DemoSource, read
+from soritune.sources.corpora.demo.voices import LANGUAGES, VARIANTS, voices
+from soritune.utterance import RenderedAudio, Split, Utterance
 
 espeakng_loader = pytest.importorskip("espeakng_loader", reason="demo speech needs soritune[demo]")
 
@@ -60,7 +60,7 @@ def test_a_clip_is_bit_equal_whatever_was_rendered_before() -> None:
 
 def test_a_clip_is_bit_equal_in_a_fresh_process() -> None:
     program = (
-        "import hashlib; from soritune.demo.clip import DemoClip;"
+        "import hashlib; from soritune.sources.corpora.demo.clip import DemoClip;"
         f"print(hashlib.sha256({ENGLISH!r}.render()[0].tobytes()).hexdigest())"
     )
     digest(KOREAN)

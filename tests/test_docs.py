@@ -15,9 +15,9 @@ import yaml
 from pydantic import TypeAdapter
 
 from soritune.cli import app
-from soritune.corpus.readers import SourceConfig
 from soritune.recipe import ModelConfig, Recipe, TrainPart
 from soritune.recipe.schema import Evaluation
+from soritune.sources import SourceConfig
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -12,9 +12,6 @@ import pytest
 import yaml
 from doctor_corpus import RATE_HZ, Clip, clean_clips, coded, ill_clips, prepared, speak
 
-from soritune.corpus.options import SourceOptions
-from soritune.corpus.readers.manifest import ManifestSource
-from soritune.corpus.split import sentence_key
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.catalogue import CHECKS
 from soritune.doctor.duplicates import find_copies
@@ -23,6 +20,9 @@ from soritune.doctor.scan import scan
 from soritune.doctor.shared_checks import OTHER_TEXT_WORST_RATE
 from soritune.errors import UserError
 from soritune.progress import track
+from soritune.sources.formats.manifest import ManifestSource
+from soritune.sources.options import SourceOptions
+from soritune.sources.split import sentence_key
 
 CLIPS, PLANTED = ill_clips()
 BY_MODEL = {"high-loss"}

@@ -23,8 +23,6 @@ from typer.testing import CliRunner
 
 from soritune.cli import app
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers.manifest import ManifestSource
-from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.findings import Audit
 from soritune.doctor.lists import add_to_lists
@@ -32,6 +30,8 @@ from soritune.doctor.page import hours_text, page, write_page
 from soritune.doctor.players import MAX_CLIP_S, players
 from soritune.doctor.terminal import sparkline
 from soritune.progress import track
+from soritune.sources.corpora.zeroth import ZerothSource
+from soritune.sources.formats.manifest import ManifestSource
 
 CLIPS = clean_clips("ko")
 TRAIN, TEST = CLIPS[:3], [clip for clip in CLIPS if clip.split == "test"][:2]

@@ -11,15 +11,14 @@ from doctor_corpus import Clip, prepared
 from typer.testing import CliRunner
 
 from soritune.cli import app
-from soritune.corpus.readers.demo import DemoSource, read
 from soritune.doctor.audit import audit, open_sources
 from soritune.doctor.losses import batch_losses, mean_losses
 from soritune.doctor.scan import scan
 from soritune.models import load
 from soritune.models.family import SpeechModel
 from soritune.progress import track
-from soritune.text.tasks import Task, instruction
-from soritune.training.loss import supervised_loss
+from soritune.sources.corpora.demo.source import DemoSource, read
+from soritune.tasks import Answer, Request, Task
 
 SWAPPED = ((3, 17), (8, 22), (12, 28))
 
@@ -75,20 +74,20 @@ def test_the_loss_of_a_row_is_that_of_training_whatever_the_batch(
     utterances = scan(sources, 1, lambda amount: None)[0].utterances[:7]
     together = mean_losses(utterances, sources, model)
     alone = mean_losses(utterances, sources, model, max_tokens=1)
-    words = instruction(Task.ASR)
+    request = Request(Task.ASR, "en")
     for place, clip in enumerate(clips(SWAPPED)[:7]):
-        encoded = model.processor.encode(clip.samples, words, clip.text)
+        encoded = model.processor.encode(clip.samples, request, Answer(clip.text))
         batch = model.processor.collate([encoded])
         with torch.inference_mode():
-            expected = float(supervised_loss(model.module, batch, len(encoded.target_ids or [])))
+            expected = float(model.loss(batch, len(encoded.target_ids or [])))
         assert together[place] == pytest.approx(expected, abs=2e-3)  # 16 bits in the shard
         assert alone[place] == pytest.approx(together[place], abs=1e-4)
 
 
 def test_rows_of_a_batch_keep_their_order(model: SpeechModel) -> None:
-    words = instruction(Task.ASR)
+    request = Request(Task.ASR, "en")
     chosen = sorted(clips()[:6], key=lambda clip: -len(clip.samples))
-    encoded = [model.processor.encode(clip.samples, words, clip.text) for clip in chosen]
+    encoded = [model.processor.encode(clip.samples, request, Answer(clip.text)) for clip in chosen]
     losses = batch_losses(model, encoded)
     assert batch_losses(model, encoded[::-1]) == pytest.approx(losses[::-1], abs=1e-4)
     assert len(set(losses)) == len(losses)

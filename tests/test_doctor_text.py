@@ -7,8 +7,6 @@ import random
 import pytest
 from rapidfuzz import fuzz
 
-from soritune.corpus.split import sentence_key
-from soritune.demo.sentences import all_pairs
 from soritune.doctor.sentences import near_sentences
 from soritune.doctor.text_checks import robust_z
 from soritune.doctor.words import (
@@ -17,6 +15,8 @@ from soritune.doctor.words import (
     unusual_characters,
     usual_scripts,
 )
+from soritune.sources.corpora.demo.sentences import all_pairs
+from soritune.sources.split import sentence_key
 
 
 def test_near_sentences_are_those_that_comparing_all_with_all_finds() -> None:

@@ -17,8 +17,8 @@ from soritune.corpus.chunk import check
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
 from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.shard import ShardWriter, Taken
-from soritune.corpus.sound import SoundForm
-from soritune.corpus.utterance import Utterance
+from soritune.sources.sound import SoundForm
+from soritune.utterance import Utterance
 
 STREAMINFO = 42  # "fLaC", a block header and 34 bytes (RFC 9639, 8.2)
 MD5 = slice(26, STREAMINFO)

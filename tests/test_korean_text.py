@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from soritune.text.korean import (
+from soritune.languages.ko import (
     compose,
     decompose,
     normalize,
@@ -19,10 +19,10 @@ from soritune.text.korean import (
     unify,
     write_numbers,
 )
-from soritune.text.korean.counters import COUNTERS
-from soritune.text.korean.letters import spell_letters
-from soritune.text.korean.numerals import native, ordinal, parse_native, parse_sino, sino
-from soritune.text.korean.punctuation import drop_punctuation
+from soritune.languages.ko.counters import COUNTERS
+from soritune.languages.ko.letters import spell_letters
+from soritune.languages.ko.numerals import native, ordinal, parse_native, parse_sino, sino
+from soritune.languages.ko.punctuation import drop_punctuation
 
 CASES_FILE = Path(__file__).parent / "korean_cases.tsv"
 TASKS: dict[str, Callable[[str], str]] = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from soritune.errors import UserError
+from soritune.languages.names import LANGUAGE_NAMES, known_language
+from soritune.models.phi4mm.prompts import instruction
 from soritune.recipe.schema import Evaluation, TrainPart
-from soritune.text.languages import LANGUAGE_NAMES, known_language
-from soritune.text.tasks import Task, instruction
+from soritune.tasks import Request, Task
 
 
 def test_the_two_letter_codes_are_those_of_iso_639_1() -> None:
@@ -33,7 +34,7 @@ def test_the_two_letter_codes_are_those_of_iso_639_1() -> None:
 )
 def test_codes_and_names_give_the_name(given: str, name: str) -> None:
     assert known_language(given) == name
-    assert instruction(Task.AST, given) == f"Translate the audio to {name}."
+    assert instruction(Request(Task.AST, "ko", given)) == f"Translate the audio to {name}."
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_codes_and_names_give_the_name(given: str, name: str) -> None:
     ],
 )
 def test_what_is_no_language_never_stands_in_a_prompt(given: str, hint: str) -> None:
-    for act in (known_language, lambda code: instruction(Task.AST_COT, code)):
+    for act in (known_language, lambda code: instruction(Request(Task.AST_COT, "ko", code))):
         with pytest.raises(UserError, match=f'"{given}" is no language') as caught:
             act(given)
         assert hint in str(caught.value)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from small_model import ASR, noise
 
-from soritune.decoding.generate import generate
 from soritune.errors import UserError
 from soritune.models import load, placement
 from soritune.models.phi4mm.model import Phi4mm
@@ -26,7 +25,7 @@ def split_map(first: str | int, second: str | int) -> dict[str, str | int]:
 
 def transcripts(model: Phi4mm) -> list[str]:
     inputs = [model.processor.encode(noise(n, n), ASR) for n in (3_000, 16_000, 9_000)]
-    return generate(model, inputs, [8, 12, 10])
+    return [answer.text for answer in model.generate(inputs, [8, 12, 10])]
 
 
 def loaded(folder: Path, device_map: placement.DeviceMap | None) -> Phi4mm:

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from soritune.audio import AudioError, load_mono_16k
-from soritune.corpus.pcm import PcmFile
-from soritune.corpus.utterance import RenderedAudio
-from soritune.text.encoding import decode_korean
+from soritune.languages.ko.encoding import decode_korean
+from soritune.sources.pcm import PcmFile
+from soritune.utterance import RenderedAudio
 
 
 def tone(path: Path, num_samples: int = 16_000, rate_hz: int = 16_000) -> Path:
@@ -50,7 +50,7 @@ def test_files_that_cannot_be_used_say_why(tmp_path: Path, monkeypatch: pytest.M
     path.write_bytes(path.read_bytes() + b"\1")
     assert reason_of(PcmFile(path)) == "truncated"
     assert len(load_mono_16k(PcmFile(path, extra_byte="drop"))) == 16_000
-    monkeypatch.setattr("soritune.corpus.pcm.MAX_BYTES", 1000)
+    monkeypatch.setattr("soritune.sources.pcm.MAX_BYTES", 1000)
     assert reason_of(PcmFile(path)) == "too-long"
     path.write_bytes(b"")
     assert reason_of(PcmFile(path)) == "empty"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
-from small_model import ASR, noise
+from small_model import ASR, noise, said
 
 from soritune.errors import UserError
 from soritune.models import load
@@ -22,7 +22,7 @@ LoadSmall = Callable[[], Phi4mm]
 
 @torch.inference_mode()
 def logits(model: Phi4mm) -> torch.Tensor:
-    batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, "안녕하세요")])
+    batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, said("안녕하세요"))])
     batch.pop("labels")
     return model.module.eval()(**batch).logits
 

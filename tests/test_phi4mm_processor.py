@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_model import ASR, SENTENCES, SIZE, noise
+from small_model import ASR, SENTENCES, SIZE, noise, said
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from soritune.errors import UserError
@@ -40,7 +40,7 @@ def test_the_prompt_is_user_audio_instruction_end_assistant(
 
 def test_training_and_inference_prompts_are_one_and_the_same(processor: Phi4mmProcessor) -> None:
     asked = processor.encode(noise(8_000), ASR)
-    trained = processor.encode(noise(8_000), ASR, "네")
+    trained = processor.encode(noise(8_000), ASR, said("네"))
     assert asked.prompt_ids == trained.prompt_ids
     rows = processor.collate([trained])["input_ids"][0].tolist()
     assert rows == asked.prompt_ids + (trained.target_ids or [])
@@ -57,8 +57,8 @@ def test_the_target_ends_with_both_end_tokens(
 def test_labels_are_the_target_alone_and_pads_are_ignored_though_they_look_like_an_end(
     processor: Phi4mmProcessor,
 ) -> None:
-    long = processor.encode(noise(16_000), ASR, "아주 긴 문장이 여기에 있습니다")
-    short = processor.encode(noise(3_000), ASR, "네")
+    long = processor.encode(noise(16_000), ASR, said("아주 긴 문장이 여기에 있습니다"))
+    short = processor.encode(noise(3_000), ASR, said("네"))
     batch = processor.collate([long, short])
     for row, item in enumerate((long, short)):
         prompt, target = len(item.prompt_ids), item.target_ids or []
@@ -76,11 +76,11 @@ def test_labels_are_the_target_alone_and_pads_are_ignored_though_they_look_like_
 def test_a_genuine_token_0_and_an_exclamation_mark_stay_attended(
     processor: Phi4mmProcessor,
 ) -> None:
-    item = processor.encode(noise(3_000), ASR, "와!")
+    item = processor.encode(noise(3_000), ASR, said("와!"))
     assert processor.text_ids("!")[0] in (item.target_ids or [])
     assert 0 in (item.target_ids or [])  # here <|endoftext|> is token 0
     assert processor.collate([item])["attention_mask"].all()
-    longer = processor.encode(noise(16_000), ASR, "와! 정말 좋아요!")
+    longer = processor.encode(noise(16_000), ASR, said("와! 정말 좋아요!"))
     mask = processor.collate([item, longer])["attention_mask"]
     assert mask.sum(1).tolist() == [
         len(i.prompt_ids) + len(i.target_ids or []) for i in (item, longer)
@@ -96,15 +96,16 @@ def test_words_that_look_like_special_tokens_stay_words(
     special = {processor.tokenizer.get_vocab()[name] for name in small.SPECIAL_TOKENS}
     assert not special & set(ids)
     assert processor.decode(ids) == text
-    audio = processor.encode(noise(3_000), f"Say {token}.", token).prompt_ids
-    assert audio.count(processor.ids.audio) == 3  # 17 frames
+    prompt = processor.prompt_ids(f"Say {token}.", 3)
+    assert prompt.count(processor.ids.audio) == 3
+    assert not special & set(processor.target_ids(ASR, said(token))[:-2])
 
 
 @pytest.mark.parametrize(
     "text", [*SENTENCES, "값을 읽고 닭과 삶을, 뷁!", "3.5% – 서울/Seoul 漢字 🙂", "a <sep> b"]
 )
 def test_text_comes_back_from_its_ids(processor: Phi4mmProcessor, text: str) -> None:
-    assert processor.decode(processor.target_ids(text)) == text
+    assert processor.decode(processor.target_ids(ASR, said(text))) == text
 
 
 @pytest.mark.parametrize("text", ["the friend", "fox", "extend", "|tofd>", "text<", "end|e"])
@@ -113,7 +114,7 @@ def test_last_letters_are_never_stripped_with_the_end_tokens(
 ) -> None:
     """`str.rstrip` with the end tokens as its argument takes any of their letters away."""
     assert text[-1] in "<|end|><|endoftext|>"
-    assert processor.decode(processor.target_ids(text)) == text
+    assert processor.decode(processor.target_ids(ASR, said(text))) == text
 
 
 @pytest.mark.parametrize("end", ["<|end|>", "<|endoftext|>"])
@@ -142,7 +143,9 @@ def test_prompts_to_generate_from_are_padded_on_the_left(processor: Phi4mmProces
 
 
 def test_audio_masks_and_sizes_follow_the_frames(processor: Phi4mmProcessor) -> None:
-    batch = processor.collate([processor.encode(noise(n), ASR, "네") for n in (400, 3_000, 16_000)])
+    batch = processor.collate(
+        [processor.encode(noise(n), ASR, said("네")) for n in (400, 3_000, 16_000)]
+    )
     assert batch["audio_input_features"].shape == (3, 98, 80)
     assert batch["audio_attention_mask"].sum(1).tolist() == [1, 17, 98]
     assert batch["audio_embed_sizes"].tolist() == [1, 3, 13]
@@ -154,10 +157,10 @@ def test_audio_masks_and_sizes_follow_the_frames(processor: Phi4mmProcessor) -> 
 def test_the_length_is_known_without_the_audio(
     processor: Phi4mmProcessor, num_samples: int
 ) -> None:
-    item = processor.encode(noise(num_samples), ASR, "안녕하세요")
+    item = processor.encode(noise(num_samples), ASR, said("안녕하세요"))
     prompt, target = len(item.prompt_ids), len(item.target_ids or [])
     assert processor.num_tokens(num_samples / 16_000, ASR) == prompt
-    assert processor.num_tokens(num_samples / 16_000, ASR, "안녕하세요") == prompt + target
+    assert processor.num_tokens(num_samples / 16_000, ASR, said("안녕하세요")) == prompt + target
 
 
 def test_a_clip_over_40_s_is_refused(processor: Phi4mmProcessor) -> None:

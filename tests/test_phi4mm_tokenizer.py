@@ -18,7 +18,8 @@ from transformers.convert_slow_tokenizer import TikTokenConverter
 
 from soritune.models.phi4mm.loading import read_tokenizer
 from soritune.models.phi4mm.processor import Phi4mmProcessor
-from soritune.text.tasks import Task, instruction
+from soritune.models.phi4mm.prompts import instruction
+from soritune.tasks import Answer, Request, Task
 
 O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 # tiktoken's own name for a cached file: the SHA-1 of the address it comes from.
@@ -99,7 +100,7 @@ def test_every_token_has_its_published_id(processor: Phi4mmProcessor) -> None:
 
 def test_a_prompt_is_user_sound_instruction_end_assistant(processor: Phi4mmProcessor) -> None:
     item = processor.encode(
-        np.zeros(16_000, np.float32) + 1e-3, instruction(Task.ASR), "안녕하세요"
+        np.zeros(16_000, np.float32) + 1e-3, Request(Task.ASR, "ko"), Answer("안녕하세요")
     )
     # 98 frames of 10 ms, eight to a token
     assert item.prompt_ids[0] == 200_021
@@ -114,9 +115,9 @@ def test_a_prompt_is_user_sound_instruction_end_assistant(processor: Phi4mmProce
 
 
 def test_the_ids_are_those_of_the_prompt_as_text(processor: Phi4mmProcessor) -> None:
-    text = f"<|user|><|endoftext11|>{instruction(Task.ASR)}<|end|><|assistant|>"
+    text = f"<|user|><|endoftext11|>{instruction(Request(Task.ASR))}<|end|><|assistant|>"
     assert processor.tokenizer.encode(text, add_special_tokens=False) == processor.prompt_ids(
-        instruction(Task.ASR), 1
+        instruction(Request(Task.ASR)), 1
     )
 
 

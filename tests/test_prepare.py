@@ -18,8 +18,8 @@ import soundfile
 
 from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.utterance import Rejected, Utterance
 
 
 def noise(num_samples: int, seed: int = 0) -> npt.NDArray[np.float32]:

@@ -11,16 +11,16 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from soritune.corpus.exclude import read_ids
-from soritune.corpus.options import SourceOptions, described_options
 from soritune.corpus.prepare import is_prepared, prepare
-from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.selection import Note, select
-from soritune.corpus.sound import SoundForm
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
 from soritune.recipe import load_recipe
+from soritune.sources.exclude import read_ids
+from soritune.sources.formats.manifest import ManifestSource
+from soritune.sources.options import SourceOptions, described_options
+from soritune.sources.sound import SoundForm
+from soritune.utterance import Rejected, Utterance
 
 RATE_HZ = 16_000
 Samples = npt.NDArray[np.float32]

@@ -17,8 +17,8 @@ from soritune.corpus.chunk import Chunk, make_chunk
 from soritune.corpus.job import versions
 from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.ray_cluster import RayExecutor, _store
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.utterance import Rejected, Utterance
 
 
 @pytest.fixture(scope="module")

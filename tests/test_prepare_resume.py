@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare_utterances
-from soritune.corpus.utterance import Utterance
+from soritune.utterance import Utterance
 
 NUM_UTTERANCES = 20
 CHUNK_SIZE = 5

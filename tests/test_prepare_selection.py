@@ -13,12 +13,12 @@ import numpy as np
 import soundfile
 
 from soritune.corpus.hashes import DigestSet, digest64
-from soritune.corpus.options import SourceOptions, described_options, options_of
 from soritune.corpus.prepare import is_prepared, prepare
-from soritune.corpus.readers import READERS
-from soritune.corpus.readers.manifest import ManifestSource
 from soritune.corpus.selection import Entry, Note, find_threshold, select
-from soritune.corpus.utterance import Rejected, Split, Utterance
+from soritune.sources import READERS
+from soritune.sources.formats.manifest import ManifestSource
+from soritune.sources.options import SourceOptions, described_options, options_of
+from soritune.utterance import Rejected, Split, Utterance
 
 
 def wav(duration_s: float) -> bytes:

@@ -20,8 +20,8 @@ from soritune.corpus import lock
 from soritune.corpus.prepare import prepare_utterances, prepare_utterances_part
 from soritune.corpus.selection import Entry, Note
 from soritune.corpus.unfinished import Part
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.utterance import Rejected, Utterance
 
 NUM_ENTRIES = 22
 CHUNK_SIZE = 3

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from soritune.demo.sentences import pairs
 from soritune.errors import UserError
 from soritune.models import load
+from soritune.sources.corpora.demo.sentences import pairs
 from soritune.training import phase_checkpoint
 from soritune.training.ctc import CtcHead, units_of
 from soritune.training.pretrain import (

@@ -13,10 +13,10 @@ import soundfile
 
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, describe_source, read_source
-from soritune.corpus.readers.aihub import AihubSource
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
+from soritune.sources import count_source, describe_source, read_source
+from soritune.sources.corpora.aihub import AihubSource
 
 CLIP = "노인남여_노인대화77_F_1522434093_62_제주_실내_84051"
 

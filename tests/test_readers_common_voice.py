@@ -15,11 +15,11 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, describe_source, read_source
-from soritune.corpus.readers.common_voice import CommonVoiceSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import count_source, describe_source, read_source
+from soritune.sources.corpora.common_voice import CommonVoiceSource
+from soritune.utterance import Rejected, Utterance
 
 # Headers as in the lists of these releases.
 RELEASE_11 = "client_id path sentence up_votes down_votes age gender accents locale segment"
@@ -293,7 +293,7 @@ def test_a_changed_list_or_a_new_clip_is_prepared_anew(tmp_path: Path) -> None:
 def test_a_clip_too_large_to_be_an_utterance_is_not_held_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soritune.corpus.clips.MAX_CLIP_BYTES", 1000)
+    monkeypatch.setattr("soritune.sources.clips.MAX_CLIP_BYTES", 1000)
     path = archive(release(tmp_path / "cv", {"train": TRAIN}), tmp_path / "cv.tar.gz")
     (entry,) = read_source(source(path))
     assert isinstance(entry, Rejected)

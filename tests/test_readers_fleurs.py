@@ -14,13 +14,13 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import describe_source, published_source, read_source
-from soritune.corpus.readers.fleurs import FleursSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
 from soritune.experiment.selection import select_records
 from soritune.recipe import Evaluation
+from soritune.sources import describe_source, published_source, read_source
+from soritune.sources.corpora.fleurs import FleursSource
+from soritune.utterance import Rejected, Utterance
 
 Row = tuple[int, str, str]  # sentence id, file, raw transcription
 KOREAN: list[Row] = [

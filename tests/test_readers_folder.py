@@ -15,11 +15,11 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, describe_source, read_source
-from soritune.corpus.readers.folder import FolderSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Excerpt, Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import count_source, describe_source, read_source
+from soritune.sources.formats.folder import FolderSource
+from soritune.utterance import Excerpt, Rejected, Utterance
 
 
 def source(path: Path, **settings: Any) -> FolderSource:

@@ -16,13 +16,13 @@ import soundfile
 from pydantic import ValidationError
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import describe_source, published_source, read_source
-from soritune.corpus.readers import hub_rows as rows_module
-from soritune.corpus.readers.hub import HubSource
-from soritune.corpus.readers.hub_rows import TRIES, Place, is_passing, read_rows
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import describe_source, published_source, read_source
+from soritune.sources.formats import hub_rows as rows_module
+from soritune.sources.formats.hub import HubSource
+from soritune.sources.formats.hub_rows import TRIES, Place, is_passing, read_rows
+from soritune.utterance import Rejected, Utterance
 
 datasets = pytest.importorskip("datasets")
 

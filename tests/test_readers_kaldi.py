@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, describe_source, read_source
-from soritune.corpus.readers.kaldi import KaldiSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Excerpt, Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import count_source, describe_source, read_source
+from soritune.sources.formats.kaldi import KaldiSource
+from soritune.utterance import Excerpt, Rejected, Utterance
 
 RATE_HZ = 16_000
 

@@ -11,11 +11,11 @@ import pytest
 
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, describe_source, read_source
-from soritune.corpus.readers.kspon import KsponSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import count_source, describe_source, read_source
+from soritune.sources.corpora.kspon import KsponSource
+from soritune.utterance import Rejected, Utterance
 
 PART = "KsponSpeech_01/KsponSpeech_0001"
 DUAL = "나 그/ (3G)/(쓰리 쥐)* 하나도 안 봤음. 어."

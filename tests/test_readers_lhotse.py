@@ -13,11 +13,11 @@ import soundfile
 from pydantic import ValidationError
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, describe_source, read_source
-from soritune.corpus.readers.lhotse import LhotseSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Excerpt, Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import count_source, describe_source, read_source
+from soritune.sources.formats.lhotse import LhotseSource
+from soritune.utterance import Excerpt, Rejected, Utterance
 
 RATE_HZ = 16_000
 

@@ -13,10 +13,10 @@ import soundfile
 from pydantic import TypeAdapter, ValidationError
 
 from soritune.corpus.prepare import is_prepared, prepare
-from soritune.corpus.readers import SourceConfig, count_source, describe_source, read_source
-from soritune.corpus.readers.manifest import ManifestSource
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import SourceConfig, count_source, describe_source, read_source
+from soritune.sources.formats.manifest import ManifestSource
+from soritune.utterance import Rejected, Utterance
 
 
 def source(path: Path, **settings: Any) -> ManifestSource:

@@ -13,12 +13,12 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, published_source, read_source
-from soritune.corpus.readers.minds14 import Minds14Source
-from soritune.corpus.split import sentence_key
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import count_source, published_source, read_source
+from soritune.sources.corpora.minds14 import Minds14Source
+from soritune.sources.split import sentence_key
+from soritune.utterance import Rejected, Utterance
 
 # Features of the data set's card; intent and language are class labels.
 SCHEMA = pa.schema(

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from soritune.corpus.readers import read_source
-from soritune.corpus.readers.manifest import ManifestSource
-from soritune.corpus.split import Keys, Shares, sentence_key, split_entries
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import read_source
+from soritune.sources.formats.manifest import ManifestSource
+from soritune.sources.split import Keys, Shares, sentence_key, split_entries
+from soritune.utterance import Rejected, Utterance
 
 SHARES = Shares(test=0.1, dev=0.05)
 

@@ -11,20 +11,20 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
-from soritune.corpus.cues import BadCue, Cue
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, describe_source, read_source
-from soritune.corpus.readers.subtitles import SubtitlesSource
-from soritune.corpus.readers.subtitles_cut import (
+from soritune.corpus.store import Corpus
+from soritune.errors import UserError
+from soritune.sources import count_source, describe_source, read_source
+from soritune.sources.formats.cues import BadCue, Cue
+from soritune.sources.formats.subtitles import SubtitlesSource
+from soritune.sources.formats.subtitles_cut import (
     CutSettings,
     Left,
     Piece,
     cut,
     sentence_goes_on,
 )
-from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Excerpt, Rejected, Utterance
-from soritune.errors import UserError
+from soritune.utterance import Excerpt, Rejected, Utterance
 
 RATE_HZ = 16_000
 PLAIN = CutSettings(max_duration_s=20, max_gap_s=0.5, pad_s=0.2, shift_s=0)

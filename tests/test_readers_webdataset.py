@@ -16,12 +16,12 @@ import soundfile
 from pydantic import ValidationError
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import describe_source, read_source
-from soritune.corpus.readers.webdataset import WebDatasetSource
-from soritune.corpus.readers.webdataset_shards import expand_braces, find_shards, read_samples
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Rejected, Utterance
 from soritune.errors import UserError
+from soritune.sources import describe_source, read_source
+from soritune.sources.formats.webdataset import WebDatasetSource
+from soritune.sources.formats.webdataset_shards import expand_braces, find_shards, read_samples
+from soritune.utterance import Rejected, Utterance
 
 
 def clip(seed: int, form: str = "WAV") -> bytes:
@@ -213,7 +213,7 @@ def test_one_bad_sample_costs_itself_only(tmp_path: Path) -> None:
 def test_an_audio_file_beyond_all_bounds_is_not_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soritune.corpus.readers.webdataset_shards.MAX_CLIP_BYTES", 1000)
+    monkeypatch.setattr("soritune.sources.formats.webdataset_shards.MAX_CLIP_BYTES", 1000)
     pack(tmp_path / "s.tar", ("a.wav", clip(0)), ("a.txt", "가"))
     assert rejected(tmp_path) == [("s/a", "too-long")]
 

@@ -13,11 +13,11 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import count_source, read_source
-from soritune.corpus.readers.zeroth import ZerothSource
 from soritune.corpus.store import Corpus
-from soritune.corpus.utterance import Utterance
 from soritune.errors import UserError
+from soritune.sources import count_source, read_source
+from soritune.sources.corpora.zeroth import ZerothSource
+from soritune.utterance import Utterance
 
 # Features of the data set's card: id and path string, speaker_id and chapter_id int64.
 SCHEMA = pa.schema(

@@ -12,15 +12,15 @@ import pytest
 import soundfile
 
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers import (
+from soritune.corpus.store import Corpus
+from soritune.errors import UserError
+from soritune.sources import (
     count_source,
     describe_source,
     published_source,
     read_source,
 )
-from soritune.corpus.readers.zeroth import ZerothSource
-from soritune.corpus.store import Corpus
-from soritune.errors import UserError
+from soritune.sources.corpora.zeroth import ZerothSource
 
 AUDIO_INFO = "SPEAKERID|NAME|SEX|SCRIPTID|DATASET\n106|KimAB|f|003|train_data_01\n"
 TEXTS = {

@@ -11,7 +11,7 @@ import pytest
 
 from soritune.errors import UserError
 from soritune.recipe import Case, Evaluation, Recipe, TrainPart, load_recipe
-from soritune.text.tasks import Task
+from soritune.tasks import Task
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
 

@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from soritune.corpus.readers import READERS
 from soritune.errors import UserError
 from soritune.recipe import load_recipe
+from soritune.sources import READERS
 
 # Line numbers below are those of this text.
 RIGHT = """\

@@ -14,7 +14,7 @@ from soritune.report.table import (
     figures,
     table,
 )
-from soritune.text.tasks import Task
+from soritune.tasks import Task
 
 CER = Column("CER", "zeroth", "cer", lower_is_better=True)
 BLEU = Column("ko2en", "ko2en", "bleu", lower_is_better=False)

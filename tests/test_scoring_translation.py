@@ -9,7 +9,6 @@ from sacrebleu.tokenizers import tokenizer_ko_mecab
 from soritune.errors import UserError
 from soritune.scoring.evaluate import evaluate_hypotheses
 from soritune.scoring.translation import bleu, bleu_tokenizer, chrf
-from soritune.text.tasks import Task
 
 ENGLISH = [
     "The train to Busan leaves at three in the afternoon.",
@@ -92,19 +91,13 @@ def test_no_utterances_is_a_user_error_and_unequal_lists_are_refused() -> None:
         chrf(["a"], ["a", "b"])
 
 
-def test_chain_of_thought_is_scored_on_its_translation() -> None:
-    outputs = [f"무엇이든 <sep> {text}" for text in WRITTEN]
-    scores = evaluate_hypotheses(Task.AST_COT, ["bleu", "chrf"], "en", ENGLISH, outputs)
+def test_metrics_are_scored_in_their_order() -> None:
+    scores = evaluate_hypotheses(["bleu", "chrf"], "en", ENGLISH, WRITTEN)
     assert [score.metric for score in scores] == ["bleu", "chrf"]
     assert scores[0] == bleu(ENGLISH, WRITTEN, "en")
     assert scores[1] == chrf(ENGLISH, WRITTEN)
 
 
-def test_plain_tasks_are_scored_on_all_that_was_written() -> None:
-    (score,) = evaluate_hypotheses(Task.ASR, ["cer"], "ko", ["가나"], ["가<sep>나"])
-    assert score.value == 250
-
-
 def test_unknown_metric_is_named_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean bleu"):
-        evaluate_hypotheses(Task.AST, ["blue"], "en", ["a"], ["a"])
+        evaluate_hypotheses(["blue"], "en", ["a"], ["a"])

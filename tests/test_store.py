@@ -14,8 +14,8 @@ import soundfile
 
 from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.store import Corpus, Record
-from soritune.corpus.utterance import Utterance
 from soritune.errors import UserError
+from soritune.utterance import Utterance
 
 NUM_UTTERANCES = 70
 """More than two row groups of 25, in three shards."""

@@ -11,13 +11,13 @@ import pytest
 import soundfile
 from pydantic import TypeAdapter, ValidationError
 
-import soritune.text.korean.spacing
+import soritune.languages.ko.spacing
 from soritune.corpus.prepare import is_prepared, prepare
-from soritune.corpus.readers import SourceConfig, describe_source
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
-from soritune.text.form import TextForm
-from soritune.text.korean.spacing import correct_spacing
+from soritune.languages.form import TextForm
+from soritune.languages.ko.spacing import correct_spacing
+from soritune.sources import SourceConfig, describe_source
 
 SPACED = [
     ("아버지가방에들어가신다", "아버지가 방에 들어가신다"),
@@ -88,9 +88,9 @@ def test_without_kiwi_the_remedy_is_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(name: str) -> str:
-        raise soritune.text.korean.spacing.PackageNotFoundError(name)
+        raise soritune.languages.ko.spacing.PackageNotFoundError(name)
 
-    monkeypatch.setattr(soritune.text.korean.spacing, "version", missing)
+    monkeypatch.setattr(soritune.languages.ko.spacing, "version", missing)
     with pytest.raises(UserError, match=r"pip install soritune\[korean\]"):
         prepare("c", source(tmp_path, text={"spacing": "correct"}), tmp_path / "out")
     assert not (tmp_path / "out").exists()

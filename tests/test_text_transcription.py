@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pytest
 
-from soritune.text.transcription import Policy, TranscriptionError, plain_words
+from soritune.languages.ko.transcription import Policy, TranscriptionError, plain_words
 
 README = "b/ 아/ 모+ 몬 소리야 (70%)/(칠 십 퍼센트) 확률이라니 n/"
 

@@ -11,10 +11,10 @@ from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.recipe import TrainPart
-from soritune.text.tasks import Task, instruction
-from soritune.training.examples import Example, epoch_examples
+from soritune.seeding import generator
+from soritune.tasks import Answer, Request, Task
+from soritune.training.examples import epoch_examples
 from soritune.training.mixture import apportion, choose_records
-from soritune.training.seeding import generator
 
 Loader = Callable[[], object]
 
@@ -222,13 +222,6 @@ def test_an_empty_split_is_an_error(corpora: dict[str, Corpus]) -> None:
         choose_records([part("other", split="dev")], corpora, 1, 0)
 
 
-def task_of(example: Example) -> str:
-    by_words = {
-        instruction(task, "en" if task is not Task.ASR else None): task.value for task in Task
-    }
-    return by_words[example.instruction]
-
-
 def test_tasks_come_near_their_shares_and_differ_between_epochs_but_not_between_runs(
     corpora: dict[str, Corpus], processor: Phi4mmProcessor
 ) -> None:
@@ -236,7 +229,7 @@ def test_tasks_come_near_their_shares_and_differ_between_epochs_but_not_between_
 
     def tasks(epoch: int) -> list[str]:
         found = epoch_examples(parts, corpora, processor, seed=3, epoch=epoch)
-        return [task_of(example) for example in found]
+        return [example.request.task.value for example in found]
 
     counts = Counter(task for epoch in range(25) for task in tasks(epoch))
     # 1,000 draws: three standard deviations of a share of one half are 0.047.
@@ -260,10 +253,10 @@ def test_an_example_holds_words_answer_and_the_length_of_its_sequence(
     corpora: dict[str, Corpus], processor: Phi4mmProcessor
 ) -> None:
     example = epoch_examples([part(tasks={"ast-cot": 1})], corpora, processor, seed=0, epoch=0)[5]
-    assert example.instruction == instruction(Task.AST_COT, "en")
-    assert example.target == "문장 5 입니다 <sep> this is sentence 5"
+    assert example.request == Request(Task.AST_COT, "ko", "en")
+    assert example.answer == Answer("문장 5 입니다", "this is sentence 5")
     item = processor.encode(
-        corpora["talks"].samples(example.record), example.instruction, example.target
+        corpora["talks"].samples(example.record), example.request, example.answer
     )
     assert example.num_tokens == len(item.prompt_ids) + len(item.target_ids or [])
 

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from soritune.corpus.utterance import Excerpt, RenderedAudio
 from soritune.errors import UserError
+from soritune.utterance import Excerpt, RenderedAudio
 
 SAMPLE_RATE_HZ = 16_000
 MIN_SAMPLES = 400

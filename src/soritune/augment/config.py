@@ -197,13 +197,13 @@ def _with_tuple(value: Any, key: str) -> Any:
 
 def _mistake(message: str, *loc: str | int) -> ValueError:
     # The recipe's room imports this one (through the corpora's settings) when it is loaded.
-    from soritune.recipe.schema import RecipeProblem
+    from soritune.errors import RecipeProblem
 
     return RecipeProblem(message, *loc)
 
 
 def _nearest(word: str, right: Any) -> str:
-    from soritune.recipe.words import nearest
+    from soritune.errors import nearest
 
     by_case = [each for each in right if each.lower() == word.lower()]
     return f': did you mean "{by_case[0]}"?' if by_case else nearest(word, right)

@@ -15,7 +15,7 @@ from soritune.augment.chain import Applied, Augmenter
 from soritune.augment.config import FEATURES_ONLY, Augmentation
 from soritune.augment.files import sound_files
 from soritune.augment.stored import Voice, Voices
-from soritune.corpus.files import storage_error, write_atomically
+from soritune.files import storage_error, write_atomically
 
 DRAWS_FOR_EACH = 20
 """Draws in which nothing happens are passed over, up to so many for each clip."""

@@ -16,7 +16,7 @@ from soritune.augment.babble import Clip, choose
 from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
 from soritune.augment.seeding import generator
-from soritune.corpus.utterance import Excerpt, RenderedAudio, Utterance
+from soritune.utterance import Excerpt, RenderedAudio, Utterance
 
 WINDOW = 64
 """Entries among which other voices are looked for: a source is read once, from front to back."""

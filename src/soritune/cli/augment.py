@@ -80,11 +80,11 @@ def _named(name: str) -> tuple[Augmentation, Background | None]:
 
 def _of_recipe(path: Path, name: str) -> tuple[Augmentation, Background | None]:
     from soritune.augment.babble import CorpusBackground
-    from soritune.corpus.options import options_of
     from soritune.corpus.store import Corpus
+    from soritune.errors import nearest
     from soritune.experiment.plan import Plan
     from soritune.recipe import load_recipe
-    from soritune.recipe.words import nearest
+    from soritune.sources.options import options_of
 
     recipe = load_recipe(path)
     if name not in recipe.corpora:

@@ -107,7 +107,7 @@ def doctor(
         write_page(html, audited, with_audio=not no_audio)
         print(f"page: {html}")
     if json is not None:
-        from soritune.corpus.files import write_atomically
+        from soritune.files import write_atomically
 
         write_atomically(json, (audited.audit.model_dump_json(indent=1) + "\n").encode())
         print(f"findings: {json}")

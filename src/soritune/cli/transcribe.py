@@ -12,8 +12,9 @@ import typer
 
 from soritune.cli.errors import EXIT_USER_ERROR, plain_errors, show_error
 from soritune.errors import UserError
+from soritune.languages.names import known_language
 from soritune.progress import track
-from soritune.text.tasks import Task, instruction
+from soritune.tasks import Task
 
 if TYPE_CHECKING:
     from soritune.decoding.transcriber import Transcript
@@ -82,7 +83,8 @@ def transcribe(
         raise UserError("--to is for translations: add --task ast or --task ast-cot")
     if task is not Task.ASR and to is None:
         raise UserError(f"--task {task.value} needs the language to translate into: add --to en")
-    instruction(task, to)  # an unknown language is told before the model is loaded
+    if to is not None:
+        known_language(to)  # reports an unknown language before the model is loaded
     if format_ is Format.SRT and len(files) > 1 and out is None:
         raise UserError(
             "--format srt of several files: subtitles belong to one recording; add --out DIR for "
@@ -91,8 +93,8 @@ def transcribe(
     places = [] if out is None else _places(files, out, format_)
 
     import soritune
-    from soritune.corpus.files import write_atomically
     from soritune.decoding.transcriber import Failure
+    from soritune.files import write_atomically
 
     transcriber = soritune.load(model, base=base)
     num_failed = 0

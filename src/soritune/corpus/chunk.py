@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, load_mono_16k
 from soritune.corpus.card import SHARD_FOLDER, Shard
-from soritune.corpus.files import atomic_file, write_atomically
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
 from soritune.corpus.shard import ShardWriter, Taken
-from soritune.corpus.sound import AS_IT_IS, SoundForm
-from soritune.corpus.utterance import Excerpt, Rejected, Utterance
-from soritune.text.form import TextForm
+from soritune.files import atomic_file, write_atomically
+from soritune.languages.form import TextForm
+from soritune.sources.sound import AS_IT_IS, SoundForm
+from soritune.utterance import Excerpt, Rejected, Utterance
 
 UNFINISHED_FOLDER = "unfinished"
 MAX_CHARACTERS_PER_S = 40.0

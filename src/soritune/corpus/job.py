@@ -15,11 +15,11 @@ from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, Limits
 from soritune.corpus.card import FORMAT_VERSION, CorpusCard
 from soritune.corpus.chunk import MAX_CHARACTERS_PER_S
 from soritune.corpus.licenses import license_of
-from soritune.corpus.options import options_of
-from soritune.corpus.readers import describe_source
-from soritune.corpus.sound import AS_IT_IS, SoundForm
 from soritune.corpus.summary import CardSums
-from soritune.text.form import TextForm
+from soritune.languages.form import TextForm
+from soritune.sources import describe_source
+from soritune.sources.options import options_of
+from soritune.sources.sound import AS_IT_IS, SoundForm
 
 CHUNK_SIZE = 250
 """Utterances that are done or redone together: a few seconds of work, about 20 MB of FLAC."""

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from soritune.corpus.files import storage_error
 from soritune.errors import UserError
+from soritune.files import storage_error
 
 LOCK_FILE = ".lock"
 OPENING_S = 10.0

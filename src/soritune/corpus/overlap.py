@@ -12,7 +12,7 @@ from pathlib import Path
 
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.hashes import DigestSet, digest64
-from soritune.corpus.split import sentence_key
+from soritune.sources.split import sentence_key
 
 Part = tuple[str, str]
 """A corpus and one of its splits."""

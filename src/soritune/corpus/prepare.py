@@ -17,12 +17,9 @@ from soritune.audio import DEFAULT_LIMITS, Limits
 from soritune.corpus import lock
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.chunk import UNFINISHED_FOLDER, Chunk, prepare_chunk
-from soritune.corpus.files import storage_error
 from soritune.corpus.hashes import DigestSet, digest64
 from soritune.corpus.job import CHUNK_SIZE, Job, card_of, job_of, versions
-from soritune.corpus.options import options_of
 from soritune.corpus.pool import Executor, run_chunks
-from soritune.corpus.readers import read_source, splits_are_disjoint
 from soritune.corpus.selection import Entry, Note, select
 from soritune.corpus.unfinished import (
     Part,
@@ -36,7 +33,10 @@ from soritune.corpus.unfinished import (
     tidy,
     write_part,
 )
-from soritune.corpus.utterance import Rejected, Utterance
+from soritune.files import storage_error
+from soritune.sources import read_source, splits_are_disjoint
+from soritune.sources.options import options_of
+from soritune.utterance import Rejected, Utterance
 
 CHUNK_BYTES = 64 * 2**20
 """A chunk ends early where its entries bring more than this in memory (long clips of archives)."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from soritune.corpus.chunk import Chunk, ChunkResult, MadeChunk, make_chunk, store_chunk
 from soritune.corpus.job import versions
-from soritune.corpus.utterance import Excerpt, Utterance
 from soritune.errors import UserError
+from soritune.utterance import Excerpt, Utterance
 
 SPARE_TASKS = 2
 """Chunks that wait beside those in work, so that no core does."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from soritune.corpus.exclude import leave_out, read_ids
 from soritune.corpus.hashes import DigestSet, digest64
-from soritune.corpus.options import SourceOptions
-from soritune.corpus.split import sentence_key
-from soritune.corpus.utterance import Excerpt, Rejected, Split, Utterance
 from soritune.errors import UserError
+from soritune.sources.exclude import leave_out, read_ids
+from soritune.sources.options import SourceOptions
+from soritune.sources.split import sentence_key
+from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 NoteKind = Literal[
     "beyond-cap", "shared-sentence-kept", "shared-speaker-kept", "excluded-not-there"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from soritune.audio import SAMPLE_RATE_HZ
-from soritune.corpus.utterance import Utterance
+from soritune.utterance import Utterance
 
 ROWS_IN_GROUP = 25
 """Rows that are written and read together: about 2 MB, so that reading at random costs little."""

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from soritune.corpus.card import CorpusCard, read_card
 from soritune.corpus.shard import ROWS_IN_GROUP
-from soritune.corpus.utterance import Split
 from soritune.errors import UserError
+from soritune.utterance import Split
 
 CACHE_BYTES = 512 * 2**20
 METADATA = (

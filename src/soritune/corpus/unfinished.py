@@ -28,9 +28,9 @@ from soritune.corpus.card import (
     read_card,
 )
 from soritune.corpus.chunk import UNFINISHED_FOLDER, Chunk, ChunkResult, result_path
-from soritune.corpus.files import atomic_file, remove_temporaries, write_atomically
 from soritune.corpus.summary import CardSums
 from soritune.errors import UserError
+from soritune.files import atomic_file, remove_temporaries, write_atomically
 
 FINGERPRINT_FILE = "fingerprint"
 PART_FILE = re.compile(r"part-(\d+)-of-(\d+)\.json")

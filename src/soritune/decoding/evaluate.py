@@ -8,21 +8,34 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from soritune.corpus.store import Corpus, Record
-from soritune.decoding.generate import generate
 from soritune.models.family import SpeechModel
-from soritune.text.tasks import Task, instruction
+from soritune.tasks import Answer, Request, Task
 
 DEFAULT_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the model wrote for one utterance, beside what it should have written."""
+    """What the model wrote for one utterance, beside what it should have written.
+
+    Attributes:
+        output: all that the model wrote.
+        transcript, translation: its parts, as the family reads them; None where there is none.
+        mean_logprob: see `Generated`.
+    """
 
     id: str
     reference: str
     output: str
+    transcript: str | None
+    translation: str | None
+    mean_logprob: float
     duration_s: float
+
+    @property
+    def scored(self) -> str:
+        """The text that is compared with the reference."""
+        return Answer(self.transcript, self.translation).scored
 
 
 def read_hypotheses(path: Path) -> list[Hypothesis]:
@@ -59,20 +72,30 @@ def decode_records(
     done = {hypothesis.id: hypothesis for hypothesis in read_hypotheses(out)}
     _drop_cut_line(out)
     advance(sum(record.id in done for record in records))
-    words = instruction(task, to)
     waiting = sorted(
         (record for record in records if record.id not in done), key=lambda r: -r.duration_s
     )
     with out.open("a", encoding="utf-8") as file:
         for start in range(0, len(waiting), batch_size):
             batch = waiting[start : start + batch_size]
-            inputs = [model.processor.encode(corpus.samples(r), words) for r in batch]
+            requests = [Request(task, r.language, to) for r in batch]
+            inputs = [
+                model.processor.encode(corpus.samples(r), request)
+                for r, request in zip(batch, requests, strict=True)
+            ]
             limits = [model.processor.max_new_tokens(r.duration_s) for r in batch]
-            for record, output in zip(
-                batch, generate(model, inputs, limits, beams=beams), strict=True
-            ):
-                reference = record.text if task is Task.ASR else (record.translation or "")
-                hypothesis = Hypothesis(record.id, reference, output, record.duration_s)
+            outputs = model.generate(inputs, limits, beams=beams)
+            for record, request, output in zip(batch, requests, outputs, strict=True):
+                answer = model.processor.parse(request, output.text)
+                hypothesis = Hypothesis(
+                    id=record.id,
+                    reference=record.text if task is Task.ASR else (record.translation or ""),
+                    output=output.text,
+                    transcript=answer.transcript,
+                    translation=answer.translation,
+                    mean_logprob=output.mean_logprob,
+                    duration_s=record.duration_s,
+                )
                 file.write(json.dumps(asdict(hypothesis), ensure_ascii=False) + "\n")
                 done[record.id] = hypothesis
             file.flush()

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, load_mono_16k
-from soritune.decoding.generate import generate
 from soritune.models.family import SpeechModel
-from soritune.text.tasks import Task, instruction, split_chain
+from soritune.tasks import Request, Task
 
 
 @dataclass(frozen=True)
@@ -78,19 +77,21 @@ class Transcriber:
     ) -> list[Transcript | Failure]:
         """As `transcribe`, but a bad file gives a Failure in its place and the others go on."""
         paths = [files] if isinstance(files, str | Path) else list(files)
-        task = Task(task)
-        words = instruction(task, to)
+        request = Request(Task(task), target_language=to)
         results: dict[int, Transcript | Failure] = {}
         for batch in _batches(paths, batch_size, results):
-            inputs = [self.model.processor.encode(samples, words) for _, samples in batch]
+            inputs = [self.model.processor.encode(samples, request) for _, samples in batch]
             durations = [len(samples) / SAMPLE_RATE_HZ for _, samples in batch]
             limits = [self.model.processor.max_new_tokens(duration) for duration in durations]
-            outputs = generate(self.model, inputs, limits, beams=beams)
+            outputs = self.model.generate(inputs, limits, beams=beams)
             for (index, _), duration, output in zip(batch, durations, outputs, strict=True):
-                text, translation = output, None
-                if task is Task.AST_COT:
-                    text, translation = split_chain(output)
-                results[index] = Transcript(str(paths[index]), text, duration, translation)
+                answer = self.model.processor.parse(request, output.text)
+                text, translation = answer.transcript, answer.translation
+                if request.task is Task.AST:
+                    text, translation = translation, None
+                elif request.task is Task.AST_COT:
+                    translation = translation or ""
+                results[index] = Transcript(str(paths[index]), text or "", duration, translation)
             advance(len(batch))
         return [results[index] for index in range(len(paths))]
 

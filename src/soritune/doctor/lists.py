@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soritune.corpus.exclude import read_ids
-from soritune.corpus.files import write_atomically
 from soritune.doctor.catalogue import CHECKS
 from soritune.doctor.findings import Audit
-from soritune.errors import UserError
-from soritune.recipe.words import nearest
+from soritune.errors import UserError, nearest
+from soritune.files import write_atomically
+from soritune.sources.exclude import read_ids
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from soritune.doctor.findings import Finding
 from soritune.doctor.make import Hit, make_finding
 from soritune.doctor.scan import Source, Utterance, read_samples
 from soritune.doctor.text_checks import robust_z
-from soritune.text.tasks import Task, instruction
+from soritune.tasks import Answer, Request, Task
 
 if TYPE_CHECKING:
     from soritune.models.family import ModelInput, SpeechModel
@@ -35,7 +35,6 @@ def mean_losses(
     Shard by shard, in batches of like lengths; the transcript is what the model would be trained
     to answer to "transcribe", end tokens included. `advance` is told of utterances that are done.
     """
-    words = instruction(Task.ASR)
     losses: list[float | None] = [None] * len(utterances)
     by_shard: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for place, utterance in enumerate(utterances):
@@ -49,7 +48,9 @@ def mean_losses(
             utterance = utterances[place]
             if utterance.row in samples:
                 clip = samples[utterance.row]
-                inputs.append((place, model.processor.encode(clip, words, utterance.text)))
+                request = Request(Task.ASR, utterance.language)
+                answer = Answer(transcript=utterance.text)
+                inputs.append((place, model.processor.encode(clip, request, answer)))
         for batch in _batches(inputs, max_tokens):
             found = batch_losses(model, [item for _, item in batch])
             for (place, _), loss in zip(batch, found, strict=True):
@@ -60,24 +61,9 @@ def mean_losses(
 
 def batch_losses(model: SpeechModel, inputs: Sequence[ModelInput]) -> list[float]:
     """Mean cross-entropy of each row's target tokens; logits are made only for those."""
-    import torch
-
-    from soritune.training.loss import IGNORE, shifted_labels
-
     batch = {name: part.to(model.device) for name, part in model.processor.collate(inputs).items()}
-    labels = shifted_labels(batch.pop("labels"))
-    keep = labels != IGNORE
     model.module.eval()
-    with torch.inference_mode():
-        logits = model.module(**batch, logits_to_keep=keep, use_cache=False).logits
-        targets = labels[keep]
-        each = torch.nn.functional.cross_entropy(
-            logits.float().reshape(len(targets), -1), targets, reduction="none"
-        )
-        rows = keep.nonzero()[:, 0]
-        sums = torch.zeros(len(inputs), device=each.device).index_add_(0, rows, each)
-        counts = keep.sum(dim=1)
-    return [float(value) for value in (sums / counts).cpu()]
+    return [float(value) for value in model.row_losses(batch).cpu()]
 
 
 def loss_findings(

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from soritune.corpus.files import write_atomically
 from soritune.doctor.audit import Audited
 from soritune.doctor.catalogue import CHECKS
 from soritune.doctor.findings import SEVERITIES, Audit
 from soritune.doctor.players import players
+from soritune.files import write_atomically
 
 TEMPLATE = "page.html.j2"
 SEVERITY_NAMES = {"error": "error", "warning": "warning", "info": "note"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from soritune.corpus.split import sentence_key
 from soritune.doctor.duplicates import Copy
 from soritune.doctor.findings import Finding
 from soritune.doctor.make import Hit, make_finding
 from soritune.doctor.scan import Utterance
 from soritune.doctor.sentences import near_sentences
+from soritune.sources.split import sentence_key
 
 HELD_OUT = ("dev", "test")
 OTHER_TEXT_WORST_RATE = 0.18

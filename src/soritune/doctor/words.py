@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
-from soritune.text.korean import syllables
+from soritune.languages.ko import syllables
 
 SCRIPTS = {
     "ko": ("HANGUL SYLLABLE", "LATIN"),

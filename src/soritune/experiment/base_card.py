@@ -39,7 +39,7 @@ def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
     from soritune.decoding.evaluate import decode_records
     from soritune.models import load
     from soritune.scoring.evaluate import evaluate_hypotheses
-    from soritune.text.tasks import Task
+    from soritune.tasks import Task
 
     model = load(base)
     corpus = Corpus.open(out / "english")
@@ -51,7 +51,7 @@ def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
             model, corpus, records, task=Task.ASR, to=None, out=hypotheses, advance=advance
         )
     scores = evaluate_hypotheses(
-        Task.ASR, ("cer", "wer"), "en", [h.reference for h in found], [h.output for h in found]
+        ("cer", "wer"), "en", [h.reference for h in found], [h.scored for h in found]
     )
     results = [Result.of("base", "english", score) for score in scores]
     rows = "\n".join(

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from soritune.corpus.readers import count_source, published_source
-from soritune.corpus.readers.demo import DemoSource
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import corpora_of
 from soritune.experiment.shared import held_against, overlaps_of
 from soritune.experiment.summary import case_title
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import BUILTIN, ORIGINAL
+from soritune.sources import count_source, published_source
+from soritune.sources.corpora.demo.source import DemoSource
 
 # Parameters and bytes of the checkpoint (bfloat16), from the model's own files.
 KNOWN_BASES = {"microsoft/Phi-4-multimodal-instruct": (5_574_460_224, 11_148_920_448)}

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from soritune.corpus.files import storage_error
 from soritune.errors import UserError
+from soritune.files import storage_error
 
 LOCK_FILE = ".lock"
 

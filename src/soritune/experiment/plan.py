@@ -19,7 +19,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from soritune.corpus.card import CorpusCard, read_card
-from soritune.corpus.files import write_atomically
 from soritune.corpus.overlap import Folders, LeftOut
 from soritune.errors import UserError
 from soritune.experiment.fingerprint import (
@@ -32,6 +31,7 @@ from soritune.experiment.fingerprint import (
 )
 from soritune.experiment.shared import SharedSentences
 from soritune.experiment.stage import Stage
+from soritune.files import write_atomically
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 

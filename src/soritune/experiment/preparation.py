@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soritune.corpus.card import CARD_FILE, CorpusCard
-from soritune.errors import UserError
+from soritune.errors import UserError, nearest
 from soritune.experiment.plan import Plan
 from soritune.progress import duration_text, track
 from soritune.recipe import Recipe
-from soritune.recipe.words import nearest
 
 if TYPE_CHECKING:
     from soritune.corpus.pool import Executor
@@ -37,7 +36,7 @@ def prepare_corpora(
     """
     from soritune.corpus.pool import run_chunks
     from soritune.corpus.prepare import prepare
-    from soritune.corpus.readers import count_source
+    from soritune.sources import count_source
 
     for name in _known(names, plan.recipe):
         folder = plan.corpus_folder(name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from soritune.corpus.store import Corpus
 from soritune.distributed import Crew
-from soritune.errors import UserError
+from soritune.errors import UserError, nearest
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.selection import select_records, spoken_language, spread
@@ -21,7 +21,6 @@ from soritune.experiment.summary import build_report, case_title
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
-from soritune.recipe.words import nearest
 from soritune.report.content import Report
 from soritune.report.markdown import write_markdown
 from soritune.report.records import Result, Sample, write_results
@@ -220,11 +219,10 @@ class Experiment:
         settings = self.recipe.evaluate[name]
         language = spoken_language(records)
         scores = evaluate_hypotheses(
-            settings.task,
             settings.metric_names,
             settings.to or language,
             [hypothesis.reference for hypothesis in hypotheses],
-            [hypothesis.output for hypothesis in hypotheses],
+            [hypothesis.scored for hypothesis in hypotheses],
         )
         by_id = {hypothesis.id: hypothesis for hypothesis in hypotheses}
         shown = [by_id[each] for each in spread(list(by_id), NUM_SAMPLES)]

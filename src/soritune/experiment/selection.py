@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
 from soritune.recipe import Evaluation
-from soritune.text.tasks import Task
+from soritune.tasks import Task
 
 
 def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Record]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soritune.corpus.files import write_atomically
+from soritune.files import write_atomically
 
 BEGUN = "begun"
 DONE = "done"

@@ -11,12 +11,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from soritune.augment.config import PATHS as AUGMENT_PATHS
-from soritune.corpus.options import options_of
-from soritune.errors import UserError
+from soritune.errors import UserError, nearest
 from soritune.recipe.document import Node, read_document
 from soritune.recipe.messages import describe, full_loc
 from soritune.recipe.schema import Recipe
-from soritune.recipe.words import nearest
+from soritune.sources.options import options_of
 
 Loc = tuple[str | int, ...]
 

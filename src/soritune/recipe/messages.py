@@ -10,8 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from soritune.recipe.schema import Case, Recipe, RecipeProblem
-from soritune.recipe.words import nearest
+from soritune.errors import RecipeProblem, nearest
+from soritune.recipe.schema import Case, Recipe
 
 Loc = tuple[str | int, ...]
 

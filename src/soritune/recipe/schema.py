@@ -12,8 +12,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     SerializerFunctionWrapHandler,
@@ -25,13 +23,13 @@ from pydantic import (
 # The imports from rooms further down: each source's settings stand beside its reader, and those of
 # augmentation beside its transforms, so that a new one is one new file and this schema stays.
 from soritune.augment.config import Augmentation
-from soritune.corpus.options import SharedPolicy, options_of
-from soritune.corpus.readers import SourceConfig
-from soritune.corpus.utterance import Split
-from soritune.errors import UserError
-from soritune.recipe.words import nearest
-from soritune.text.languages import known_language
-from soritune.text.tasks import Task
+from soritune.errors import RecipeProblem, UserError, nearest
+from soritune.languages.names import known_language
+from soritune.settings import Settings
+from soritune.sources import SourceConfig
+from soritune.sources.options import SharedPolicy, options_of
+from soritune.tasks import Task
+from soritune.utterance import Split
 
 ORIGINAL = "original"
 BUILTIN = "builtin:"
@@ -46,14 +44,6 @@ Metric = Literal["cer", "wer", "bleu", "chrf"]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
 
-class RecipeProblem(ValueError):  # noqa: N818 - it is found, not raised, by a reader of the file
-    """A mistake that needs more than one key to be seen; `loc` leads to the key to mend."""
-
-    def __init__(self, message: str, *loc: str | int) -> None:
-        super().__init__(message)
-        self.loc = loc
-
-
 def _named(code: str) -> str:
     try:
         known_language(code)
@@ -64,14 +54,6 @@ def _named(code: str) -> str:
 
 # Its name stands in the prompt, so it must have one.
 TargetLanguage = Annotated[LanguageCode, AfterValidator(_named)]
-
-
-class Settings(BaseModel):
-    """Base of all parts of a recipe: unknown keys are mistakes, values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, validate_by_name=True
-    )
 
 
 class LoraConfig(Settings):
@@ -122,7 +104,7 @@ class TrainPart(Settings):
     weight: PositiveNumber | None = None
     max_hours: PositiveNumber | None = None
     max_utterances: PositiveInt | None = None
-    tasks: dict[Task, PositiveNumber] = {Task.ASR: 1.0}
+    tasks: dict[Task, PositiveNumber] = Field(default={Task.ASR: 1.0})
     to: TargetLanguage | None = None
     augment: Augmentation | None = None  # None: what the corpus says
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from soritune.languages.names import language_name
 from soritune.report.records import CaseSummary, Result
 from soritune.scoring.score import LOWER_IS_BETTER
-from soritune.text.tasks import Task, language_name
+from soritune.tasks import Task
 
 MISSING = "—"
 METRIC_TITLES = {"cer": "CER", "wer": "WER", "bleu": "BLEU", "chrf": "chrF"}

@@ -11,15 +11,13 @@ from soritune.scoring.error_rates import cer, wer
 from soritune.scoring.normalization import RAW
 from soritune.scoring.score import METRICS, Score
 from soritune.scoring.translation import bleu, chrf
-from soritune.text.tasks import Task, answer
 
 
 def evaluate_hypotheses(
-    task: Task,
     metrics: Sequence[str],
     target_language: str,
     references: Sequence[str],
-    outputs: Sequence[str],
+    hypotheses: Sequence[str],
     *,
     normalization: str = RAW,
     spaces: bool = True,
@@ -28,7 +26,6 @@ def evaluate_hypotheses(
 ) -> list[Score]:
     """Scores in the order of `metrics` ("cer", "wer", "bleu", "chrf").
 
-    `outputs` are what the model wrote, whole: the part that answers `task` is taken here.
     `references` are transcripts for `asr` and translations otherwise; `target_language` is the
     language they are written in. `normalization` and `spaces` concern error rates only.
     Raises UserError on an unknown metric, an empty list or a missing tokenizer, ValueError on
@@ -36,7 +33,6 @@ def evaluate_hypotheses(
     """
     for metric in metrics:
         _check_metric(metric)
-    hypotheses = [answer(task, output) for output in outputs]
 
     def score(metric: str) -> Score:
         pairs = (references, hypotheses)

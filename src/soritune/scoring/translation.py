@@ -12,9 +12,9 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from soritune.errors import UserError
+from soritune.languages.names import LANGUAGE_NAMES
 from soritune.scoring.bootstrap import NUM_RESAMPLES, SEED, Floats, bootstrap_interval
 from soritune.scoring.score import Score, check_pairs, package_version
-from soritune.text.languages import LANGUAGE_NAMES
 
 # sacrebleu's own table (metrics/bleu.py, _TOKENIZER_MAP); every other language takes 13a.
 BLEU_TOKENIZERS = {"ko": "ko-mecab", "ja": "ja-mecab", "zh": "zh"}

@@ -13,10 +13,10 @@ from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
+from soritune.seeding import generator
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.examples import Example, epoch_examples
 from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
-from soritune.training.seeding import generator
 
 # Features that are kept from epoch to epoch, in one process: four hours of speech take 0.5 GiB.
 CACHE_BYTES = 2**30
@@ -114,7 +114,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
         """Read the audio of a micro-batch and make its tensors."""
         return self.processor.collate(
             [
-                self.processor.encode_features(self._features_of(e), e.instruction, e.target)
+                self.processor.encode_features(self._features_of(e), e.request, e.answer)
                 for e in batch
             ]
         )

@@ -14,9 +14,9 @@ from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
-from soritune.text.tasks import Task, instruction, target
+from soritune.seeding import generator
+from soritune.tasks import Answer, Request, Task
 from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds, choose_records
-from soritune.training.seeding import generator
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Draw:
 
 @dataclass(frozen=True)
 class Example:
-    """One clip with the prompt and the answer that are trained."""
+    """One clip with the request and the answer that are trained."""
 
     corpus: str
     record: Record
-    instruction: str
-    target: str
+    request: Request
+    answer: Answer
     num_tokens: int
     draw: Draw | None = None
 
@@ -72,13 +72,16 @@ def epoch_examples(
                 f'corpus "{part.corpus}": utterance {record.id} has no translation, but task '
                 f'"{task.value}" needs one; train it with tasks: {{asr: 1}}'
             )
-        words = instruction(task, to)
-        answer = target(task, record.text, record.translation)
         if task is not Task.ASR and to != (record.translation_language or to):
             raise UserError(
                 f'corpus "{part.corpus}": utterance {record.id} is translated into '
                 f'{record.translation_language}, but the case trains "to: {to}"; leave "to" out'
             )
+        request = Request(task, record.language, None if task is Task.ASR else to)
+        answer = Answer(
+            None if task is Task.AST else record.text,
+            None if task is Task.ASR else record.translation,
+        )
         duration_s, chosen = record.duration_s, None
         augmenter = augmenters.get(numbers[id(part)])
         if augmenter is not None:
@@ -88,6 +91,6 @@ def epoch_examples(
             key = (augmenter.seed, seed, part.corpus, record.id, epoch, turn)
             chosen = Draw(numbers[id(part)], key)
             duration_s = augmenter.duration_s(duration_s, key)
-        length = processor.num_tokens(duration_s, words, answer)
-        examples.append(Example(part.corpus, record, words, answer, length, chosen))
+        length = processor.num_tokens(duration_s, request, answer)
+        examples.append(Example(part.corpus, record, request, answer, length, chosen))
     return examples

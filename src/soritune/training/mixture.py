@@ -11,7 +11,7 @@ import numpy as np
 from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
 from soritune.recipe import TrainPart
-from soritune.training.seeding import generator
+from soritune.seeding import generator
 
 LeftOutIds = Mapping[tuple[str, str], Collection[str]]
 """Ids of utterances that are not trained on, by corpus and split."""

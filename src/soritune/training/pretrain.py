@@ -26,23 +26,25 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
-from soritune.corpus.files import write_atomically
 from soritune.corpus.pool import run_chunks
 from soritune.corpus.prepare import prepare
-from soritune.corpus.readers.demo import DemoSource
 from soritune.corpus.store import Corpus, Record
-from soritune.demo.sentences import SentencePair, pairs
 from soritune.errors import UserError
+from soritune.files import write_atomically
+from soritune.languages.names import language_name
+from soritune.models import causal
 from soritune.models.family import ModelInput
 from soritune.models.phi4mm import small
 from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.phi4mm.prompts import SEPARATOR, instruction
 from soritune.models.weights import save_tensors
 from soritune.progress import track
-from soritune.text.tasks import SEPARATOR, Task, instruction, language_name, target
+from soritune.seeding import generator
+from soritune.sources.corpora.demo.sentences import SentencePair, pairs
+from soritune.sources.corpora.demo.source import DemoSource
+from soritune.tasks import Answer, Request, Task
 from soritune.training.ctc import CtcHead
-from soritune.training.loss import count_targets, supervised_loss
 from soritune.training.phase_checkpoint import PhaseCheckpoint
-from soritune.training.seeding import generator
 
 Loss = Callable[[int, np.random.Generator], torch.Tensor]
 
@@ -159,9 +161,13 @@ def _tokenizer_texts(sentences: tuple[SentencePair, ...]) -> Iterator[str]:
     # prompts short (the chain-of-thought one 84 tokens otherwise).
     for _ in range(INSTRUCTION_COPIES):
         for to in ("ko", "en"):
-            yield from (instruction(task, to) for task in Task)
+            yield from (instruction(Request(task, target_language=to)) for task in Task)
             yield _text_instruction(to)
         yield f"a {SEPARATOR} a"
+
+
+def _translation(to: str, text: str) -> tuple[Request, Answer]:
+    return Request(Task.AST, target_language=to), Answer(translation=text)
 
 
 def _text_instruction(to: str) -> str:
@@ -308,13 +314,17 @@ class _Pretrainer:
             if to == "en":
                 source, answer = answer, source
             prompt = self.processor.prompt_ids(f"{_text_instruction(to)}\n{source}", 0)
-            rows.append(ModelInput(torch.zeros(1, 80), prompt, self.processor.target_ids(answer)))
+            rows.append(
+                ModelInput(
+                    torch.zeros(1, 80), prompt, self.processor.target_ids(*_translation(to, answer))
+                )
+            )
         batch = {
             name: tensor
             for name, tensor in self.processor.collate(rows).items()
             if not name.startswith("audio")
         }
-        return supervised_loss(self.model, batch, count_targets([batch]))
+        return causal.loss(self.model, batch, causal.num_targets(batch))
 
     def joint_loss(self, step: int, random: np.random.Generator) -> torch.Tensor:
         """English speech to English and Korean, CTC beside it, and now and then text."""
@@ -327,16 +337,16 @@ class _Pretrainer:
         rows = []
         for clip, index in zip(clips, drawn, strict=True):
             task, record = tasks[index], clip.record
-            words = instruction(task, record.translation_language)
-            answer = target(task, record.text, record.translation)
-            rows.append(self.processor.encode_features(clip.features, words, answer))
+            request = Request(task, record.language, record.translation_language)
+            answer = Answer(record.text, record.translation)
+            rows.append(self.processor.encode_features(clip.features, request, answer))
         batch = self.processor.collate(rows)
         states: list[torch.Tensor] = []
         hook = self.model.audio_encoder.register_forward_hook(
             lambda _module, _inputs, output: states.append(output)
         )
         try:
-            loss = supervised_loss(self.model, batch, count_targets([batch]))
+            loss = causal.loss(self.model, batch, causal.num_targets(batch))
         finally:
             hook.remove()
         texts = [clip.record.text for clip in clips]

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from soritune.corpus.store import Corpus
 from soritune.distributed import Crew
 from soritune.models import load
-from soritune.models.family import SpeechModel
+from soritune.models.family import LORA, SpeechModel
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.data import StepDataset
@@ -82,7 +82,7 @@ def train_case(
         device=crew.device(),
         lora=lora.start,
     )
-    if "speech LoRA" in speech_model.parts_of_mode(case.mode):
+    if LORA in speech_model.parts_of_mode(case.mode):
         speech_model.add_lora(r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed)
     trainable = set_trainable(speech_model, case.mode)
     large = trainable.parameters >= LARGE_MODEL
@@ -102,7 +102,7 @@ def train_case(
         max_tokens=case.max_tokens or DEFAULT_MAX_TOKENS,
         seed=seed,
         world_size=arguments.world_size,
-        mask_value=speech_model.feature_mean,
+        mask_value=speech_model.feature_fill,
         left_out=left_out,
     )
     arguments.max_steps = dataset.num_steps

@@ -23,13 +23,12 @@ from transformers import (
 )
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from soritune.corpus.files import write_atomically
 from soritune.distributed import Crew
+from soritune.files import write_atomically
 from soritune.models.family import SpeechModel
 from soritune.models.weights import save_tensors
 from soritune.recipe import Case
 from soritune.training.data import MicroBatch, StepDataset, first_item
-from soritune.training.loss import count_targets, supervised_loss
 from soritune.training.trainability import (
     Trainable,
     check_gradients,
@@ -121,7 +120,10 @@ class SpeechTrainer(Trainer):
         model.train()
         batches: list[MicroBatch] = cast("Any", self._prepare_inputs(inputs))
         world = self.accelerator.num_processes
-        targets = torch.tensor(float(count_targets(batches)), device=self.args.device)
+        targets = torch.tensor(
+            float(sum(self.speech_model.num_targets(batch) for batch in batches)),
+            device=self.args.device,
+        )
         if world > 1:
             targets = self.accelerator.reduce(targets, reduction="sum")
         # Ranks' gradients are averaged; the sum over ranks is wanted.
@@ -132,7 +134,7 @@ class SpeechTrainer(Trainer):
             waiting = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
             with waiting:
                 with self.compute_loss_context_manager():
-                    loss = supervised_loss(model, batch, divisor)
+                    loss = self.speech_model.loss(batch, divisor, module=model)
                 self.accelerator.backward(loss)
             total += loss.detach()
         return total

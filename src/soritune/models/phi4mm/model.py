@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import torch
 from peft import LoraConfig
+from torch import nn
 
 from soritune.errors import UserError
-from soritune.models import placement
+from soritune.models import causal, placement
+from soritune.models.family import LORA, Batch, Generated, ModelInput
 from soritune.models.phi4mm import layout, parts
 from soritune.models.phi4mm.checkpoint import (
     ADAPTER_WEIGHTS_FILE,
@@ -64,18 +66,10 @@ class Phi4mm:
         return next(self.module.parameters()).device
 
     @property
-    def feature_mean(self) -> torch.Tensor:
-        """Mean of each mel channel, which the encoder takes off first; (mels,), on the CPU."""
+    def feature_fill(self) -> torch.Tensor:
+        """Mean of each mel channel, which the encoder subtracts first; (mels,), on the CPU."""
         mean = self.module.audio_encoder.encoder_embedding.global_mean
         return mean.detach().to("cpu", torch.float32)
-
-    @property
-    def end_token_ids(self) -> tuple[int, ...]:
-        return self.processor.ids.ends
-
-    @property
-    def pad_token_id(self) -> int:
-        return self.processor.ids.pad
 
     def part_of(self, parameter_name: str) -> str:
         """Part of a parameter, see `parts`."""
@@ -136,6 +130,38 @@ class Phi4mm:
         self.module.activation_checkpointing_enable({"use_reentrant": False})
         self.module.audio_encoder.gradient_checkpointing = True
 
+    def num_targets(self, batch: Batch) -> int:
+        """See `SpeechModel`."""
+        return causal.num_targets(batch)
+
+    def loss(
+        self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
+    ) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return causal.loss(module or self.module, batch, num_targets)
+
+    def row_losses(self, batch: Batch) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return causal.row_losses(self.module, batch)
+
+    def generate(
+        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+    ) -> list[Generated]:
+        """See `SpeechModel`."""
+        prompts = self.processor.collate_prompts(inputs)
+        rows, logprobs = causal.generate(
+            self.module,
+            {name: tensor.to(self.device) for name, tensor in prompts.items()},
+            limits,
+            end_ids=self.processor.ids.ends,
+            pad_id=self.processor.ids.pad,
+            beams=beams,
+        )
+        return [
+            Generated(self.processor.decode(row), logprob)
+            for row, logprob in zip(rows, logprobs, strict=True)
+        ]
+
     def save(self, folder: Path, *, trained: Sequence[str], about: Mapping[str, Any]) -> None:
         """Write the LoRA (PEFT folder), the other trained tensors and `soritune.json`.
 
@@ -161,7 +187,7 @@ class Phi4mm:
             name.replace(".base_layer.", "."): parameter
             for name, parameter in parameters.items()
             if (name in trained or name.replace(".base_layer.", ".") in self.carried)
-            and parts.part_of(name) != parts.LORA
+            and parts.part_of(name) != LORA
         }
         if others:
             save_tensors(others, folder / TRAINED_FILE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LORA = "speech LoRA"
+from soritune.models.family import LORA
 
 # First match wins.
 _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(

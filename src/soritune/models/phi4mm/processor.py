@@ -17,11 +17,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from soritune.errors import UserError
-from soritune.models.family import ModelInput
+from soritune.models.family import IGNORE, Batch, ModelInput
 from soritune.models.phi4mm import constants as c
+from soritune.models.phi4mm import prompts
 from soritune.models.phi4mm.features import log_mel
-
-IGNORE = -100  # label that the loss leaves out
+from soritune.tasks import Answer, Request
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ class Phi4mmProcessor:
             self.ids.assistant,
         ]
 
-    def target_ids(self, text: str) -> list[int]:
-        """Ids of an answer with both end tokens."""
-        return [*self.text_ids(text), *self.ids.ends]
+    def target_ids(self, request: Request, answer: Answer) -> list[int]:
+        """Return the ids of an answer with both end tokens."""
+        return [*self.text_ids(prompts.target_text(request, answer)), *self.ids.ends]
 
-    def num_tokens(self, duration_s: float, instruction: str, target: str | None = None) -> int:
-        """Length of the sequence that a clip makes, without reading its audio."""
+    def num_tokens(self, duration_s: float, request: Request, answer: Answer | None = None) -> int:
+        """Return the length of the sequence that a clip makes, without reading its audio."""
         audio = c.num_audio_tokens(round(duration_s * c.SAMPLE_RATE_HZ))
-        length = audio + len(self.instruction_ids(instruction)) + 3
-        return length if target is None else length + len(self.target_ids(target))
+        length = audio + len(self.instruction_ids(prompts.instruction(request))) + 3
+        return length if answer is None else length + len(self.target_ids(request, answer))
 
     def max_new_tokens(self, duration_s: float) -> int:
         """Room for an answer to a clip of this length, with no fixed cap.
@@ -106,33 +106,33 @@ class Phi4mmProcessor:
     def encode(
         self,
         samples: npt.NDArray[np.float32],
-        instruction: str,
-        target: str | None = None,
+        request: Request,
+        answer: Answer | None = None,
     ) -> ModelInput:
-        """One clip (16 kHz mono, at least 400 samples) with its prompt and, to train, its target.
+        """Encode one clip (16 kHz mono, at least 400 samples); an answer makes it an example.
 
         Raises ValueError for a clip under 25 ms or over 40 s.
         """
         if c.num_audio_tokens(len(samples)) > c.MAX_AUDIO_TOKENS:
             raise ValueError(f"clip of {len(samples) / c.SAMPLE_RATE_HZ:.1f} s is over 40 s")
-        return self.encode_features(self.features(samples), instruction, target)
+        return self.encode_features(self.features(samples), request, answer)
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Features of one clip, shape (frames, 80); see `log_mel`."""
         return log_mel(samples)
 
     def encode_features(
-        self, features: torch.Tensor, instruction: str, target: str | None = None
+        self, features: torch.Tensor, request: Request, answer: Answer | None = None
     ) -> ModelInput:
         """As `encode`, for features that were made before."""
         num_tokens = -(-len(features) // c.FRAMES_PER_TOKEN)
         return ModelInput(
             features=features,
-            prompt_ids=self.prompt_ids(instruction, num_tokens),
-            target_ids=None if target is None else self.target_ids(target),
+            prompt_ids=self.prompt_ids(prompts.instruction(request), num_tokens),
+            target_ids=None if answer is None else self.target_ids(request, answer),
         )
 
-    def collate(self, inputs: Sequence[ModelInput]) -> dict[str, torch.Tensor]:
+    def collate(self, inputs: Sequence[ModelInput]) -> Batch:
         """Batch for training, padded on the right; masks come from lengths, never from ids.
 
         Returns tensors: input_ids, attention_mask, labels of shape (batch, tokens);
@@ -148,12 +148,12 @@ class Phi4mmProcessor:
         batch["labels"] = pad_sequence(labels, batch_first=True, padding_value=IGNORE)
         return batch | self._audio(inputs)
 
-    def collate_prompts(self, inputs: Sequence[ModelInput]) -> dict[str, torch.Tensor]:
+    def collate_prompts(self, inputs: Sequence[ModelInput]) -> Batch:
         """Batch for generation: prompts only, padded on the left."""
         rows = [torch.tensor(item.prompt_ids) for item in inputs]
         return self._pad(rows, "left") | self._audio(inputs)
 
-    def _pad(self, rows: list[torch.Tensor], side: str) -> dict[str, torch.Tensor]:
+    def _pad(self, rows: list[torch.Tensor], side: str) -> Batch:
         def pad(sequences: list[torch.Tensor], value: int) -> torch.Tensor:
             return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side=side)
 
@@ -162,7 +162,7 @@ class Phi4mmProcessor:
             "attention_mask": pad([torch.ones_like(row) for row in rows], 0),
         }
 
-    def _audio(self, inputs: Sequence[ModelInput]) -> dict[str, torch.Tensor]:
+    def _audio(self, inputs: Sequence[ModelInput]) -> Batch:
         features = [item.features for item in inputs]
         frames = torch.tensor([len(f) for f in features])
         padded = pad_sequence(features, batch_first=True)
@@ -180,3 +180,7 @@ class Phi4mmProcessor:
                 break
             kept.append(int(index))
         return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()
+
+    def parse(self, request: Request, text: str) -> Answer:
+        """Split generated text into transcript and translation."""
+        return prompts.parse(request, text)

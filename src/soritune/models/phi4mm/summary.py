@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from soritune.errors import UserError
+from soritune.models.family import LORA
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.checkpoint import (
     ADAPTER_CONFIG_FILE,
@@ -21,7 +22,7 @@ from soritune.models.phi4mm.checkpoint import (
 )
 from soritune.models.phi4mm.configuration import lora_shape
 from soritune.models.phi4mm.expected import is_tied, problems
-from soritune.models.phi4mm.parts import LORA, part_of
+from soritune.models.phi4mm.parts import part_of
 from soritune.models.record import TRAINED_FILE, read_record
 
 Layout = Literal["original", "native", "adapter", "trained"]

@@ -1,0 +1,95 @@
+"""Batched generation whose result does not depend on the batch, for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+
+class _RowLimit(StoppingCriteria):
+    """Ends each row at its own limit; beam search then chooses as if the row were alone."""
+
+    def __init__(self, prompt_length: int, limits: torch.Tensor) -> None:
+        self.lengths = prompt_length + limits
+
+    def __call__(
+        self, input_ids: torch.Tensor, scores: object, **kwargs: object
+    ) -> torch.BoolTensor:
+        # Beam search asks about several continuations of each row.
+        lengths = self.lengths.repeat_interleave(len(input_ids) // len(self.lengths))
+        return input_ids.shape[1] >= lengths  # type: ignore[return-value]
+
+
+class _GreedyLogprobs(LogitsProcessor):
+    """Keeps the log-probability of the most likely token of each row and step."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        scores = scores.float()
+        self.steps.append(scores.max(dim=-1).values - torch.logsumexp(scores, dim=-1))
+        return scores
+
+
+@torch.inference_mode()
+def generate_ids(
+    generate: Callable[..., Any],
+    inputs: dict[str, torch.Tensor],
+    *,
+    prompt_length: int,
+    limits: Sequence[int],
+    end_ids: Sequence[int],
+    pad_id: int,
+    beams: int = 1,
+    **options: Any,
+) -> tuple[list[list[int]], list[float]]:
+    """Generate token ids without the prompt, and the mean log-probability of each row.
+
+    Args:
+        generate: transformers' `generate` of the model.
+        inputs: keyword tensors of `generate`, on the model's device.
+        prompt_length: length of the prompts, padding included.
+        limits: most new tokens of each row.
+        beams: 1 is greedy; with more, the mean is the score of the chosen beam.
+
+    Returns:
+        Rows of ids up to and with the end token; mean log-probabilities in nats.
+    """
+    device = next(iter(inputs.values())).device
+    logprobs = _GreedyLogprobs()
+    processors = LogitsProcessorList(options.pop("logits_processor", []))
+    if beams == 1:
+        processors.append(logprobs)
+    output = generate(
+        **inputs,
+        max_new_tokens=max(limits),
+        stopping_criteria=StoppingCriteriaList(
+            [_RowLimit(prompt_length, torch.tensor(limits, device=device))]
+        ),
+        logits_processor=processors,
+        num_beams=beams,
+        do_sample=False,
+        eos_token_id=list(end_ids),
+        pad_token_id=pad_id,
+        return_dict_in_generate=True,
+        output_scores=beams > 1,
+        **options,
+    )
+    rows = []
+    for ids, limit in zip(output.sequences[:, prompt_length:].tolist(), limits, strict=True):
+        stops = [index for index, token in enumerate(ids) if token in end_ids]
+        rows.append(ids[: min([*(stop + 1 for stop in stops[:1]), limit])])
+    if beams > 1:
+        return rows, [float(score) for score in output.sequences_scores]
+    steps = torch.stack(logprobs.steps, dim=1)
+    means = [float(step[: len(row)].mean()) for step, row in zip(steps, rows, strict=True)]
+    return rows, means

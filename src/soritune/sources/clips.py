@@ -1,0 +1,134 @@
+"""Clips that a table lists by file name: in a folder, in tar archives, or in Parquet files.
+
+Archives are streamed, never unpacked: a clip is held in memory from where it stands in the
+archive to where it is decoded. An archive with a path that leaves its folder is refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
+
+from soritune.errors import UserError
+from soritune.sources.parquet import audio_of, read_rows
+from soritune.utterance import Rejected, Utterance
+
+MAX_CLIP_BYTES = 64 * 2**20
+"""Three minutes of 24-bit stereo at 48 kHz; utterances are far below."""
+GZIP_MAGIC = b"\x1f\x8b"
+
+Clip = tuple[str, bytes | Path | None]
+"""File name without folders, and the file; None where it is too large for a clip."""
+
+
+def read_tsv(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
+    """Lines of a table with their numbers from 1, cut at tabs; quotation marks quote nothing.
+
+    Bytes that are no UTF-8 come through as surrogates, so they cost their line only.
+    """
+    for number, line in enumerate(file, start=1):
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+        if text.strip():
+            yield number, text.rstrip("\r\n").split("\t")
+
+
+def bare_name(name: str) -> str | None:
+    """`name` if it is that of a file in the folder itself, else None."""
+    return name if name not in ("", ".", "..") and not set(name) & set("/\\\0") else None
+
+
+def join_clips(
+    listed: Mapping[str, Utterance], clips: Iterable[Clip], where: str
+) -> Iterator[Utterance | Rejected]:
+    """The listed utterances (by file name) with their audio, in the order of the clips.
+
+    Clips that are not listed are passed over; what is listed and has no clip is rejected at the
+    end. `where` names the place that was searched.
+    """
+    left = dict(listed)
+    for name, audio in clips:
+        utterance = left.pop(name, None)
+        if utterance is None:
+            continue
+        if audio is None:
+            detail = f"{name} has more than {MAX_CLIP_BYTES // 2**20} MiB, that is no utterance"
+            yield Rejected(utterance.id, "too-long", detail, where)
+        else:
+            yield replace(utterance, audio=audio)
+    for name, utterance in left.items():
+        yield Rejected(utterance.id, "missing", f"{name} is listed but not there", where)
+
+
+def folder_clips(folder: Path, names: Iterable[str]) -> Iterator[Clip]:
+    """The files `names` of a folder, in that order; whether they exist is found out later."""
+    for name in names:
+        yield name, folder / name
+
+
+def archive_clips(archives: Iterable[Path]) -> Iterator[Clip]:
+    """All files of tar archives, in their order there."""
+    for archive in archives:
+        with archive_errors(archive):
+            for path, num_bytes, file in read_archive(archive):
+                yield path.name, file.read() if num_bytes <= MAX_CLIP_BYTES else None
+
+
+def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[Clip]:
+    """The audio of all rows, by the file name in `audio` or else in the column `path`."""
+    for path in files:
+        for _, row in read_rows(path, {"audio"}, {"path"}, origin):
+            audio = audio_of(row, path.parent)
+            if audio is not None:
+                yield clip_name(row), audio
+
+
+def clip_name(row: Mapping[str, object]) -> str:
+    """File name of a Parquet row's clip, "" where it has none."""
+    audio = row.get("audio")
+    of_audio = audio.get("path") if isinstance(audio, dict) else None
+    return PurePosixPath(str(row.get("path") or of_audio or "")).name
+
+
+def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
+    """Files of a tar (gzip or not) with their sizes; each must be read before the next is asked.
+
+    Links and devices are passed over. To be used inside `archive_errors`. Raises UserError for an
+    archive with a path that leaves its folder.
+    """
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == GZIP_MAGIC
+        raw.seek(0)
+        # gzip itself notices a stream that breaks off; tarfile's own reading of one does not.
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
+        with tarfile.open(fileobj=stream, mode="r|" if zipped else "r|*") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                if name.is_absolute() or ".." in name.parts or "\\" in member.name:
+                    raise UserError(
+                        f"{path}: holds {member.name!r}, a path that leaves its folder; it is "
+                        f"not the published archive: download it again"
+                    )
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None:
+                    yield name, member.size, file
+                archive.members.clear()  # type: ignore[attr-defined]  # or it keeps them all
+
+
+@contextmanager
+def archive_errors(path: Path) -> Iterator[None]:
+    """Whatever is wrong with an archive, while it is read, becomes a UserError that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such archive") from error
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise UserError(
+            f"{path}: no tar archive, or a damaged one ({error}); download it again"
+        ) from error

@@ -1,0 +1,60 @@
+"""Ids that a recipe leaves out: `exclude` of a corpus names a list of them.
+
+One id a line; what follows a tab is a note, which goes to the quarantine. `soritune doctor
+--exclude` adds to such lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from soritune.errors import UserError
+from soritune.utterance import Rejected, Utterance
+
+
+def read_ids(path: Path) -> dict[str, str]:
+    """Ids of a list with their notes ("" where there is none), in the order of the lines.
+
+    Raises UserError where it is no list.
+    """
+    path = path.expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is no list of ids, one a line ({error})") from error
+    if text.lstrip().startswith("{"):
+        raise UserError(
+            f"{path}: is JSON, no list of ids; one is written by: soritune doctor CORPUS "
+            "--exclude CHECK"
+        )
+    # Not splitlines: an id may hold U+2028.
+    rows = (line.rstrip("\r").partition("\t") for line in text.split("\n") if line.strip())
+    return {name: note.strip() for name, _, note in rows}
+
+
+def ids_identity(path: Path) -> str:
+    """Text that changes when an id or its note does, but not with their order or the path."""
+    lines = sorted(f"{name}\t{note}\n" for name, note in read_ids(path).items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def leave_out(
+    entries: Iterable[Utterance | Rejected], ids: Mapping[str, str], missing: list[str]
+) -> Iterator[Utterance | Rejected]:
+    """The entries, those of `ids` as `Rejected`; at the end, ids that were not there.
+
+    `missing` is emptied first and filled when the entries are through.
+    """
+    missing.clear()
+    left = set(ids)
+    for entry in entries:
+        left.discard(entry.id)
+        if isinstance(entry, Utterance) and entry.id in ids:
+            note = ids[entry.id]
+            detail = f"left out as asked ({note or 'it is in the list of exclude'})"
+            yield Rejected(entry.id, "excluded", detail, f"split {entry.split}")
+        else:
+            yield entry
+    missing.extend(sorted(left))

@@ -1,0 +1,118 @@
+"""What a source says of a recording beside its audio, found by the names that people use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from soritune.utterance import Rejected, Split, Utterance
+
+Meaning = Literal[
+    "audio", "text", "id", "speaker", "translation", "translation_language", "language"
+]
+
+COLUMNS = {
+    "audio": ("audio", "path", "audio_path", "audio_filepath", "file", "file_name", "wav"),
+    "text": ("text", "transcript", "transcription", "sentence"),
+    "id": ("id", "utt_id"),
+    "speaker": ("speaker", "speaker_id", "client_id"),
+    "translation": ("translation", "english_transcription"),
+    "translation_language": ("translation_language",),
+    "language": ("language", "source_lang", "lang", "locale"),
+    "split": ("split",),
+}
+"""What a column may be called, the first name that a line has counts."""
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+"""What a split may be called."""
+
+
+class Columns(BaseModel):
+    """Where a data set keeps what; None: under one of the common names (docs/sources.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    audio: str | None = None
+    text: str | None = None
+    id: str | None = None
+    speaker: str | None = None
+    translation: str | None = None
+    translation_language: str | None = None
+    language: str | None = None
+
+    def names(self, meaning: Meaning) -> tuple[str, ...]:
+        """Names to look for, the first that is there counts."""
+        given: str | None = getattr(self, meaning)
+        return (given,) if given is not None else COLUMNS[meaning]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A recording without its audio; languages are ISO 639-1 codes."""
+
+    id: str
+    text: str
+    language: str
+    speaker: str | None
+    translation: str | None
+    translation_language: str | None
+
+    def utterance(self, audio: Any, split: Split) -> Utterance:
+        """The same with its audio (see `Utterance`) and its split."""
+        return Utterance(
+            id=self.id,
+            audio=audio,
+            text=self.text,
+            language=self.language,
+            split=split,
+            speaker=self.speaker,
+            translation=self.translation,
+            translation_language=self.translation_language,
+        )
+
+
+def read_fields(
+    values: Mapping[Meaning, Any],
+    own_id: str,
+    where: str,
+    language: str,
+    translation_language: str | None,
+) -> Said | Rejected:
+    """Values by meaning to a record; `own_id` and the languages stand in where none is named.
+
+    A meaning that the source lacks is not in `values`. What is no text (a list, an object, true
+    or false) cannot be used; numbers are taken as they are written. NaN stands where tables had
+    nothing, and is nothing.
+    """
+    texts: dict[Meaning, str] = {}
+    for meaning, value in values.items():
+        if isinstance(value, dict | list | bool | bytes):
+            return Rejected(own_id, "bad-line", f"the value of {meaning} is no text", where)
+        if value is not None and not (isinstance(value, float) and math.isnan(value)):
+            texts[meaning] = str(value).strip()
+    if "text" not in values:
+        return Rejected(own_id, "bad-line", "has no transcript", where)
+    translation = texts.get("translation") or None
+    target = language_code(texts.get("translation_language") or translation_language or "")
+    return Said(
+        id=texts.get("id") or own_id,
+        text=texts.get("text", ""),
+        language=language_code(texts.get("language") or language),
+        speaker=texts.get("speaker") or None,
+        translation=translation,
+        translation_language=(target or None) if translation else None,
+    )
+
+
+def language_code(name: str) -> str:
+    """`ko` of `ko-KR`, `ko_kr`, `KO`."""
+    return name.replace("_", "-").partition("-")[0].strip().lower()

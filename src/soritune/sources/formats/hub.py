@@ -1,0 +1,257 @@
+"""Any data set of the Hugging Face hub, or a folder in its form, through `datasets`.
+
+Which way to the hub is for what: a data set that has a source of its own (`zeroth`, `minds14`,
+`fleurs`, `common-voice`) is best read by it, since that knows its columns, ids and quirks; its
+Parquet files are downloaded as they are (`corpus/hub.py`) and `datasets` is not needed. This
+source is for all others, whatever their form: it needs the extra `hub`, and a `columns` map
+where the names are unusual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from pydantic import model_validator
+
+from soritune.errors import UserError
+from soritune.sources.clips import MAX_CLIP_BYTES
+from soritune.sources.formats.division import DividedSource, Unplaced, divide
+from soritune.sources.formats.fields import Columns, Meaning, Said, read_fields
+from soritune.sources.formats.hub_rows import (
+    Place,
+    cache_folders,
+    read_file,
+    read_rows,
+    split_columns,
+)
+from soritune.sources.formats.manifest import SPLITS
+from soritune.sources.hub_tables import Published, is_hub_id
+from soritune.utterance import Rejected, Split, Utterance
+
+NEEDED: tuple[Meaning, ...] = ("audio", "text")
+USUAL: tuple[Meaning, ...] = (*NEEDED, "speaker", "translation")
+"""Looked for under the common names; others only under a name that the recipe gives, since a
+column `id` is not unique everywhere and `language` may be a word."""
+
+SplitNames = str | list[str]
+Way = tuple[str, ...]
+"""A column, and the names that lead on inside it."""
+
+
+class HubSource(DividedSource):
+    """`path` is a hub id (`owner/name`) or a local folder of a data set.
+
+    `splits` gives splits of the data set to ours, `{train: train, test: validation}`; one name
+    alone is divided. Without it, splits of the usual names are taken as they are, and a data set
+    that has only one is divided. `streaming` keeps nothing on disk; by default that is so for
+    local folders, and data sets of the hub are downloaded.
+    """
+
+    source: Literal["hub"]
+    path: str
+    config: str | None = None
+    revision: str | None = None
+    splits: dict[Split, SplitNames] | str | None = None
+    columns: Columns = Columns()
+    language: str = "ko"
+    translation_language: str | None = "en"
+    streaming: bool | None = None
+
+    @model_validator(mode="after")
+    def _splits_are_apart(self) -> Self:
+        if isinstance(self.splits, dict):
+            names = [name for given in self.splits.values() for name in _listed(given)]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(
+                        f'"splits" names "{name}" twice; what is tested must not be trained on'
+                    )
+        return self
+
+
+@dataclass(frozen=True)
+class Part:
+    """A split of the data set: its name, ours (None: it is divided), and the ways to its values."""
+
+    name: str
+    split: Split | None
+    ways: Mapping[Meaning, Way]
+
+
+def read(source: HubSource) -> Iterator[Utterance | Rejected]:
+    """Rows in the order of the data set; train first, then dev and test.
+
+    Raises UserError: `datasets` is not installed, no such data set, config, split or column, no
+    network after some tries, rows that cannot be divided as asked.
+    """
+    place = _place(source)
+    for part in _parts(place, source):
+        division = None if part.split is not None else iter(_divide(place, part, source))
+        for number, row in enumerate(_rows(place, part, part.ways), start=1):
+            where = f"{source.path} {part.name} row {number}"
+            said = _said(row, part, number, source)
+            if isinstance(said, Rejected):
+                yield said
+                continue
+            split = part.split if division is None else next(division)
+            assert split is not None
+            if isinstance(split, Unplaced):
+                yield Rejected(said.id, split.reason, split.detail, where)
+                continue
+            audio = _audio(_follow(row, part.ways["audio"]), place)
+            if isinstance(audio, str):
+                yield Rejected(said.id, "missing", audio, where)
+            else:
+                yield said.utterance(audio, split)
+
+
+def identity(source: HubSource) -> str:
+    """Names, sizes and times of local files; a hub id stands for itself and its revision."""
+    folder = Path(source.path)
+    if not folder.is_dir():
+        return ""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "; ".join(
+        f"{path.relative_to(folder).as_posix()} {stat.st_size} {stat.st_mtime_ns}"
+        for path in files
+        for stat in (path.stat(),)
+    )
+
+
+def published(source: HubSource) -> Published | None:
+    """A data set of the hub has to be got first; nothing is known of it before."""
+    return None if Path(source.path).is_dir() else Published()
+
+
+def _place(source: HubSource) -> Place:
+    local = Path(source.path).is_dir()
+    if not local and not is_hub_id(source.path):
+        raise UserError(
+            f"hub: {source.path} is neither a folder nor an id such as owner/name; mend path"
+        )
+    streaming = local if source.streaming is None else source.streaming
+    return Place(source.path, source.config, source.revision, streaming)
+
+
+def _listed(names: SplitNames) -> list[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _parts(place: Place, source: HubSource) -> list[Part]:
+    """What is read, in order. Raises UserError for splits and columns that are not there."""
+    there = split_columns(place)
+    wanted: list[tuple[str, Split | None]]
+    if isinstance(source.splits, dict):
+        by_split = {split: source.splits.get(split, []) for split in get_args(Split)}
+        wanted = [(name, split) for split, names in by_split.items() for name in _listed(names)]
+    elif source.splits is not None:
+        wanted = [(source.splits, None)]
+    elif len(there) == 1:
+        wanted = [(name, None) for name in there]
+    elif set(there) <= set(SPLITS):
+        order = get_args(Split)
+        wanted = sorted(
+            ((name, SPLITS[name]) for name in there), key=lambda item: order.index(item[1])
+        )
+    else:
+        raise UserError(
+            f"hub: {source.path} has the splits {', '.join(there)}; say in the recipe which are "
+            f"which, such as splits: {{train: {next(iter(there))}}}"
+        )
+    for name, _ in wanted:
+        if name not in there:
+            raise UserError(
+                f"hub: {source.path} has no split {name}; it has {', '.join(there) or 'none'}"
+            )
+    return [Part(name, split, _columns(there[name], name, source)) for name, split in wanted]
+
+
+def _columns(there: list[str], split: str, source: HubSource) -> dict[Meaning, Way]:
+    """The way to what is needed; one that the recipe gives may lead inside (`translation.en`)."""
+    lowered = {name.lower(): name for name in reversed(there)}
+    found: dict[Meaning, Way] = {}
+    for meaning in get_args(Meaning):
+        named: str | None = getattr(source.columns, meaning)
+        if named is None and meaning not in USUAL:
+            continue
+        for name in source.columns.names(meaning):
+            column, _, inside = name.partition(".")
+            if name in there or name.lower() in lowered:
+                found[meaning] = (name if name in there else lowered[name.lower()],)
+                break
+            if named is not None and inside and column in there:
+                found[meaning] = (column, *inside.split("."))
+                break
+        if meaning not in found and (named is not None or meaning in NEEDED):
+            what = f"column {named}" if named is not None else f"column for the {meaning}"
+            raise UserError(
+                f"hub: {source.path} has no {what} in {split}; it has {', '.join(there)}; name it "
+                f"in the recipe, such as columns: {{{meaning}: {there[0] if there else '…'}}}"
+            )
+    return found
+
+
+def _rows(place: Place, part: Part, ways: Mapping[Meaning, Way]) -> Iterator[dict[str, Any]]:
+    """Rows of a part with no other columns than those that the ways lead into."""
+    columns = list(dict.fromkeys(way[0] for way in ways.values()))
+    return read_rows(place, part.name, columns, ways["audio"][0] if "audio" in ways else None)
+
+
+def _divide(place: Place, part: Part, source: HubSource) -> list[Split | Unplaced]:
+    """The split of each row that can be used; audio is not read."""
+    ways: dict[Meaning, Way] = {m: way for m, way in part.ways.items() if m != "audio"}
+
+    def spoken() -> Iterator[tuple[str | None, str]]:
+        for number, row in enumerate(_rows(place, part, ways), start=1):
+            said = _said(row, part, number, source)
+            if isinstance(said, Said):
+                yield said.speaker, said.text
+
+    return divide(spoken(), source, f"hub: {source.path}")
+
+
+def _said(row: dict[str, Any], part: Part, number: int, source: HubSource) -> Said | Rejected:
+    values: dict[Meaning, Any] = {
+        meaning: _follow(row, way) for meaning, way in part.ways.items() if meaning != "audio"
+    }
+    return read_fields(
+        values,
+        f"{part.name}/{number}",
+        f"{source.path} {part.name} row {number}",
+        source.language,
+        source.translation_language,
+    )
+
+
+def _follow(row: dict[str, Any], way: Way) -> Any:
+    value: Any = row
+    for name in way:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _audio(value: Any, place: Place) -> bytes | Path | str:
+    """The encoded file, or why there is none."""
+    if isinstance(value, dict):
+        if value.get("array") is not None:
+            return "the audio is numbers, not an encoded file; write it anew with datasets.Audio"
+        value = value["bytes"] if value.get("bytes") is not None else value.get("path")
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str) or not value:
+        return "the row has no audio"
+    if "://" in value:
+        # Inside a zip on the hub it is zip://a.wav::hf://datasets/…; what counts stands last.
+        if not value.rpartition("::")[2].startswith("hf://"):
+            return f"the audio stands outside the data set ({value})"
+        content = read_file(value, place, MAX_CLIP_BYTES)
+        return content if content is not None else "the audio is too large for an utterance"
+    # A row can name any file of this machine: only those that belong to the data set are read.
+    folders = [Path(place.path)] if place.is_local else cache_folders()
+    path = Path(place.path if place.is_local else "", value)
+    if not any(path.resolve().is_relative_to(folder.resolve()) for folder in folders):
+        return f"the audio stands outside the data set ({value})"
+    return path

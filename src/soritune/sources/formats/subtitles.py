@@ -1,0 +1,186 @@
+"""Long recordings with subtitles beside them, cut into utterances."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from soritune.audio import MAX_DURATION_S
+from soritune.errors import UserError
+from soritune.languages.ko.encoding import decode_korean
+from soritune.sources.formats.cues import read_cues
+from soritune.sources.formats.division import DividedSource, Unplaced, divide
+from soritune.sources.formats.subtitles_cut import CutSettings, Left, Piece, cut
+from soritune.sources.formats.subtitles_files import KINDS, Recording, Seconds, find_recordings
+from soritune.utterance import Excerpt, Rejected, Split, Utterance
+
+MAX_SUBTITLE_BYTES = 32 * 2**20
+"""A film has 0.1 MiB."""
+MAX_PAD_S = 0.5
+"""How far a part may reach beyond the end of its file (`audio.END_SLACK_S`)."""
+
+
+class SubtitlesSource(DividedSource):
+    """`path` is a folder of recordings with `.srt` or `.vtt` of the same name, or a list of pairs.
+
+    Subtitles may also have the language in their name (`talk.ko.vtt`). A list is a `.jsonl` file,
+    each line a `Pair`. Cues of one sentence are joined up to `max_duration_s`: 20 s leave room
+    under the 30 s that `prepare` takes and are what most models see in training. `pad_s` is
+    added on both sides, never more than half of the way to the next speech. `shift_s` is added to
+    all times of the subtitles (negative: they come too late).
+
+    Where no split is given, recordings whose speakers have no names are kept in one split each.
+    """
+
+    source: Literal["subtitles"]
+    path: Path
+    language: str = "ko"
+    max_duration_s: Annotated[float, Field(gt=0, le=MAX_DURATION_S)] = 20.0
+    max_gap_s: Annotated[Seconds, Field(ge=0)] = 0.5
+    pad_s: Annotated[float, Field(ge=0, le=MAX_PAD_S)] = 0.2
+    shift_s: Seconds = 0.0
+
+
+def read(source: SubtitlesSource) -> Iterator[Utterance | Rejected]:
+    """Utterances of each recording in the order of time, recordings by name or as listed.
+
+    Raises UserError: no such folder or list, nothing in it, utterances that cannot be divided as
+    asked.
+    """
+    recordings = list(find_recordings(source.path, source.language))
+    if not any(isinstance(entry, Recording) for entry in recordings):
+        raise UserError(
+            f"subtitles: {source.path} names no recording with subtitles; put talk.srt or talk.vtt "
+            f"beside talk.wav, or list pairs of audio and subtitles in a .jsonl file"
+        )
+    split_is_given = any(isinstance(entry, Recording) and entry.split for entry in recordings)
+    division = None if split_is_given else iter(_divide(recordings, source))
+    for recording in recordings:
+        if isinstance(recording, Rejected):
+            yield recording
+            continue
+        for piece in _pieces(recording, source):
+            if not isinstance(piece, Piece):
+                yield piece
+                continue
+            name, where = _id(recording, piece), f"{recording.subtitles} line {piece.line}"
+            split = recording.split if division is None else next(division)
+            if split is None:
+                detail = "the recording names no split though others do"
+                yield Rejected(name, "no-split", detail, where)
+            elif isinstance(split, Unplaced):
+                yield Rejected(name, split.reason, split.detail, where)
+            else:
+                yield Utterance(
+                    id=name,
+                    audio=_excerpt(recording, piece, source.pad_s),
+                    text=piece.text,
+                    language=recording.language,
+                    split=split,
+                    speaker=piece.speaker or recording.speaker,
+                )
+
+
+def count(source: SubtitlesSource) -> int | None:
+    """Utterances and cues that are left out."""
+    return sum(
+        1 if isinstance(recording, Rejected) else sum(1 for _ in _pieces(recording, source))
+        for recording in find_recordings(source.path, source.language)
+    )
+
+
+def identity(source: SubtitlesSource) -> str:
+    """Names, sizes and times of recordings and subtitles, and what a list says of them."""
+    digest = hashlib.sha256()
+    for recording in find_recordings(source.path, source.language):
+        digest.update(repr(recording).encode("utf-8", "backslashreplace"))
+        if isinstance(recording, Recording):
+            for path in (recording.audio, recording.subtitles):
+                try:
+                    stat = path.stat()
+                except (OSError, ValueError):
+                    continue
+                digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _divide(
+    recordings: list[Recording | Rejected], source: SubtitlesSource
+) -> list[Split | Unplaced]:
+    """The split of each utterance; who has no name counts as one speaker a recording."""
+
+    def spoken() -> Iterator[tuple[str, str]]:
+        for recording in recordings:
+            if isinstance(recording, Recording):
+                for piece in _pieces(recording, source):
+                    if isinstance(piece, Piece):
+                        speaker = piece.speaker or recording.speaker
+                        yield speaker or f"recording {recording.id}", piece.text
+
+    return divide(spoken(), source, f"subtitles: {source.path}")
+
+
+def _pieces(recording: Recording, source: SubtitlesSource) -> list[Piece | Rejected]:
+    """What becomes of the cues of a recording; one line where its subtitles cannot be read."""
+    where = str(recording.subtitles)
+    try:
+        with recording.subtitles.open("rb") as file:
+            content = file.read(MAX_SUBTITLE_BYTES + 1)
+    except FileNotFoundError:
+        return [Rejected(recording.id, "missing", "there are no such subtitles", where)]
+    except (OSError, ValueError) as error:
+        return [Rejected(recording.id, "unreadable", f"cannot be opened ({error})", where)]
+    if len(content) > MAX_SUBTITLE_BYTES:
+        return [Rejected(recording.id, "unreadable", "is too large for subtitles", where)]
+    text = _decode(content)
+    if text is None:
+        return [Rejected(recording.id, "bad-text", "is neither UTF-8, UTF-16 nor CP949", where)]
+    settings = CutSettings(
+        max_duration_s=source.max_duration_s,
+        max_gap_s=source.max_gap_s,
+        pad_s=source.pad_s,
+        shift_s=source.shift_s + recording.shift_s,
+    )
+    try:
+        cues = list(read_cues(text, KINDS[recording.subtitles.suffix.lower()]))
+    except UserError as error:
+        return [Rejected(recording.id, "unreadable", f"is no WebVTT: {error}", where)]
+    if not cues:
+        return [Rejected(recording.id, "empty", "holds no cues", where)]
+    return [
+        Rejected(
+            f"{recording.id}/line-{entry.line}",
+            entry.reason,
+            entry.detail,
+            f"{where} line {entry.line}",
+        )
+        if isinstance(entry, Left)
+        else entry
+        for entry in cut(cues, settings)
+    ]
+
+
+def _decode(content: bytes) -> str | None:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError:
+            return None
+    return decode_korean(content)
+
+
+def _id(recording: Recording, piece: Piece) -> str:
+    """The times in ms, so that ids sort as the recording goes."""
+    start, end = (round(1000 * time_s) for time_s in (piece.start_s, piece.end_s))
+    return f"{recording.id}/{start:08d}-{end:08d}"
+
+
+def _excerpt(recording: Recording, piece: Piece, pad_s: float) -> Excerpt:
+    start_s = piece.start_s - min(pad_s, piece.before_s)
+    end_s = piece.end_s + min(pad_s, piece.after_s)
+    return Excerpt(recording.audio, round(start_s, 6), round(end_s - start_s, 6), recording.channel)

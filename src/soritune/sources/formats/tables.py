@@ -1,0 +1,165 @@
+"""Lists as files: JSON lines, tables and Parquet, each line a dict, or what is wrong with it.
+
+Bytes that are no UTF-8 come through as surrogates and cost their line, not the list. Files whose
+name ends in .gz are unpacked while they are read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
+
+from soritune.errors import UserError
+from soritune.sources.parquet import column_types, read_columns
+
+Line = dict[str, Any] | str
+"""What stands in a line; text says why that is nothing."""
+
+
+class Tabs(csv.excel_tab):
+    """Tab-separated lists (Common Voice's too) hold quotation marks that quote nothing."""
+
+    quoting = csv.QUOTE_NONE
+
+
+DIALECTS: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": Tabs}
+JSON = (".json", ".json.gz")
+JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
+"""NVIDIA NeMo calls its lists .json, with an object in each line all the same."""
+PARQUET = ".parquet"
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[TextIO]:
+    """A text file, its byte order mark taken off. Raises UserError, also while it is read."""
+    try:
+        with path.open("rb") as raw:
+            zipped = path.name.lower().endswith(".gz")
+            content = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
+            if not zipped:
+                mark = raw.read(2)
+                raw.seek(0)
+                if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                    raise UserError(f"{path}: is written in UTF-16; save it as UTF-8")
+            with io.TextIOWrapper(
+                content, encoding="utf-8-sig", errors="surrogateescape", newline=""
+            ) as file:
+                yield file
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such list of recordings") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(
+            f"{path}: no gzip file, or one that breaks off ({error}); copy or make it again"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path}: the list cannot be read ({error})") from error
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
+    """Objects with their line numbers from 1.
+
+    Raises UserError: the file cannot be read, a .json holds one array.
+    """
+    may_be_array = path.name.lower().endswith(JSON)
+    with open_lines(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            if may_be_array and number == 1 and line.lstrip().startswith("["):
+                raise UserError(
+                    f"{path}: is one JSON array; write an object a line (jq -c '.[]' does it)"
+                )
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield number, f"the line is no JSON ({error})"
+                continue
+            yield number, value if isinstance(value, dict) else "the line is no JSON object"
+
+
+def table_lines(
+    path: Path, needed: Sequence[tuple[str, Collection[str]]]
+) -> Iterator[tuple[int, Line]]:
+    """Rows of a .csv or .tsv under its header, with their line numbers.
+
+    `needed` are meanings with the names that a column of them may have. Raises UserError: the
+    file cannot be read or is no table, such a column is not there.
+    """
+    with open_lines(path) as file:
+        lines = csv.reader(file, DIALECTS[path.suffix.lower()])
+        try:
+            header = [name.strip() for name in next(lines, [])]
+            check_columns(f"{path} line 1", header, needed)
+            for cells in lines:
+                if not any(cells):
+                    continue
+                if len(cells) != len(header):
+                    yield lines.line_num, f"{len(cells)} cells where the header has {len(header)}"
+                else:
+                    yield lines.line_num, dict(zip(header, cells, strict=True))
+        except csv.Error as error:
+            raise UserError(
+                f"{path} line {lines.line_num}: no table that can be read ({error})"
+            ) from error
+
+
+def parquet_lines(
+    path: Path,
+    needed: Sequence[tuple[str, Collection[str]]],
+    wanted: Collection[str],
+    *,
+    with_audio: bool,
+) -> Iterator[tuple[int, Line]]:
+    """Rows with their numbers; the columns that are `wanted` (in small letters), no others.
+
+    Audio (a column of structs `bytes` and `path`, or of bytes) comes as a dict of both; without
+    `with_audio` its bytes are not read and are None. Raises UserError like `table_lines`.
+    """
+    import pyarrow as pa
+
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such list of recordings")
+    types = column_types(path)
+    check_columns(str(path), list(types), needed)
+    columns: list[str] = []
+    bare: set[str] = set()
+    structs: set[str] = set()
+    for name, kind in types.items():
+        if name.lower() not in wanted:
+            continue
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            bare.add(name)
+            columns += [name] if with_audio else []
+        elif pa.types.is_struct(kind) and "bytes" in {field.name for field in kind}:
+            structs.add(name)
+            parts = {field.name for field in kind} & ({"bytes", "path"} if with_audio else {"path"})
+            columns += [f"{name}.{part}" for part in sorted(parts)]
+        else:
+            columns.append(name)
+    for number, row in read_columns(path, columns):
+        for name in bare:
+            row[name] = {"bytes": row.get(name), "path": None}
+        for name in structs:
+            row[name] = {"bytes": None, "path": None, **(row.get(name) or {})}
+        yield number, row
+
+
+def check_columns(
+    where: str, header: Sequence[str], needed: Sequence[tuple[str, Collection[str]]]
+) -> None:
+    """Raises UserError where a table has no column of a name that is needed."""
+    present = {name.lower() for name in header}
+    for meaning, names in needed:
+        if not present & {name.lower() for name in names}:
+            raise UserError(
+                f"{where}: no column for the {meaning}; it has {', '.join(header) or 'none'}, "
+                f"needed is one of {', '.join(names)}"
+            )
