@@ -1,4 +1,4 @@
-"""Commands that work on a recipe: run, prepare, train, evaluate, report, pretrain."""
+"""Commands that take a recipe: run, prepare, train, evaluate, report."""
 
 from __future__ import annotations
 
@@ -150,26 +150,6 @@ def report(
 
     plan = Plan.read(source) if source.is_dir() else Plan.of(load_recipe(source))
     _show_report(write_report(plan))
-
-
-@plain_errors
-def pretrain(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="A pre-training recipe: recipes/tiny-base.yaml")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder to work in; the model is DIR/base.")
-    ],
-) -> None:
-    """Make the small base model anew, from nothing but demo speech."""
-    from soritune.experiment.base_card import write_base_card
-    from soritune.experiment.lock import locked
-    from soritune.training.pretrain import pretrain as make_base
-
-    with locked(out):
-        base = make_base(recipe, out)
-        card = write_base_card(recipe, out, base)
-    print(f"base model: {base}\ncard: {card}")
 
 
 def _together(path: Path, work: Callable[[Experiment], None]) -> None:
