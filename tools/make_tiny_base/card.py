@@ -18,8 +18,9 @@ tags: [speech, synthetic, phi4_multimodal]
 # A small base of the Phi-4-multimodal architecture
 
 {parameters:,} parameters (vision tower absent), made by `tools/make_tiny_base/make.py` of the
-soritune repository with the recipe beside this card. Features, 80 ms audio tokens, chat form and special
-tokens are those of microsoft/Phi-4-multimodal-instruct; sizes, tokenizer and weights are its own.
+soritune repository with the recipe beside this card. Features, 80 ms audio tokens, chat form and
+special tokens are those of microsoft/Phi-4-multimodal-instruct; sizes, tokenizer and weights are
+its own.
 
 It hears English, writes English and Korean, and **has never heard Korean**. All its speech was
 synthetic (espeak-ng), its sentences come from soritune's demo grammar; the test sentences and test

@@ -154,29 +154,29 @@ def report(
 
 def _together(path: Path, work: Callable[[Experiment], None]) -> None:
     """Do some work that trains: rank 0 in full, the other ranks of a torchrun its trainings."""
-    from soritune.distributed import Crew
-    from soritune.experiment.follow import follow
+    from soritune.distributed import World
+    from soritune.experiment.worker import train_with_main
     from soritune.recipe import load_recipe
 
-    crew = Crew.of_environment()
-    with crew.joined():
-        if not crew.leads:
-            follow(load_recipe(path), crew)
+    world = World.from_environment()
+    with world.process_group():
+        if not world.is_main:
+            train_with_main(load_recipe(path), world)
             return
-        with _experiment(path, crew.size) as experiment:
+        with _experiment(path, world.size) as experiment:
             work(experiment)
-        crew.told(None)  # nothing more to train
+        world.broadcast(None)  # nothing more to train
 
 
 @contextmanager
 def _experiment(path: Path, num_processes: int = 1) -> Iterator[Experiment]:
     """Hold the output folder for a command that is written for `num_processes`."""
-    from soritune.distributed import Crew
+    from soritune.distributed import World
     from soritune.experiment.lock import locked
     from soritune.experiment.run import Experiment
     from soritune.recipe import load_recipe
 
-    if Crew.of_environment().size != num_processes:
+    if World.from_environment().size != num_processes:
         raise UserError("under torchrun only run and train work; start this command without it")
     recipe = load_recipe(path)
     with locked(recipe.output):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soritune.corpus.store import Corpus
-from soritune.distributed import Crew
+from soritune.distributed import World
 from soritune.errors import UserError, nearest
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
@@ -104,7 +104,7 @@ class Experiment:
             self._say(f"  {each}")
 
         def work() -> Mapping[str, Any]:
-            Crew.of_environment().told(case)  # the other ranks begin the same training
+            World.from_environment().broadcast(case)  # the other ranks begin the same training
             summary = train_case(
                 settings,
                 name=case,

@@ -16,7 +16,7 @@ from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from soritune.corpus.store import Corpus
-from soritune.distributed import Crew
+from soritune.distributed import World
 from soritune.models import load
 from soritune.models.family import LORA, SpeechModel
 from soritune.progress import Advance, track
@@ -74,12 +74,12 @@ def train_case(
     """
     # 1. The base, with a LoRA where the mode trains one, and exactly the mode's parts free.
     lora = case.lora or model.lora
-    crew = Crew.of_environment()
+    world = World.from_environment()
     speech_model = load(
         model.base,
         revision=model.revision,
         dtype=model.dtype,
-        device=crew.device(),
+        device=world.device(),
         lora=lora.start,
     )
     if LORA in speech_model.parts_of_mode(case.mode):
@@ -88,7 +88,7 @@ def train_case(
     large = trainable.parameters >= LARGE_MODEL
     if case.gradient_checkpointing or (case.gradient_checkpointing is None and large):
         speech_model.checkpoint_layers()
-    if crew.leads:
+    if world.is_main:
         print(f"  trains {share_text(trainable)}", file=sys.stderr)
 
     # 2. The data as optimizer steps.
@@ -111,11 +111,12 @@ def train_case(
 
     # 3. Training, from the last whole checkpoint if there is one.
     before = checksums(speech_model)
-    with _track(f"train {name}", dataset.num_steps, crew) as advance, _quiet():
+    with _track(f"train {name}", dataset.num_steps, world) as advance, _quiet():
         trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance)
-        found = last_checkpoint(out / "checkpoints", num_ranks=crew.size) if crew.leads else None
-        named = crew.told(str(found) if found else None)
-        checkpoint = Path(named) if named else None
+        found = last_checkpoint(out / "checkpoints", num_ranks=world.size)
+        # Rank 0 decides: the others may not see its folder yet.
+        chosen = world.broadcast(str(found) if found else None)
+        checkpoint = Path(chosen) if chosen else None
         if checkpoint is not None:
             trainer.watcher.elapsed_before_s = elapsed_s(checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -140,14 +141,14 @@ def train_case(
         final_loss=float(history[-1]["loss"]) if history else None,
         left_out={" ".join(part): len(ids) for part, ids in left_out.items()},
     )
-    if crew.leads:
+    if world.is_main:
         _write(speech_model, case, name, out, summary, moved, history)
     return summary
 
 
-def _track(label: str, total: int, crew: Crew) -> AbstractContextManager[Advance]:
-    """Progress that one of several processes shows."""
-    return track(label, total, "steps") if crew.leads else nullcontext(lambda _: None)
+def _track(label: str, total: int, world: World) -> AbstractContextManager[Advance]:
+    """Show progress in rank 0 alone."""
+    return track(label, total, "steps") if world.is_main else nullcontext(lambda _: None)
 
 
 def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> TrainingArguments:
