@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from soritune.corpus.store import Corpus
+from soritune.files import write_atomically
 from soritune.progress import track
-from soritune.report.records import Result, write_results, write_text
+from soritune.report.records import write_results
 
 CARD = """\
 ---
@@ -57,7 +59,7 @@ def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
     scores = evaluate_hypotheses(
         ("cer", "wer"), "en", [h.reference for h in found], [h.scored for h in found]
     )
-    results = [Result.of("base", "english", score) for score in scores]
+    results = [replace(score, case="base", evaluation="english") for score in scores]
     rows = "\n".join(
         f"| unseen English sentences, unseen voices | {r.metric.upper()} | {r.value:.2f} % | "
         f"{r.low:.2f} to {r.high:.2f} | {r.utterances} | {_cell(r.signature)} |"
@@ -67,7 +69,7 @@ def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
     write_results(base / "results.json", results)
     shutil.copyfile(recipe_path, base / "recipe.yaml")
     card = base / "README.md"
-    write_text(card, CARD.format(parameters=parameters, rows=rows))
+    write_atomically(card, CARD.format(parameters=parameters, rows=rows).encode())
     return card
 
 

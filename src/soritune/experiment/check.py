@@ -220,7 +220,7 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
         utterances_per_epoch=utterances,
         steps=steps,
         exact=exact,
-        done=plan.train_stage(name).outcome() is not None,
+        done=plan.train_stage(name).done() is not None,
     )
 
 
@@ -266,7 +266,7 @@ def _check_evaluation(
             number, exact = min(number, corpus.languages.get(spoken, 0)), False
     if number is not None and evaluation.limit is not None:
         number = min(number, evaluation.limit)
-    done = sum(plan.score_stage(case, name).outcome() is not None for case in cases)
+    done = sum(plan.score_stage(case, name).done() is not None for case in cases)
     return EvaluationCheck(
         name=name,
         corpus=evaluation.corpus,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from soritune.experiment.plan import Plan
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
-from soritune.report.records import CaseSummary, Result, Sample
+from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
+from soritune.scoring.score import Score
 
 MODE_WORDS = {
     "lora": "LoRA",
@@ -24,21 +23,21 @@ SYNTHETIC_SOURCE = "demo"
 def build_report(plan: Plan) -> Report:
     """The report of all stages that are done with exactly this recipe; the rest stays open."""
     recipe = plan.recipe
-    results: list[Result] = []
+    results: list[Score] = []
     samples: list[Sample] = []
     languages: dict[str, str] = {}
     cases = []
     for case in (ORIGINAL, *recipe.cases):
-        outcomes = {name: plan.score_stage(case, name).outcome() for name in recipe.evaluate}
         times_s: list[float | None] = []
-        for name, outcome in outcomes.items():
-            if outcome is None:
+        for name in recipe.evaluate:
+            done = plan.score_stage(case, name).done()
+            if done is None:
                 times_s.append(None)
                 continue
-            results += [Result(**result) for result in outcome["results"]]
-            samples += [Sample(**sample) for sample in outcome["samples"]]
-            languages[name] = outcome["language"]
-            times_s.append(outcome["decoding_s"])
+            results += done.outcome.scores
+            samples += done.outcome.samples
+            languages[name] = done.outcome.language
+            times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
         evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
         cases.append(_case_summary(plan, case, evaluating_s))
@@ -97,20 +96,20 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
         base = plan.recipe.model.base
         return CaseSummary(name=case, title=title, evaluating_s=evaluating_s, model=base)
     mode = plan.recipe.cases[case].mode
-    outcome = plan.train_stage(case).outcome()
-    if outcome is None:
+    done = plan.train_stage(case).done()
+    if done is None:
         return CaseSummary(name=case, title=title, mode=mode)
-    summary: dict[str, Any] = outcome["summary"]
+    summary = done.outcome
     return CaseSummary(
         name=case,
         title=title,
         mode=mode,
-        trained=summary["trained"],
-        parameters=summary["parameters"],
-        trained_tensors=summary["trained_tensors"],
-        moved_tensors=summary["moved_tensors"],
-        training_s=summary["seconds"],
+        trained=summary.trained,
+        parameters=summary.parameters,
+        trained_tensors=summary.trained_tensors,
+        moved_tensors=summary.moved_tensors,
+        training_s=summary.seconds,
         evaluating_s=evaluating_s,
         model=str(plan.model_folder(case)),
-        left_out=summary.get("left_out", {}),
+        left_out=summary.left_out,
     )

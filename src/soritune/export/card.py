@@ -10,7 +10,8 @@ from soritune.export.processor import PROCESSOR_FILE
 from soritune.export.source import Source
 from soritune.models.phi4mm.parts import part_of
 from soritune.models.record import ADAPTER_FOLDER, BUILTIN_PREFIX
-from soritune.report.records import Result, read_results
+from soritune.report.records import read_results
+from soritune.scoring.score import Score
 
 _WHAT = {
     "native": "a whole model in the native layout of transformers (`phi4_multimodal`)",
@@ -96,7 +97,7 @@ def _figures(source: Source) -> list[str]:
     ]
 
 
-def _row(result: Result) -> str:
+def _row(result: Score) -> str:
     return (
         f"| {result.evaluation} | {result.metric} | {result.value:.2f} | "
         f"{result.low:.2f}–{result.high:.2f} | {result.utterances} |"

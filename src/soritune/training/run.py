@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.data import StepDataset
 from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
 from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
 
@@ -32,25 +33,6 @@ LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed 
 LOGGING_STEPS = 10
 # A warm-up longer than this share of a run would leave a short run without a learning rate.
 MAX_WARMUP_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class TrainingSummary:
-    """What a training was: sizes, proof, time."""
-
-    mode: str
-    trained: dict[str, int]  # parameters that train, by part
-    parameters: int  # of the whole model
-    trained_tensors: int
-    moved_tensors: int
-    steps: int
-    utterances: int  # presented, all epochs together
-    audio_s: float  # presented
-    seconds: float  # of training, those before an interruption included
-    audio_s_per_s: float
-    peak_memory_bytes: int
-    final_loss: float | None  # mean of the last logged steps
-    left_out: dict[str, int]  # utterances of each corpus, for sentences that others test
 
 
 def train_case(
