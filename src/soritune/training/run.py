@@ -21,14 +21,13 @@ from soritune.models import load
 from soritune.models.family import LORA, SpeechModel
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
+from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
 from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
 from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
 from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
 
-# Tokens of a micro-batch where the recipe names none: fits the 5.6 B model with LoRA on 80 GB.
-DEFAULT_MAX_TOKENS = 8192
 LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed by default
 LOGGING_STEPS = 10
 # A warm-up longer than this share of a run would leave a short run without a learning rate.
