@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from soritune.errors import UserError
 from soritune.experiment.plan import Plan
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -9,13 +12,8 @@ from soritune.report.content import Report
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
 from soritune.scoring.score import Score
+from soritune.tasks import Task
 
-MODE_WORDS = {
-    "lora": "LoRA",
-    "audio": "audio encoder unfrozen",
-    "projector": "projector unfrozen",
-    "full": "all parameters",
-}
 # The source whose speech is synthesised; the report has to say so.
 SYNTHETIC_SOURCE = "demo"
 
@@ -53,7 +51,7 @@ def build_report(plan: Plan) -> Report:
                 )
                 for name, evaluation in recipe.evaluate.items()
             ],
-            recipe.language,
+            recipe.language or _first_language(plan, languages),
         ),
         cases=tuple(cases),
         results=tuple(results),
@@ -68,25 +66,46 @@ def build_report(plan: Plan) -> Report:
 
 def case_title(name: str, recipe: Recipe) -> str:
     """`baseline (LoRA, 1 epoch, part of the data)`; the base as it is has its name alone."""
-    return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name])})"
+    return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name], recipe)})"
 
 
-def _words(case: Case) -> str:
-    words = [" + ".join(MODE_WORDS[part] for part in case.mode.split("+"))]
+def _words(case: Case, recipe: Recipe) -> str:
+    words = [" + ".join(_mode_title(word, recipe) for word in case.mode.split("+"))]
     words.append(f"{case.epochs:g} epoch{'' if case.epochs == 1 else 's'}")
     if any(part.share < 1 for part in case.train):
         words.append("part of the data")
     return ", ".join(words)
 
 
+def _mode_title(word: str, recipe: Recipe) -> str:
+    """Return a mode in words for people, those of the family where it is known."""
+    from soritune.models.registry import family_of
+
+    try:
+        family = family_of(recipe.model.base, recipe.model.revision)
+    except UserError:  # the report of a run whose base is not here any more
+        family = None
+    title = "" if family is None or word not in family.modes else family.modes[word].title
+    return title or word
+
+
+def _first_language(plan: Plan, languages: Mapping[str, str]) -> str:
+    """Return the language of the first evaluation that transcribes."""
+    for name, evaluation in plan.recipe.evaluate.items():
+        if evaluation.task is Task.ASR:
+            return languages.get(name) or _language(plan, name)
+    return ""
+
+
 def _language(plan: Plan, evaluation: str) -> str:
-    """What is spoken in an evaluation that is not done yet, as far as that is known."""
+    """Return what is spoken in an evaluation that is not done yet, "" where that is not known."""
     settings = plan.recipe.evaluate[evaluation]
     if settings.source_language is not None:
         return settings.source_language
     card = plan.card(settings.corpus)
     if card is None or not card.languages:
-        return plan.recipe.language
+        language = getattr(plan.recipe.corpora[settings.corpus], "language", None)
+        return plan.recipe.language or language or ""
     return max(card.languages, key=lambda language: card.languages[language])
 
 
