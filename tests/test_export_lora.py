@@ -13,10 +13,10 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
 from soritune.errors import UserError
-from soritune.export.export import Target, export
-from soritune.export.lazy import LazyTensor
-from soritune.export.lora import Lora, join, merge, read_lora, scaled, unmerge, write_lora
-from soritune.export.source import open_source
+from soritune.export.export import export
+from soritune.models.lora import Lora, join, merge, read_lora, scaled, unmerge, write_lora
+from soritune.models.stored import open_stored
+from soritune.models.tensors import LazyTensor
 
 LAYER = "model.layers.0.mlp.down_proj"
 
@@ -100,9 +100,9 @@ def test_what_is_no_plain_lora_is_refused(tmp_path: Path, settings: dict[str, ob
 
 def test_a_merged_export_unmerges_to_the_base(small_base: Path, tmp_path: Path) -> None:
     model = train(small_base, tmp_path / "model", (), r=4)
-    export(str(model), Target.MERGED, tmp_path / "out", lora_weight=0.7)
+    export(str(model), "merged", tmp_path / "out", lora_weight=0.7)
     base, out = (load_file(f / "model.safetensors") for f in (small_base, tmp_path / "out"))
-    adapter = open_source(str(model)).lora
+    adapter = open_stored(str(model)).lora
     assert adapter is not None
     adapted = {f"{layer}.weight" for layer in adapter.layers}
     for name in base:
@@ -121,14 +121,14 @@ def test_a_weighted_merge_answers_as_a_lora_of_that_share(small_base: Path, tmp_
     for module in expected.module.modules():
         if isinstance(module, LoraLayer):
             module.scaling["speech"] *= 0.7
-    export(str(model), Target.MERGED, tmp_path / "out", lora_weight=0.7)
+    export(str(model), "merged", tmp_path / "out", lora_weight=0.7)
     torch.testing.assert_close(logits(tmp_path / "out"), logits(expected), atol=1e-4, rtol=0)
     assert not torch.allclose(logits(tmp_path / "out"), logits(model), atol=1e-3)
 
 
 def test_a_share_is_for_merging_only(small_base: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--lora-weight is for --to merged"):
-        export(str(small_base), Target.NATIVE, tmp_path / "out", lora_weight=0.7)
+        export(str(small_base), "native", tmp_path / "out", lora_weight=0.7)
 
 
 def test_a_lora_that_does_not_fit_the_base_is_named(small_base: Path, tmp_path: Path) -> None:
@@ -140,5 +140,5 @@ def test_a_lora_that_does_not_fit_the_base_is_named(small_base: Path, tmp_path: 
     key = next(key for key in tensors if "lora_A" in key)
     save_file({**tensors, key: tensors[key][:, :3].clone()}, path)
     with pytest.raises(UserError, match="has shape") as caught:
-        export(str(model), Target.MERGED, tmp_path / "out")
+        export(str(model), "merged", tmp_path / "out")
     assert key.removeprefix("base_model.model.") in str(caught.value)

@@ -77,7 +77,7 @@ def test_a_missing_tensor_is_named_and_nobody_serves_the_folder(
     change(folders[layout], lambda tensors: tensors.pop(NORM))
     summary = describe(folders[layout])
     assert summary.problems == [f"lacks {NORM}"]
-    assert all(text.startswith("no: not whole") for text in summary.serving.values())
+    assert all(text.startswith("no: incomplete") for text in summary.serving.values())
     done = CliRunner().invoke(app, ["inspect", str(folders[layout])])
     assert f"lacks {NORM}" in done.stdout
 

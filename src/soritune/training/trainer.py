@@ -92,7 +92,7 @@ class SpeechTrainer(Trainer):
                 self.speech_model,
                 self.trainable.names,
                 decay=frozenset(self.get_decay_parameter_names(self.speech_model.module)),
-                audio_parts=self.speech_model.parts_of_mode("audio"),
+                audio_parts=self.speech_model.family.audio_parts,
             )
             self.optimizer = torch.optim.AdamW(
                 [

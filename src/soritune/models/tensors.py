@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from soritune.errors import UserError
-from soritune.models.phi4mm.checkpoint import Entry, read_tensor
+from soritune.models.checkpoint import Entry, read_tensor
 
 # Names of the safetensors format (https://github.com/huggingface/safetensors).
 DTYPE_NAMES: dict[torch.dtype, str] = {
@@ -36,21 +36,27 @@ class LazyTensor:
 
     @classmethod
     def of(cls, entry: Entry) -> LazyTensor:
-        """A tensor of a file. Raises UserError for a quantised one."""
+        """Make one of a tensor in a file. Raises UserError for a quantised one."""
         dtype = _DTYPES.get(entry.dtype)
         if dtype is None:
             raise UserError(
-                f"{entry.file}: tensor {entry.key} has dtype {entry.dtype}; soritune exports "
+                f"{entry.file}: tensor {entry.key} has dtype {entry.dtype}; soritune reads "
                 "checkpoints that are not quantised"
             )
         return cls(entry.shape, dtype, lambda: read_tensor(entry))
 
+    @classmethod
+    def holding(cls, tensor: torch.Tensor) -> LazyTensor:
+        """Make one of a tensor in memory."""
+        return cls(tuple(tensor.shape), tensor.dtype, lambda: tensor)
+
     @property
     def num_bytes(self) -> int:
+        """Size in a file."""
         return int(torch.Size(self.shape).numel()) * self.dtype.itemsize
 
     def to(self, dtype: torch.dtype) -> LazyTensor:
-        """The same values in another dtype."""
+        """Return the same values in another dtype."""
         if dtype == self.dtype:
             return self
         return LazyTensor(self.shape, dtype, lambda: self.read().to(dtype))

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from soritune.errors import UserError
-from soritune.export.lazy import DTYPE_NAMES, LazyTensor
-from soritune.models.phi4mm.checkpoint import INDEX_FILE, WEIGHTS_FILE
+from soritune.models.checkpoint import INDEX_FILE, WEIGHTS_FILE
+from soritune.models.tensors import DTYPE_NAMES, LazyTensor
 
 MAX_SHARD_BYTES = 5_000_000_000
 _ALIGNMENT = 8  # of the header, by the format
