@@ -90,9 +90,9 @@ def prepare(
     cluster = _cluster(ray_address) if executor is ExecutorName.ray else None
     if shard is not None:
         from soritune.corpus.unfinished import Part
+        from soritune.experiment.loading import load_experiment
         from soritune.experiment.plan import Plan
         from soritune.experiment.preparation import prepare_part_of_corpora
-        from soritune.experiment.loading import load_experiment
 
         plan = Plan.of(load_experiment(recipe))
         part = Part.parse(shard)
@@ -144,9 +144,9 @@ def report(
     ],
 ) -> None:
     """Print the table of what is done, and write results.json and report.md anew."""
+    from soritune.experiment.loading import load_experiment
     from soritune.experiment.plan import Plan
     from soritune.experiment.run import write_report
-    from soritune.experiment.loading import load_experiment
 
     plan = Plan.read(source) if source.is_dir() else Plan.of(load_experiment(source))
     _show_report(write_report(plan))
@@ -155,8 +155,8 @@ def report(
 def _run_on_all_ranks(path: Path, work: Callable[[Experiment], None]) -> None:
     """Do work that trains: all of it in rank 0, only its trainings in the other ranks."""
     from soritune.distributed import World
-    from soritune.experiment.worker import train_with_main
     from soritune.experiment.loading import load_experiment
+    from soritune.experiment.worker import train_with_main
 
     world = World.from_environment()
     with world.process_group():
@@ -174,9 +174,9 @@ def _experiment(
 ) -> Iterator[Experiment]:
     """Lock the output folder for a command of `num_processes`; `download`: see `load_experiment`."""
     from soritune.distributed import World
+    from soritune.experiment.loading import load_experiment
     from soritune.experiment.lock import locked
     from soritune.experiment.run import Experiment
-    from soritune.experiment.loading import load_experiment
 
     if World.from_environment().size != num_processes:
         raise UserError("under torchrun only run and train work; start this command without it")

@@ -24,6 +24,7 @@ from soritune.recipe.schema import ORIGINAL
 from soritune.sources import count_source, published_source
 from soritune.sources.corpora.demo.source import DemoSource
 
+
 def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
     """Find out what a run would do; nothing is written or downloaded.
 

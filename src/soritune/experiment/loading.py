@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ from soritune.errors import RecipeProblem, UserError
 from soritune.recipe import LoraConfig, Recipe
 from soritune.recipe.load import RecipeFile, read_recipe
 from soritune.tasks import Request, Task
+from soritune.training.lora_size import lora_size
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from soritune.models.family import Family, LoraDefaults
+    from soritune.models.family import Family
 
 
 def load_experiment(path: Path, *, download: bool = False) -> Recipe:
@@ -45,20 +47,17 @@ def complete(recipe: Recipe, family: Family) -> Recipe:
         name: case.model_copy(
             update={
                 "mode": written_mode(family, case.mode),
-                "lora": case.lora and complete_lora(case.lora, family.lora),
+                "lora": case.lora and _completed(case.lora, family),
             }
         )
         for name, case in recipe.cases.items()
     }
-    lora = complete_lora(recipe.model.lora, family.lora)
-    model = recipe.model.model_copy(update={"lora": lora})
+    model = recipe.model.model_copy(update={"lora": _completed(recipe.model.lora, family)})
     return recipe.model_copy(update={"model": model, "cases": cases})
 
 
-def complete_lora(lora: LoraConfig, defaults: LoraDefaults) -> LoraConfig:
-    """Return the settings with the family's values for what is not given."""
-    missing = [key for key in ("r", "alpha", "dropout") if getattr(lora, key) is None]
-    return lora.model_copy(update={key: getattr(defaults, key) for key in missing})
+def _completed(lora: LoraConfig, family: Family) -> LoraConfig:
+    return lora.model_copy(update=asdict(lora_size(lora, family.lora)))
 
 
 def _family(file: RecipeFile, *, download: bool) -> Family | None:

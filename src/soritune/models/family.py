@@ -304,7 +304,7 @@ class Family(Protocol):
     model_types: tuple[str, ...]
     clip_limits: ClipLimits
     modes: Mapping[str, Mode]
-    audio_parts: frozenset[str]
+    audio_parts: frozenset[str] = frozenset()
     lora: LoraDefaults
     builtin_bases: Mapping[str, Path] = {}
     published_bases: Mapping[str, PublishedBase] = {}

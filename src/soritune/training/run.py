@@ -23,6 +23,7 @@ from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
+from soritune.training.lora_size import lora_size
 from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
 from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
@@ -46,12 +47,15 @@ def train_case(
 ) -> TrainingSummary:
     """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
 
-    Utterances of `left_out` are not trained on.
-    Goes on from `out/checkpoints` if an earlier run was interrupted; the result is that of an
+    Continues from `out/checkpoints` if an earlier run was interrupted; the result is that of an
     uninterrupted run.
 
-    Raises UserError for data that do not fit the tasks, TrainabilityError where the wrong thing
-    would train.
+    Args:
+        left_out: utterances that are not trained on.
+
+    Raises:
+        UserError: the data do not fit the tasks.
+        TrainabilityError: something would train that should not, or the reverse.
     """
     # 1. The base, with a LoRA where the mode trains one, and exactly the mode's parts free.
     lora = case.lora or model.lora
@@ -64,7 +68,8 @@ def train_case(
         lora=lora.start,
     )
     if LORA in speech_model.parts_of_mode(case.mode):
-        speech_model.add_lora(r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed)
+        size = lora_size(lora, speech_model.family.lora)
+        speech_model.add_lora(**asdict(size), seed=seed, mode=case.mode)
     trainable = set_trainable(speech_model, case.mode)
     large = trainable.parameters >= LARGE_MODEL
     if case.gradient_checkpointing or (case.gradient_checkpointing is None and large):
