@@ -1,7 +1,7 @@
-"""Where a phase of pre-training stands, on disk: weights, optimizer and random states in one file.
+"""The checkpoint of a phase of pre-training: weights, optimizer and random states in one file.
 
-An open format: safetensors, with what is no tensor as JSON in its metadata. A phase that goes on
-from it ends in the bits of one that was never stopped.
+The format is safetensors; what is not a tensor is JSON in its metadata. A phase that continues from
+it ends in the same bits as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TIED = "model.lm_head.weight"  # the embeddings once more
 
 @dataclass
 class Progress:
-    """How far a phase is: steps done, losses since the last line of the log, seconds at work."""
+    """How far a phase is: steps done, losses since the last line of the log, seconds worked."""
 
     step: int = 0
     losses: list[float] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Progress:
 
 
 class PhaseCheckpoint:
-    """The checkpoint of one phase at `path`, written every half minute or more seldom."""
+    """The checkpoint of one phase at `path`, written at most every half minute."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class PhaseCheckpoint:
         part.replace(self.path)
 
     def load(self) -> Progress:
-        """Put everything back as it was saved; a new beginning where nothing (whole) is there."""
+        """Restore the saved state; return a new `Progress` where no whole checkpoint exists."""
         try:
             with safe_open(str(self.path), framework="pt") as file:
                 about: dict[str, Any] = json.loads(file.metadata()["progress"])
@@ -105,5 +105,5 @@ class PhaseCheckpoint:
         return progress
 
     def remove(self) -> None:
-        """The phase is done."""
+        """Remove the file once the phase is done."""
         self.path.unlink(missing_ok=True)

@@ -10,17 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import phase_checkpoint
+from ctc import CtcHead, units_of
+from pretrain import _Pretrainer, _tokenizer_texts, pretrain, read_base_recipe
 from soritune.errors import UserError
 from soritune.models import load
 from soritune.sources.corpora.demo.sentences import pairs
-from soritune.training import phase_checkpoint
-from soritune.training.ctc import CtcHead, units_of
-from soritune.training.pretrain import (
-    _Pretrainer,
-    _tokenizer_texts,
-    pretrain,
-    read_base_recipe,
-)
 
 RECIPE = """
 name: mini
@@ -176,3 +171,14 @@ def test_flat_start_labels_spread_the_units_evenly() -> None:
     tokens = torch.tensor([2])
     difference = head.loss(states, tokens, ["ab"], 0.5) - head.loss(states, tokens, ["ab"])
     torch.testing.assert_close(difference, 0.5 * flat)
+
+
+def test_ctc_does_not_look_past_the_tokens_of_a_row() -> None:
+    torch.manual_seed(0)
+    head = CtcHead(4, ["abc"])
+    states = torch.randn(1, 6, 4)
+    dirty = states.clone()
+    dirty[:, 4:] = 100.0
+    tokens = torch.tensor([4])
+    losses = [head.loss(s, tokens, ["abca"], flat=1.0).item() for s in (states, dirty)]
+    assert losses[0] == pytest.approx(losses[1])

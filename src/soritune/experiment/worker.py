@@ -1,22 +1,22 @@
-"""What the processes of a training do that do not lead it."""
+"""The loop of the ranks above 0: they train what rank 0 trains, and nothing else."""
 
 from __future__ import annotations
 
 from soritune.corpus.store import Corpus
-from soritune.distributed import Crew
+from soritune.distributed import World
 from soritune.experiment.plan import Plan
 from soritune.recipe import Recipe
 
 
-def follow(recipe: Recipe, crew: Crew) -> None:
-    """Train with rank 0 each case that it names, until it names none.
+def train_with_main(recipe: Recipe, world: World) -> None:
+    """Train each case that rank 0 broadcasts, until it broadcasts none.
 
-    Everything that a case needs is on disk by then: rank 0 prepared it before it spoke.
+    All that a case needs is on disk by then: rank 0 prepares it before it broadcasts the name.
     """
     from soritune.training.run import train_case
 
     plan = Plan(recipe, recipe.output, base="")  # for its paths only
-    while (case := crew.told()) is not None:
+    while (case := world.broadcast()) is not None:
         settings = recipe.cases[case]
         train_case(
             settings,

@@ -1,4 +1,4 @@
-"""Auxiliary CTC on the audio encoder: the help without which a small base does not start to hear.
+"""Auxiliary CTC on the audio encoder, without which a small encoder does not start to learn.
 
 Units are letters and jamo (Unicode NFD). Fast speech has more letters than 12.5 a second, so each
 80 ms token carries three sub-frames. The head is dropped after pre-training.
@@ -18,7 +18,7 @@ BLANK = 0
 
 
 def units_of(text: str) -> str:
-    """Text as CTC units: NFD, so that Hangul syllables fall apart into jamo."""
+    """Return the CTC units of a text: NFD, so that Hangul syllables become jamo."""
     return unicodedata.normalize("NFD", text)
 
 
@@ -32,11 +32,11 @@ class CtcHead(nn.Module):
         self._index = {unit: i + 1 for i, unit in enumerate(self.alphabet)}
 
     def ids(self, text: str) -> torch.Tensor:
-        """Unit ids (1-based; 0 is the blank), shape (units,)."""
+        """Return unit ids (1-based; 0 is the blank), shape (units,)."""
         return torch.tensor([self._index[unit] for unit in units_of(text)])
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (batch, tokens × 3, units + 1) from (batch, tokens, hidden)."""
+        """Return logits (batch, tokens × 3, units + 1) of states (batch, tokens, hidden)."""
         batch, tokens, _ = states.shape
         logits: torch.Tensor = self.linear(states)
         return logits.reshape(batch, tokens * SUBFRAMES, -1)
@@ -44,7 +44,7 @@ class CtcHead(nn.Module):
     def loss(
         self, states: torch.Tensor, tokens: torch.Tensor, texts: Sequence[str], flat: float = 0.0
     ) -> torch.Tensor:
-        """CTC loss a unit; with `flat` > 0 plus that weight of the flat-start cross-entropy.
+        """Return the CTC loss per unit; `flat` weights the flat-start cross-entropy added to it.
 
         Flat start: the units spread evenly over the clip as frame labels. It breaks the plateau
         of blanks on which CTC alone stays for hundreds of steps.

@@ -1,18 +1,20 @@
-"""Making the small base: a model that hears English, writes Korean and never heard Korean.
+"""Pre-training of the small base, which hears English, writes Korean and never heard Korean.
 
-Three phases, each written down when done and now and then before (`phase_checkpoint`), so that a
-killed run goes on:
+Three phases. Each is saved when it is done, with checkpoints before (`phase_checkpoint`), so that a
+killed run continues:
 1. audio: the encoder alone learns English letters (CTC with a flat start);
 2. text: the language model alone learns to translate sentences both ways;
 3. joint: both together learn to transcribe and translate English speech.
-The first two do not touch each other and run side by side, a process and a thread each.
+The first two share no weights and run in parallel, one process and one thread each.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,8 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
-from soritune.corpus.pool import run_chunks
+from ctc import CtcHead
+from phase_checkpoint import PhaseCheckpoint
 from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
@@ -43,8 +46,6 @@ from soritune.seeding import generator
 from soritune.sources.corpora.demo.sentences import SentencePair, pairs
 from soritune.sources.corpora.demo.source import DemoSource
 from soritune.tasks import Answer, Request, Task
-from soritune.training.ctc import CtcHead
-from soritune.training.phase_checkpoint import PhaseCheckpoint
 
 Loss = Callable[[int, np.random.Generator], torch.Tensor]
 
@@ -85,7 +86,7 @@ def read_base_recipe(path: Path) -> BaseRecipe:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -106,7 +107,7 @@ CHECKPOINT_SUFFIX = ".checkpoint"
 INSTRUCTION_COPIES = 300
 
 PhaseName = Literal["audio", "text", "joint"]
-ALONE: tuple[PhaseName, ...] = ("audio", "text")  # phases that need no other
+ALONE: tuple[PhaseName, ...] = ("audio", "text")  # phases that start from nothing
 
 
 def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
@@ -116,20 +117,15 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     """
     recipe = read_base_recipe(recipe_path)
     out.mkdir(parents=True, exist_ok=True)
-    _drop_phases_of_another(recipe, out)
+    _remove_phases_of_other_recipe(recipe, out)
     source = recipe.english
     with track("prepare English", source.train + source.dev + source.test, "clips") as advance:
         prepare("english", source, out / "english", workers=workers, advance=advance)
     waiting = [name for name in ALONE if not _Pretrainer.is_done(out, name)]
     if len(waiting) == len(ALONE):
-        for _ in run_chunks(
-            partial(_run_alone, recipe, out),
-            waiting,
-            workers=len(ALONE),
-            finished=lambda _: None,
-            advance=lambda _: None,
-        ):
-            pass
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(len(ALONE), mp_context=spawn) as pool:
+            list(pool.map(partial(_run_alone, recipe, out), waiting))
     trainer = _Pretrainer.open(recipe, out)
     for name in ("audio", "text", "joint"):
         trainer.run(name)
@@ -137,8 +133,8 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     return out / "base"
 
 
-def _drop_phases_of_another(recipe: BaseRecipe, out: Path) -> None:
-    """Phases that were trained by another recipe in this folder do not count."""
+def _remove_phases_of_other_recipe(recipe: BaseRecipe, out: Path) -> None:
+    """Remove phases that another recipe trained in this folder."""
     path, content = out / "recipe.json", recipe.model_dump_json(indent=2).encode()
     if not path.is_file() or path.read_bytes() != content:
         for phase in (*ALONE, "joint"):
@@ -175,7 +171,7 @@ def _text_instruction(to: str) -> str:
 
 
 def _log_until(path: Path, step: int) -> TextIO:
-    """The log of a phase, open for more lines, without those behind `step`."""
+    """Open the log of a phase for more lines, without those after `step`."""
     lines = path.read_text(encoding="utf-8").splitlines() if step and path.is_file() else []
     kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
     log = path.open("w", encoding="utf-8")
@@ -218,7 +214,7 @@ class _Pretrainer:
 
     @classmethod
     def open(cls, recipe: BaseRecipe, out: Path) -> _Pretrainer:
-        """Tokenizer, features and initial weights; of the test set nothing is looked at."""
+        """Make tokenizer, features and initial weights; nothing of the test set is read."""
         tokenizer = small.train_tokenizer(_tokenizer_texts(pairs("train")), recipe.size.vocabulary)
         processor = Phi4mmProcessor(tokenizer)
         corpus = Corpus.open(out / "english")
@@ -327,7 +323,7 @@ class _Pretrainer:
         return causal.loss(self.model, batch, causal.num_targets(batch))
 
     def joint_loss(self, step: int, random: np.random.Generator) -> torch.Tensor:
-        """English speech to English and Korean, CTC beside it, and now and then text."""
+        """English speech to English and Korean with CTC; every `text_every`-th step is text."""
         if (step + 1) % self.recipe.text_every == 0:
             return self.text_loss(step // self.recipe.text_every, random)
         clips = self._draw(random, self.recipe.joint)
