@@ -39,12 +39,12 @@ from export import random_tensor
 from training_step import FULL_AUDIO, FULL_LANGUAGE
 
 from soritune.export.export import Target, export
-from soritune.export.lazy import LazyTensor
-from soritune.export.shards import write_weights
 from soritune.models import load, resolve
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.configuration import LoraShape, original_config
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.shards import write_weights
+from soritune.models.tensors import LazyTensor
 from soritune.tasks import Answer, Request, Task
 from soritune.training.trainability import check_gradients, check_optimizer, set_trainable
 

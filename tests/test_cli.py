@@ -144,12 +144,14 @@ class FakeTranscriber:
     """Writes a file's name; a name with "bad" cannot be read."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str | None, int]] = []
+        self.asked: list[tuple[str, str | None, str | None, int]] = []
 
-    def try_transcribe(self, files: Any, *, task: Any, to: Any, batch_size: int) -> list[Any]:
+    def try_transcribe(
+        self, files: Any, *, task: Any, to: Any, language: Any, batch_size: int
+    ) -> list[Any]:
         from soritune.decoding.transcriber import Failure, Transcript
 
-        self.asked.append((str(task), to, batch_size))
+        self.asked.append((str(task), to, language, batch_size))
         return [
             Failure(str(file), f"{file}: there is no such file")
             if "bad" in str(file)
@@ -167,7 +169,7 @@ def transcriber(monkeypatch: pytest.MonkeyPatch) -> FakeTranscriber:
 
 def test_one_file_is_printed_as_its_text_alone(transcriber: FakeTranscriber) -> None:
     assert invoke("transcribe", "a.wav", "--model", "m").stdout == "말 a\n"
-    assert transcriber.asked == [("asr", None, 8)]
+    assert transcriber.asked == [("asr", None, None, 8)]
 
 
 def test_several_files_are_printed_with_their_names(transcriber: FakeTranscriber) -> None:
@@ -186,9 +188,10 @@ def test_json_records_carry_file_and_text(transcriber: FakeTranscriber) -> None:
 
 def test_a_translation_stands_beside_the_transcript(transcriber: FakeTranscriber) -> None:
     options = ["--model", "m", "--task", "ast-cot", "--to", "en", "--batch-size", "3"]
+    options += ["--language", "ko"]
     done = invoke("transcribe", "a.wav", "--format", "json", *options)
     assert json.loads(done.stdout)["translation"] == "words"
-    assert transcriber.asked == [("ast-cot", "en", 3)]
+    assert transcriber.asked == [("ast-cot", "en", "ko", 3)]
 
 
 def test_a_file_that_fails_costs_a_line_and_the_others_go_on(transcriber: FakeTranscriber) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from soritune.errors import UserError
 from soritune.report.records import (
     CaseSummary,
-    Result,
     Sample,
     read_records,
     read_results,
@@ -17,12 +17,14 @@ from soritune.report.records import (
     write_results,
 )
 from soritune.scoring.error_rates import cer
+from soritune.scoring.score import Score
 
 KEYS = ["case", "evaluation", "metric", "value", "low", "high", "utterances", "signature"]
 
 
-def a_result() -> Result:
-    return Result.of("lora-1", "zeroth", cer(["가나", "다라"], ["가나", "다마"]))
+def a_result() -> Score:
+    score = cer(["가나", "다라"], ["가나", "다마"])
+    return replace(score, case="lora-1", evaluation="zeroth")
 
 
 def test_results_file_is_a_flat_list_with_exactly_the_promised_keys(tmp_path: Path) -> None:

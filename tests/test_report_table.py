@@ -3,7 +3,7 @@
 import pytest
 
 from soritune.report.content import Report, findings, not_comparable, unfinished_sentence
-from soritune.report.records import CaseSummary, Result
+from soritune.report.records import CaseSummary
 from soritune.report.table import (
     Column,
     EvaluationSummary,
@@ -14,6 +14,7 @@ from soritune.report.table import (
     figures,
     table,
 )
+from soritune.scoring.score import Score
 from soritune.tasks import Task
 
 CER = Column("CER", "zeroth", "cer", lower_is_better=True)
@@ -24,12 +25,20 @@ CASES = tuple(CaseSummary(name, name.upper()) for name in NAMES)
 
 def result(
     case: str, value: float, margin: float = 1.0, column: Column = CER, signature: str = "s"
-) -> Result:
-    interval = (value - margin, value + margin)
-    return Result(case, column.evaluation, column.metric, value, *interval, 50, signature)
+) -> Score:
+    return Score(
+        case=case,
+        evaluation=column.evaluation,
+        metric=column.metric,
+        value=value,
+        low=value - margin,
+        high=value + margin,
+        utterances=50,
+        signature=signature,
+    )
 
 
-def report(*results: Result, columns: tuple[Column, ...] = (CER, BLEU)) -> Report:
+def report(*results: Score, columns: tuple[Column, ...] = (CER, BLEU)) -> Report:
     return Report("run", columns, CASES, results)
 
 

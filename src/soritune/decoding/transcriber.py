@@ -45,19 +45,24 @@ class Transcriber:
         *,
         task: Task | str = Task.ASR,
         to: str | None = None,
+        language: str | None = None,
         batch_size: int = 8,
         beams: int = 1,
     ) -> list[Transcript]:
         """Transcribe files of any format that libsndfile reads; the order is kept.
 
         Args:
-            task: "asr", "ast" or "ast-cot"; the last two need `to` ("en", "ko").
+            task: "asr", "ast" or "ast-cot"; the last two need `to`.
+            to: code of the language to translate into ("en").
+            language: code of the language that is spoken; None where it is not known.
 
         Raises:
-            AudioError (a UserError): the first file that is missing, empty, no audio, under 25 ms
-                or over 30 s.
+            AudioError (a UserError): the first file that is missing, empty, not audio, or too short
+                or too long for the model.
         """
-        results = self.try_transcribe(files, task=task, to=to, batch_size=batch_size, beams=beams)
+        results = self.try_transcribe(
+            files, task=task, to=to, language=language, batch_size=batch_size, beams=beams
+        )
         transcripts = []
         for result in results:
             if isinstance(result, Failure):
@@ -71,13 +76,14 @@ class Transcriber:
         *,
         task: Task | str = Task.ASR,
         to: str | None = None,
+        language: str | None = None,
         batch_size: int = 8,
         beams: int = 1,
         advance: Callable[[int], None] = lambda _: None,
     ) -> list[Transcript | Failure]:
         """As `transcribe`, but a bad file gives a Failure in its place and the others go on."""
         paths = [files] if isinstance(files, str | Path) else list(files)
-        request = Request(Task(task), target_language=to)
+        request = Request(Task(task), language, to)
         results: dict[int, Transcript | Failure] = {}
         for batch in _batches(paths, batch_size, results):
             inputs = [self.model.processor.encode(samples, request) for _, samples in batch]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from soritune.report.records import CaseSummary, Result, Sample
+from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import Column, Comparison, Row, best_case, comparisons, table
+from soritune.scoring.score import Score
 
 SYNTHETIC_NOTE = (
     "All speech here is synthetic (espeak-ng voices): these figures show that the method works; "
@@ -32,7 +33,7 @@ class Report:
     name: str
     columns: tuple[Column, ...]
     cases: tuple[CaseSummary, ...]
-    results: tuple[Result, ...]
+    results: tuple[Score, ...]
     samples: tuple[Sample, ...] = ()
     synthetic_speech: bool = False
     results_path: Path | None = None
@@ -103,7 +104,7 @@ class SampleGroup:
 
 def scorings(report: Report) -> list[Scoring]:
     """One record for each evaluation and metric, in the order of the results."""
-    grouped: dict[tuple[str, str], list[Result]] = {}
+    grouped: dict[tuple[str, str], list[Score]] = {}
     for result in report.results:
         grouped.setdefault((result.evaluation, result.metric), []).append(result)
     return [

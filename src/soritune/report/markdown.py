@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from soritune.files import write_atomically
 from soritune.progress import duration_text
 from soritune.report.content import (
     INTERVAL_NOTE,
@@ -21,16 +22,18 @@ from soritune.report.content import (
     transcribe_command,
     unfinished_sentence,
 )
-from soritune.report.records import CaseSummary, Result, write_text
+from soritune.report.records import CaseSummary
 from soritune.report.table import METRIC_TITLES, MISSING, best_values, figures
+from soritune.scoring.score import Score
 
 # What Markdown would take for marks of its own; "<sep>" would vanish as an HTML tag.
 MARKS = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
 def write_markdown(path: Path, report: Report) -> None:
-    """Write `markdown(report)` to `path`, whole or not at all."""
-    write_text(path, markdown(report))
+    """Write `markdown(report)` to `path`, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, markdown(report).encode())
 
 
 def markdown(report: Report) -> str:
@@ -100,7 +103,7 @@ def _results_table(report: Report) -> str:
     return _grid(["model", *titles], body)
 
 
-def _cell(result: Result | None, best: float | None) -> str:
+def _cell(result: Score | None, best: float | None) -> str:
     value, interval = figures(result)
     if result is None:
         return value

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soritune.languages.names import language_name
-from soritune.report.records import CaseSummary, Result
-from soritune.scoring.score import LOWER_IS_BETTER
+from soritune.report.records import CaseSummary
+from soritune.scoring.score import LOWER_IS_BETTER, Score
 from soritune.tasks import Task
 
 MISSING = "—"
@@ -39,7 +39,7 @@ class Row:
     """A case and its results, one a column; None where there is none (yet)."""
 
     case: CaseSummary
-    results: tuple[Result | None, ...]
+    results: tuple[Score | None, ...]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def columns_for(
 
 
 def table(
-    results: Sequence[Result], columns: Sequence[Column], cases: Sequence[CaseSummary]
+    results: Sequence[Score], columns: Sequence[Column], cases: Sequence[CaseSummary]
 ) -> list[Row]:
     """One row a case, in the order of `cases`. Of two results of one cell the last counts."""
     cells = {(result.case, result.evaluation, result.metric): result for result in results}
@@ -146,7 +146,7 @@ def comparisons(rows: Sequence[Row], columns: Sequence[Column]) -> list[Comparis
     return found
 
 
-def figures(result: Result | None) -> tuple[str, str]:
+def figures(result: Score | None) -> tuple[str, str]:
     """Value and interval as they are shown: ("2.72", "2.10–3.40"), ("99.2", "98.9–99.4").
 
     One decimal, two where the value is below 10.

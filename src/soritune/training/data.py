@@ -106,9 +106,10 @@ class StepDataset(Dataset[list[MicroBatch]]):
         return examples[rank :: self.world_size] or examples[:1]
 
     def __getitem__(self, index: int) -> list[MicroBatch]:
-        return [
-            self.collate(batch) for batch in micro_batches(self.examples(index), self.max_tokens)
-        ]
+        batches = micro_batches(
+            self.examples(index), self.max_tokens, lambda example: example.num_tokens
+        )
+        return [self.collate(batch) for batch in batches]
 
     def collate(self, batch: Sequence[Example]) -> MicroBatch:
         """Read the audio of a micro-batch and make its tensors."""
