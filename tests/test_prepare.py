@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,3 +238,27 @@ def test_chunks_of_an_interrupted_run_serve_the_same_source_only(tmp_path: Path)
     prepare_utterances("c", new, {"v": 2}, tmp_path / "c", chunk_size=2)
     prepare_utterances("c", new, {"v": 2}, tmp_path / "fresh", chunk_size=2)
     assert contents(tmp_path / "c") == contents(tmp_path / "fresh")
+
+
+def test_two_processes_do_not_prepare_one_corpus_at_once(tmp_path: Path) -> None:
+    entries = [utterance("a", GOOD["8 kHz"])]
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from pathlib import Path; from soritune.corpus import lock\n"
+            "with lock.whole(Path(sys.argv[1])):\n    print(flush=True); time.sleep(60)",
+            str(tmp_path),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(UserError, match="another soritune"):
+            prepare_utterances("c", entries, {}, tmp_path)
+    finally:
+        holder.kill()
+        holder.wait()
+    prepare_utterances("c", entries, {}, tmp_path)  # the kernel let go of what the dead one held
+    assert not (tmp_path / ".lock").exists()

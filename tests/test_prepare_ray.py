@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +11,40 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from test_prepare_shards import CHUNK_SIZE, contents, entries
 
 from soritune.audio import DEFAULT_LIMITS
 from soritune.corpus.chunk import Chunk, make_chunk
 from soritune.corpus.job import versions
 from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.ray_cluster import RayExecutor, _store
+from soritune.corpus.selection import Entry, Note
 from soritune.errors import UserError
 from soritune.utterance import Rejected, Utterance
+
+NUM_ENTRIES = 22
+CHUNK_SIZE = 3
+
+
+def entries() -> Iterator[Entry | Note]:
+    rng = np.random.default_rng(0)
+    for index in range(NUM_ENTRIES):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, 0.1 * rng.standard_normal(2000 + index), 22_050, format="WAV")
+        if index % 5 == 2:
+            yield Note("beyond-cap")
+        elif index % 7 == 3:
+            yield Rejected(f"u{index}", "bad-line", "no JSON", f"line {index}")
+        else:
+            speaker = f"s{index % 4}"
+            yield Utterance(f"u{index}", buffer.getvalue(), f"문장 {index}", "ko", "train", speaker)
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")

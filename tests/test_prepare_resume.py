@@ -47,7 +47,7 @@ def run(out: Path, workers: int = 1) -> list[float]:
 
 def start(script: str, out: Path) -> subprocess.Popen[bytes]:
     head = (
-        "from test_prepare_resume import *; from soritune.corpus import files, prepare\n"
+        "from test_prepare_resume import *; from soritune import files; from soritune.corpus import prepare\n"
         # Where the tests run in the background, SIGINT is ignored, and that is inherited.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     )

@@ -72,10 +72,6 @@ def prepare(
         int | None,
         typer.Option("--workers", min=1, help="Processes that decode; default: one a core."),
     ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option("--shard", metavar="I/N", help="Only part I of N; without it, collect them."),
-    ] = None,
     executor: Annotated[
         ExecutorName, typer.Option("--executor", help="Where chunks are decoded.")
     ] = ExecutorName.local,
@@ -88,16 +84,6 @@ def prepare(
     if ray_address is not None and executor is not ExecutorName.ray:
         raise UserError("--ray-address is for --executor ray")
     cluster = _cluster(ray_address) if executor is ExecutorName.ray else None
-    if shard is not None:
-        from soritune.corpus.unfinished import Part
-        from soritune.experiment.plan import Plan
-        from soritune.experiment.preparation import prepare_part_of_corpora
-        from soritune.recipe import load_recipe
-
-        plan = Plan.of(load_recipe(recipe))
-        part = Part.parse(shard)
-        prepare_part_of_corpora(plan, corpus or (), part, _say, workers=workers, executor=cluster)
-        return
     with _experiment(recipe) as experiment:
         experiment.prepare(corpus or (), workers=workers, executor=cluster)
 

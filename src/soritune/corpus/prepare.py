@@ -18,20 +18,15 @@ from soritune.corpus import lock
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.chunk import UNFINISHED_FOLDER, Chunk, prepare_chunk
 from soritune.corpus.hashes import DigestSet, digest64
-from soritune.corpus.job import CHUNK_SIZE, Job, card_of, job_of, versions
+from soritune.corpus.job import CHUNK_SIZE, Job, card_of, job_of
 from soritune.corpus.pool import Executor, run_chunks
 from soritune.corpus.selection import Entry, Note, select
 from soritune.corpus.unfinished import (
-    Part,
-    PartDone,
-    chunks_of_parts,
     close_folder,
     finished_card,
     finished_result,
-    is_open,
     open_folder,
     tidy,
-    write_part,
 )
 from soritune.files import storage_error
 from soritune.sources import read_source, splits_are_disjoint
@@ -58,25 +53,6 @@ def prepare(
     cannot be written.
     """
     return _prepare(job_of(name, source, out), _entries(source), workers, advance, executor)
-
-
-def prepare_part(
-    name: str,
-    source: BaseModel,
-    out: Path,
-    part: Part,
-    *,
-    workers: int = 1,
-    advance: Advance = lambda amount: None,
-    executor: Executor = run_chunks,
-) -> int:
-    """Do the chunks of one part of a source; how many entries they had.
-
-    Any number of parts may be at work in one folder, on any number of machines. When all are
-    done, `prepare` collects them into what it would have written alone. Raises UserError.
-    """
-    job = job_of(name, source, out)
-    return _prepare_part(job, _entries(source), part, workers, advance, executor)
 
 
 def is_prepared(name: str, source: BaseModel, out: Path) -> bool:
@@ -114,22 +90,6 @@ def prepare_utterances(
     return _prepare(job, utterances, workers, advance, executor)
 
 
-def prepare_utterances_part(
-    name: str,
-    utterances: Iterable[Entry | Note],
-    described_by: Mapping[str, Any],
-    out: Path,
-    part: Part,
-    *,
-    workers: int = 1,
-    chunk_size: int = CHUNK_SIZE,
-    executor: Executor = run_chunks,
-) -> int:
-    """`prepare_part` for `utterances`; the rest as in `prepare_utterances`."""
-    job = Job(name, described_by, out, chunk_size=chunk_size)
-    return _prepare_part(job, utterances, part, workers, lambda amount: None, executor)
-
-
 def _entries(source: BaseModel) -> Iterator[Entry | Note]:
     entries = select(
         lambda: read_source(source), options_of(source), disjoint=splits_are_disjoint(source)
@@ -160,53 +120,18 @@ def _prepare(
             return done
         try:
             open_folder(out, fingerprint)
-            num_chunks = chunks_of_parts(out, versions())
-            if num_chunks is None:
-                num_chunks = 0
-                for _ in executor(
-                    prepare_chunk,
-                    _chunks(utterances, job),
-                    workers,
-                    finished=finished_result,
-                    advance=lambda result: advance(result.read),
-                ):
-                    num_chunks += 1
+            num_chunks = 0
+            for _ in executor(
+                prepare_chunk,
+                _chunks(utterances, job),
+                workers,
+                finished=finished_result,
+                advance=lambda result: advance(result.read),
+            ):
+                num_chunks += 1
             return close_folder(out, num_chunks, partial(card_of, job))
         except OSError as error:
             raise storage_error(error, out) from error
-
-
-def _prepare_part(
-    job: Job,
-    utterances: Iterable[Entry | Note],
-    part: Part,
-    workers: int,
-    advance: Advance,
-    executor: Executor,
-) -> int:
-    out, fingerprint = job.out, job.fingerprint
-    if finished_card(out, fingerprint) is not None:
-        return 0
-    with lock.part(out, lambda: is_open(out, fingerprint), lambda: open_folder(out, fingerprint)):
-        num_chunks = num_read = 0
-
-        def of_part() -> Iterator[Chunk]:
-            nonlocal num_chunks
-            for chunk in _chunks(utterances, job):
-                num_chunks += 1
-                if part.holds(chunk.index):
-                    yield chunk
-
-        for result in executor(
-            prepare_chunk,
-            of_part(),
-            workers,
-            finished=finished_result,
-            advance=lambda result: advance(result.read),
-        ):
-            num_read += result.read
-        write_part(out, part, PartDone(chunks=num_chunks, versions=versions()))
-    return num_read
 
 
 def _chunks(utterances: Iterable[Entry | Note], job: Job) -> Iterator[Chunk]:

@@ -3,21 +3,18 @@
 corpus.json        the card, written last: a folder that has it is complete
 quarantine.jsonl   what was left out, with the reason (id, reason, detail, where)
 shards/NNNNN.parquet
-unfinished/        while it runs: what each finished chunk counted, which parts are done
+unfinished/        while it runs: what each finished chunk counted
 .lock              while somebody works in it
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from soritune.corpus.card import (
     CARD_FILE,
@@ -33,42 +30,6 @@ from soritune.errors import UserError
 from soritune.files import atomic_file, remove_temporaries, write_atomically
 
 FINGERPRINT_FILE = "fingerprint"
-PART_FILE = re.compile(r"part-(\d+)-of-(\d+)\.json")
-
-
-@dataclass(frozen=True)
-class Part:
-    """Share `number` (from 1) of `of`: chunks number, number + of, … of the source."""
-
-    number: int
-    of: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.of:
-            raise UserError(f"shard {self}: write i/n with 1 ≤ i ≤ n, such as 1/{max(self.of, 4)}")
-
-    @classmethod
-    def parse(cls, text: str) -> Part:
-        """Of `i/n`. Raises UserError."""
-        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
-        if not found:
-            raise UserError(f'shard "{text}": write i/n, such as 1/4 for the first of four')
-        return cls(int(found[1]), int(found[2]))
-
-    def holds(self, index: int) -> bool:
-        """Whether chunk `index` (from 0) belongs to this part."""
-        return index % self.of == self.number - 1
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
-class PartDone(BaseModel):
-    """Says that a part is finished: how many chunks the whole source has, made with what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    chunks: int
-    versions: dict[str, str]
 
 
 def finished_card(out: Path, fingerprint: str) -> CorpusCard | None:
@@ -106,45 +67,8 @@ def open_folder(out: Path, fingerprint: str) -> None:
 
 
 def finished_result(chunk: Chunk) -> ChunkResult | None:
-    """What an earlier run or another part made of `chunk`, None where it is still to do."""
+    """What an earlier run made of `chunk`, None where it is still to do."""
     return _read_result(chunk.folder, chunk.index)
-
-
-def write_part(out: Path, part: Part, done: PartDone) -> None:
-    """Say that all chunks of `part` are finished."""
-    path = out / UNFINISHED_FOLDER / f"part-{part.number}-of-{part.of}.json"
-    write_atomically(path, done.model_dump_json().encode())
-
-
-def chunks_of_parts(out: Path, versions: dict[str, str]) -> int | None:
-    """How many chunks all parts together have made; None where some are still to do.
-
-    Raises UserError where parts were made with other versions of the libraries than `versions`:
-    their bytes would not be those of one run.
-    """
-    found: defaultdict[int, dict[int, PartDone]] = defaultdict(dict)
-    for path in sorted((out / UNFINISHED_FOLDER).glob("part-*.json")):
-        name = PART_FILE.fullmatch(path.name)
-        if name:
-            try:
-                done = PartDone.model_validate_json(path.read_bytes())
-            except ValidationError as error:
-                raise UserError(f"{path}: damaged; remove it and run that shard again") from error
-            other = {k: v for k, v in done.versions.items() if versions.get(k) != v}
-            if other:
-                here = ", ".join(f"{k} {v}, here {versions.get(k)}" for k, v in other.items())
-                raise UserError(
-                    f"{path}: this part was made with {here}; install the same versions on all "
-                    f"machines, remove {out / UNFINISHED_FOLDER} and run the shards again"
-                )
-            found[int(name[2])][int(name[1])] = done
-    for of, parts in found.items():
-        totals = {done.chunks for done in parts.values()}
-        if len(parts) == of and len(totals) == 1:
-            (total,) = totals
-            if all(_read_result(out, index) is not None for index in range(total)):
-                return total
-    return None
 
 
 def close_folder(

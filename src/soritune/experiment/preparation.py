@@ -1,4 +1,4 @@
-"""The corpora of a recipe: prepared as a whole, or in parts on several machines."""
+"""The corpora of a recipe: read, checked and stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from soritune.recipe import Recipe
 
 if TYPE_CHECKING:
     from soritune.corpus.pool import Executor
-    from soritune.corpus.unfinished import Part
 
 MAX_WORKERS = 8
 
@@ -55,39 +54,6 @@ def prepare_corpora(
         say(f"corpus {name}: {'done before, ' if again else ''}{card_text(card)}")
         for line in _remarks(card, folder):
             say(f"  {line}")
-
-
-def prepare_part_of_corpora(
-    plan: Plan,
-    names: Sequence[str],
-    part: Part,
-    say: Say,
-    *,
-    workers: int | None = None,
-    executor: Executor | None = None,
-) -> None:
-    """Do one part of the named corpora (all, if none is named). Raises UserError.
-
-    Several of these may be at work in one output folder, so nothing else there is touched.
-    """
-    from soritune.corpus.pool import run_chunks
-    from soritune.corpus.prepare import prepare_part
-
-    for name in _known(names, plan.recipe):
-        with track(f"prepare {name} {part}", None, "utterances") as advance:
-            num_read = prepare_part(
-                name,
-                plan.recipe.corpora[name],
-                plan.corpus_folder(name),
-                part,
-                workers=default_workers() if workers is None else workers,
-                advance=advance,
-                executor=executor or run_chunks,
-            )
-        say(
-            f"corpus {name}: shard {part} done, {num_read:,} utterances; when all are, collect "
-            f"them with: soritune prepare RECIPE --corpus {name}"
-        )
 
 
 def card_text(card: CorpusCard) -> str:
