@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from made_source import prepare_made
 
 from soritune.corpus.card import CorpusCard
-from soritune.corpus.prepare import prepare, prepare_utterances
+from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.sources import clips
@@ -180,7 +181,7 @@ def good(name: str, text: str = "괜찮아요") -> Utterance:
 
 def prepared(entries: list[Utterance], folder: Path) -> tuple[CorpusCard, dict[str, str]]:
     """The card, and the reasons by id; what was read is taken or in the quarantine."""
-    card = prepare_utterances("c", entries, {}, folder / "out", chunk_size=2)
+    card = prepare_made("c", entries, folder / "out", chunk_size=2)
     lines = (folder / "out" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
     found = [json.loads(line) for line in lines]
     assert card.taken + card.quarantined == card.read == len(entries)

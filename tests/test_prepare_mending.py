@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from made_source import is_prepared
 
-from soritune.corpus.prepare import is_prepared, prepare
+from soritune.corpus.prepare import prepare
 from soritune.corpus.selection import Note, select
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError

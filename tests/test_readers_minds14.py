@@ -17,8 +17,7 @@ from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.sources import count_source, published_source, read_source
 from soritune.sources.corpora.minds14 import Minds14Source
-from soritune.sources.split import sentence_key
-from soritune.utterance import Rejected, Utterance
+from soritune.utterance import Rejected, Utterance, sentence_key
 
 # Features of the data set's card; intent and language are class labels.
 SCHEMA = pa.schema(

@@ -13,8 +13,8 @@ import pytest
 from soritune.errors import UserError
 from soritune.sources import read_source
 from soritune.sources.formats.manifest import ManifestSource
-from soritune.sources.split import Keys, Shares, sentence_key, split_entries
-from soritune.utterance import Rejected, Utterance
+from soritune.sources.split import Keys, Shares, split_entries
+from soritune.utterance import Rejected, Utterance, sentence_key
 
 SHARES = Shares(test=0.1, dev=0.05)
 

@@ -149,7 +149,7 @@ def pretrain(
 ) -> None:
     """Make the small base model anew, from nothing but demo speech."""
     from soritune.experiment.base_card import write_base_card
-    from soritune.experiment.lock import locked
+    from soritune.files import locked
     from soritune.training.pretrain import pretrain as make_base
 
     with locked(out):
@@ -178,8 +178,8 @@ def _together(path: Path, work: Callable[[Experiment], None]) -> None:
 def _experiment(path: Path, num_processes: int = 1) -> Iterator[Experiment]:
     """Hold the output folder for a command that is written for `num_processes`."""
     from soritune.distributed import Crew
-    from soritune.experiment.lock import locked
     from soritune.experiment.run import Experiment
+    from soritune.files import locked
     from soritune.recipe import load_recipe
 
     if Crew.of_environment().size != num_processes:

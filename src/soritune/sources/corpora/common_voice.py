@@ -26,8 +26,7 @@ from soritune.sources.corpora.common_voice_release import (
 )
 from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
-from soritune.sources.split import sentence_key
-from soritune.utterance import Rejected, Split, Utterance
+from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
 ListName = Literal["train", "dev", "test", "validated", "other", "invalidated"]
 

@@ -12,8 +12,8 @@ from soritune.errors import UserError
 from soritune.sources.hub_tables import Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
-from soritune.sources.split import Keys, Shares, sentence_key, split_entries
-from soritune.utterance import Rejected, Split, Utterance
+from soritune.sources.split import Keys, Shares, split_entries
+from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
 HUB_ID = "PolyAI/minds14"
 # Korean: rows of the data set's card, bytes of its Parquet file.

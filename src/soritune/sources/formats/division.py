@@ -9,8 +9,8 @@ from pydantic import Field
 
 from soritune.errors import UserError
 from soritune.sources.options import SourceOptions
-from soritune.sources.split import Keys, Shares, sentence_key, split_entries
-from soritune.utterance import Split
+from soritune.sources.split import Keys, Shares, split_entries
+from soritune.utterance import Split, sentence_key
 
 
 class DividedSource(SourceOptions):
