@@ -25,16 +25,17 @@ class MadeSource(SourceOptions):
     _entries: Iterable[Entry | Note] = PrivateAttr(())
 
 
-READERS[MadeSource] = Reader(lambda source: iter(source._entries), disjoint=True)
-
-
 def prepare_made(
     name: str, entries: Iterable[Entry | Note], out: Path, *, version: int = 0, **given: Any
 ) -> CorpusCard:
     """`prepare` of a source with these entries."""
     source = MadeSource(version=version)
     source._entries = entries
-    return prepare(name, source, out, **given)
+    READERS[MadeSource] = Reader(lambda source: iter(source._entries), disjoint=True)
+    try:
+        return prepare(name, source, out, **given)
+    finally:
+        del READERS[MadeSource]
 
 
 def is_prepared(name: str, source: BaseModel, out: Path) -> bool:

@@ -37,7 +37,13 @@ def recordings(tmp_path: Path) -> Path:
 
 def source(path: Path, augment: object) -> ManifestSource:
     return ManifestSource.model_validate(
-        {"source": "manifest", "path": path, "shared_speakers": "keep", "augment": augment}
+        {
+            "source": "manifest",
+            "language": "ko",
+            "path": path,
+            "shared_speakers": "keep",
+            "augment": augment,
+        }
     )
 
 

@@ -302,7 +302,9 @@ def listed(folder: Path, content: bytes, name: str = "list.jsonl") -> CorpusCard
     (folder / "a.wav").write_bytes(GOOD)
     (folder / "b.wav").write_bytes(GOOD)
     (folder / name).write_bytes(content)
-    source = ManifestSource(source="manifest", path=folder / name, test_share=0, dev_share=0)
+    source = ManifestSource(
+        source="manifest", language="ko", path=folder / name, test_share=0, dev_share=0
+    )
     card = prepare("c", source, folder / "out")
     assert card.taken + card.quarantined == card.read
     return card
@@ -377,7 +379,7 @@ def release(folder: Path, members: dict[str, bytes], *, cut: float = 1.0) -> Pat
 
 
 def of_release(path: Path, out: Path) -> CorpusCard:
-    source = CommonVoiceSource(source="common-voice", path=str(path), splits=["train"])
+    source = CommonVoiceSource(source="common-voice", locale="ko", path=str(path), splits=["train"])
     return prepare("cv", source, out)
 
 

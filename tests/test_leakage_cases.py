@@ -46,6 +46,7 @@ def recipe(
     return Recipe.model_validate(
         {
             "name": "shared",
+            "language": "ko",
             "output": str(folder / "out"),
             "model": {"base": str(base)},
             "corpora": {

@@ -45,7 +45,7 @@ def recordings(folder: Path, clips: dict[str, Samples], **of_each: str) -> Manif
         lines.append(json.dumps(row))
     path = folder / "list.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8")
-    return ManifestSource(source="manifest", path=path)
+    return ManifestSource(source="manifest", language="ko", path=path)
 
 
 def given(source: ManifestSource, **options: Any) -> ManifestSource:
@@ -220,6 +220,7 @@ def test_what_is_no_list_is_one_line(tmp_path: Path, content: bytes, message: st
 
 RECIPE = """
 name: mending
+language: ko
 output: out
 model: {base: "builtin:tiny"}
 corpora:

@@ -161,7 +161,7 @@ def test_every_source_knows_the_common_options() -> None:
 
 
 def test_options_that_were_not_changed_do_not_make_a_corpus_anew(tmp_path: Path) -> None:
-    source = ManifestSource(source="manifest", path=tmp_path / "a.jsonl")
+    source = ManifestSource(source="manifest", language="ko", path=tmp_path / "a.jsonl")
     assert not set(SourceOptions.model_fields) & set(described_options(source))
     capped = source.model_copy(update={"max_hours": 2.0})
     assert described_options(capped)["max_hours"] == 2.0
@@ -184,7 +184,11 @@ def test_the_card_tells_licence_speakers_what_was_dropped_and_what_was_beyond_th
     tmp_path: Path,
 ) -> None:
     source = ManifestSource(
-        source="manifest", path=manifest_of(tmp_path), max_utterances=5, license="CC BY 4.0"
+        source="manifest",
+        language="ko",
+        path=manifest_of(tmp_path),
+        max_utterances=5,
+        license="CC BY 4.0",
     )
     card = prepare("mine", source, tmp_path / "out")
     assert card.license == "CC BY 4.0"
@@ -200,5 +204,5 @@ def test_the_card_tells_licence_speakers_what_was_dropped_and_what_was_beyond_th
 
 
 def test_a_source_of_which_no_licence_is_known_says_so(tmp_path: Path) -> None:
-    source = ManifestSource(source="manifest", path=manifest_of(tmp_path))
+    source = ManifestSource(source="manifest", language="ko", path=manifest_of(tmp_path))
     assert prepare("mine", source, tmp_path / "out").license.startswith("unknown")

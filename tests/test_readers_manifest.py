@@ -21,7 +21,7 @@ from soritune.utterance import Rejected, Utterance
 
 
 def source(path: Path, **settings: Any) -> ManifestSource:
-    return ManifestSource(source="manifest", path=path, **settings)
+    return ManifestSource(source="manifest", path=path, **{"language": "ko", **settings})
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:

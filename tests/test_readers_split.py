@@ -115,7 +115,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def read(path: Path, **settings: Any) -> list[Utterance | Rejected]:
-    return list(read_source(ManifestSource(source="manifest", path=path, **settings)))
+    return list(
+        read_source(ManifestSource(source="manifest", path=path, **{"language": "ko", **settings}))
+    )
 
 
 def test_what_a_split_costs_is_reported_line_by_line(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Minds14Source(SourceOptions):
 
     source: Literal["minds14"]
     path: str = HUB_ID
-    locale: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")] = "ko-KR"
+    locale: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")]
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     dev_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     seed: int = 0
