@@ -237,5 +237,5 @@ def test_a_list_is_looked_for_beside_the_recipe_and_must_be_there(tmp_path: Path
     recipe.write_text(RECIPE.replace("LIST", "ids.txt"), encoding="utf-8")
     assert load_recipe(recipe).corpora["mine"].exclude == ids
     recipe.write_text(RECIPE.replace("LIST", "no.txt"), encoding="utf-8")
-    with pytest.raises(UserError, match=r'recipe.yaml:6: "exclude" in corpus "mine": no.txt'):
+    with pytest.raises(UserError, match=r'recipe.yaml:7: "exclude" in corpus "mine": no.txt'):
         load_recipe(recipe)
