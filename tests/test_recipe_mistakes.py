@@ -25,6 +25,7 @@ cases:
   lora-4: {like: lora-1, epochs: 4}
 evaluate:
   korean: {corpus: korean, task: asr}
+language: ko
 """
 
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from soritune.decoding import evaluate as evaluate_module
-from soritune.experiment.lock import locked
 from soritune.experiment.run import Experiment
+from soritune.files import locked
 from soritune.recipe import load_recipe
 from soritune.report.content import Report
 
