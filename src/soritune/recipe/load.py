@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from soritune.augment.config import PATHS as AUGMENT_PATHS
+from soritune.augment.transforms import PATHS as AUGMENT_PATHS
 from soritune.errors import UserError, nearest
 from soritune.recipe.document import Node, read_document
 from soritune.recipe.messages import describe, full_loc
