@@ -7,6 +7,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from soritune.errors import UserError
 from soritune.languages import find_language, languages_with_modules
+from soritune.languages.encoding import decode_text
 from soritune.languages.names import LANGUAGE_NAMES, known_language
 from soritune.models.phi4mm.prompts import instruction
 from soritune.recipe.schema import Evaluation, TrainPart
@@ -68,9 +69,23 @@ def test_a_language_is_found_by_its_code_its_tag_or_its_name() -> None:
     # Swahili has no module: letters are counted, files are UTF-8, no rules for its texts.
     swahili = find_language("sw")
     assert swahili.spoken_units("Habari, dunia!") == 11
-    assert swahili.decode("\ufeffhabari".encode()) == "habari"
-    assert swahili.decode("호호".encode("cp949") + b"\xff") is None
     assert swahili.normalize is None
+
+
+@pytest.mark.parametrize(
+    ("content", "language", "text"),
+    [
+        ("habari".encode("utf-8-sig"), "sw", "habari"),
+        ("habari".encode("utf-16"), "sw", "habari"),
+        ("한글".encode("cp949"), "ko", "한글"),
+        ("한글".encode("cp949"), "sw", None),
+        (b"\xff\xfea", "sw", None),
+    ],
+)
+def test_a_file_is_read_in_the_encodings_of_its_language(
+    content: bytes, language: str, text: str | None
+) -> None:
+    assert decode_text(content, language) == text
 
 
 def test_bleu_tokenizers_are_those_of_sacrebleu() -> None:

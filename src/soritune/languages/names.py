@@ -65,7 +65,7 @@ def known_language(code: str) -> str:
 
 def language_code(language: str) -> str:
     """Return the code of a language given as a code (ko), a tag (ko-KR) or a name (Korean)."""
-    language = language.lower()
+    language = language.strip().lower()
     return _CODES.get(language, language.replace("_", "-").partition("-")[0])
 
 
