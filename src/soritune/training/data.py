@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.utils.data import Dataset
 
-from soritune.augment.babble import Clip, CorpusBackground
+from soritune.augment.babble import Clip
 from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
+from soritune.training.background import CorpusBackground
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.examples import Example, epoch_examples
 from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
