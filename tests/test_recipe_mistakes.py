@@ -98,8 +98,8 @@ CASES = [
     (
         "mode: lora",
         "mode: lora+adio",
-        '8: case "lora-1": mode "lora+adio" is not a sum of lora, audio, projector, full, the modes '
-        'of Phi-4-multimodal ("adio": did you mean "audio"?)',
+        '8: case "lora-1": mode "lora+adio" is not a sum of lora, audio, projector, full, the '
+        'modes of Phi-4-multimodal ("adio": did you mean "audio"?)',
     ),
     (
         "mode: lora",
