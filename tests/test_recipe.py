@@ -18,6 +18,7 @@ SHIPPED = Path(__file__).parent.parent / "recipes"
 
 MINIMAL = """\
 name: small
+language: ko
 output: runs/small
 model: {base: builtin:tiny}
 corpora:
@@ -71,7 +72,7 @@ def test_numbers_are_numbers_in_every_notation(tmp_path: Path, written: str, num
 
 
 def test_no_is_norwegian_and_not_false(tmp_path: Path) -> None:
-    assert load(tmp_path, MINIMAL + "language: no\n").language == "no"
+    assert load(tmp_path, MINIMAL.replace("language: ko", "language: no", 1)).language == "no"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_the_full_size_recipe_loads_and_keeps_the_reference_settings() -> None:
 
 def test_a_list_of_ids_beside_the_recipe_is_found(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("1904", encoding="utf-8")
-    fleurs = "{source: fleurs, splits: [test], ids: ids.txt}"
+    fleurs = "{source: fleurs, languages: [ko_kr, en_us], splits: [test], ids: ids.txt}"
     text = MINIMAL.replace("{source: demo, language: ko}", fleurs)
     corpus = load(tmp_path, text).corpora["korean"]
     assert corpus.model_dump()["ids"] == str(tmp_path / "ids.txt")

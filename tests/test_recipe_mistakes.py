@@ -26,6 +26,7 @@ cases:
   lora-4: {like: lora-1, epochs: 4}
 evaluate:
   korean: {corpus: korean, task: asr}
+language: ko
 """
 
 

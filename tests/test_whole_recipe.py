@@ -15,8 +15,8 @@ import torch
 
 from soritune.decoding import evaluate as evaluate_module
 from soritune.experiment.loading import load_experiment
-from soritune.experiment.lock import locked
 from soritune.experiment.run import Experiment
+from soritune.files import locked
 from soritune.report.content import Report
 
 pytest.importorskip("espeakng_loader")
