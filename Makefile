@@ -31,12 +31,13 @@ test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that tra
 test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 	$(BIN)/python -m pytest
 
-lint: $(READY) ## Check style, format and types
+lint: $(READY) ## Check style, format, types and the layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-format: $(READY) ## Format the code and mend what can be mended
+format: $(READY) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
