@@ -45,7 +45,7 @@ bench: $(READY) ## Measure the training step beside the reference behaviour (min
 	$(BIN)/python benchmarks/training_step.py
 
 clean: ## Remove the environment and the tools' caches (runs are kept)
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info
 
 # torch comes first and alone, so that the build that pip is set up for, CPU or CUDA, is the one
 # taken; a fitting torch that $(PYTHON) already has is used as it is.
