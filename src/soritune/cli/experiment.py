@@ -158,7 +158,7 @@ def _run_on_all_ranks(path: Path, work: Callable[[Experiment], None]) -> None:
 def _experiment(
     path: Path, num_processes: int = 1, *, download: bool = True
 ) -> Iterator[Experiment]:
-    """Lock the output folder for a command of `num_processes`; `download`: see `load_experiment`."""
+    """Lock the output folder for a command that is written for `num_processes`."""
     from soritune.distributed import World
     from soritune.experiment.loading import load_experiment
     from soritune.experiment.run import Experiment

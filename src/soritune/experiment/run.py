@@ -25,7 +25,8 @@ from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.markdown import write_markdown
-from soritune.report.records import Sample, write_results
+from soritune.report.records import Sample
+from soritune.scoring.results import write_results
 
 if TYPE_CHECKING:
     from soritune.corpus.pool import Executor

@@ -17,8 +17,9 @@ from transformers.utils import logging as transformers_logging
 
 from soritune.corpus.store import Corpus
 from soritune.distributed import World
+from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.family import LORA, SpeechModel
+from soritune.models.family import LORA, ClipLimits, SpeechModel
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
@@ -78,6 +79,7 @@ def train_case(
         print(f"  trains {share_text(trainable)}", file=sys.stderr)
 
     # 2. The data as optimizer steps.
+    _check_lengths(case, corpora, speech_model.family.clip_limits)
     arguments = _arguments(case, model, out, seed)
     dataset = StepDataset(
         case.train,
@@ -130,6 +132,17 @@ def train_case(
     if world.is_main:
         _write(speech_model, case, name, out, summary, moved, history)
     return summary
+
+
+def _check_lengths(case: Case, corpora: Mapping[str, Corpus], limits: ClipLimits) -> None:
+    """Raise UserError for an utterance that is too long for the model."""
+    for part in case.train:
+        for record in corpora[part.corpus].records(part.split):
+            if record.duration_s > limits.max_duration_s:
+                raise UserError(
+                    f'corpus "{part.corpus}": utterance {record.id} lasts {record.duration_s:.1f} '
+                    f"s, the model takes {limits.max_duration_s:g} s at most; exclude it"
+                )
 
 
 def _track(label: str, total: int, world: World) -> AbstractContextManager[Advance]:
