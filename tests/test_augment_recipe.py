@@ -23,6 +23,7 @@ cases:
     train: [{{corpus: mine{of_case}}}]
 evaluate:
   m: {{corpus: mine, task: asr}}
+language: ko
 """
 
 

@@ -101,10 +101,10 @@ def test_wrong_arguments_are_exit_code_2_without_a_traceback(arguments: list[str
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
-    def load_recipe(path: Path) -> Any:
+    def load_experiment(path: Path, **_: Any) -> Any:
         raise error
 
-    return load_recipe
+    return load_experiment
 
 
 def wrapped_disk_full() -> Exception:
@@ -127,7 +127,7 @@ def wrapped_disk_full() -> Exception:
 def test_how_a_command_ends(
     error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soritune.recipe.load_recipe", failing(error))
+    monkeypatch.setattr("soritune.experiment.loading.load_experiment", failing(error))
     done = invoke("run", "recipe.yaml")
     assert done.exit_code == code
     assert words in done.stderr
@@ -136,7 +136,9 @@ def test_how_a_command_ends(
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soritune.recipe.load_recipe", failing(ZeroDivisionError("ours")))
+    monkeypatch.setattr(
+        "soritune.experiment.loading.load_experiment", failing(ZeroDivisionError("ours"))
+    )
     assert isinstance(invoke("run", "recipe.yaml").exception, ZeroDivisionError)
 
 

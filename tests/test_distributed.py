@@ -24,6 +24,7 @@ from soritune.training.trainer import last_checkpoint
 RECIPE = """
 name: two
 seed: 3
+language: ko
 output: {output}
 model: {{base: {base}, dtype: float32, lora: {{r: 4, alpha: 8, dropout: {dropout}}}}}
 corpora:

@@ -22,7 +22,7 @@ from soritune.errors import UserError
 from soritune.progress import track
 from soritune.sources.formats.manifest import ManifestSource
 from soritune.sources.options import SourceOptions
-from soritune.sources.split import sentence_key
+from soritune.utterance import sentence_key
 
 CLIPS, PLANTED = ill_clips()
 BY_MODEL = {"high-loss"}

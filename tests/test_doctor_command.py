@@ -168,6 +168,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 RECIPE = """
 name: audit
+language: ko
 output: {output}
 model: {{base: "builtin:tiny"}}
 corpora:
@@ -310,7 +311,7 @@ def test_findings_become_lists_that_prepare_leaves_out(tmp_path: Path) -> None:
     ]
     listed = tmp_path / "list.jsonl"
     listed.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    given = {"source": "manifest", "path": listed, "shared_sentences": "keep"}
+    given = {"source": "manifest", "language": "ko", "path": listed, "shared_sentences": "keep"}
     folder, lists = tmp_path / "corpora" / "mine", tmp_path / "lists"
     prepare("mine", ManifestSource.model_validate(given), folder)
     options = ["--exclude", "clipping", "--exclude", "shared-sentence", "--lists", lists]

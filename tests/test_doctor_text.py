@@ -16,7 +16,7 @@ from soritune.doctor.words import (
     usual_scripts,
 )
 from soritune.sources.corpora.demo.sentences import all_pairs
-from soritune.sources.split import sentence_key
+from soritune.utterance import sentence_key
 
 
 def test_near_sentences_are_those_that_comparing_all_with_all_finds() -> None:

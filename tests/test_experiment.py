@@ -17,9 +17,9 @@ import soundfile
 from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.errors import UserError
 from soritune.experiment import stage as stage_module
+from soritune.experiment.loading import load_experiment
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import Experiment, write_report
-from soritune.recipe import load_recipe
 from soritune.training.summary import TrainingSummary
 
 RECIPE = """
@@ -37,6 +37,7 @@ evaluate:
   korean: {{corpus: mine, task: asr}}
   ko2en: {{corpus: mine, task: ast, from: ko, to: en}}
 """
+CONFIG = {"model_type": "phi4_multimodal"}
 SENTENCES = [("안녕하세요", "hello"), ("감사합니다", "thank you"), ("네", "yes"), ("아니요", "no")]
 
 
@@ -133,7 +134,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a base, a few recordings, their list and a recipe."""
     base = tmp_path / "base"
     base.mkdir()
-    (base / "config.json").write_text("{}")
+    (base / "config.json").write_text(json.dumps(CONFIG))
     write_recordings(tmp_path, seed=0)
     write_recipe(tmp_path)
     return tmp_path
@@ -161,7 +162,7 @@ def write_recipe(folder: Path, change: Callable[[str], str] = lambda text: text)
 
 def experiment(folder: Path) -> Experiment:
     path = folder / "recipe.yaml"
-    return Experiment(load_recipe(path), lambda line: None, source=path)
+    return Experiment(load_experiment(path), lambda line: None, source=path)
 
 
 def figures(folder: Path) -> list[dict[str, Any]]:
@@ -199,7 +200,7 @@ def test_a_second_run_does_nothing_and_says_the_same(folder: Path, stand_ins: St
     experiment(folder).run()
     before, decoded = figures(folder), len(stand_ins.decoded)
     lines: list[str] = []
-    Experiment(load_recipe(folder / "recipe.yaml"), lines.append).run()
+    Experiment(load_experiment(folder / "recipe.yaml"), lines.append).run()
     assert stand_ins.trained == ["first", "second"]
     assert len(stand_ins.decoded) == decoded
     assert figures(folder) == before
@@ -282,7 +283,7 @@ def test_other_recordings_redo_everything(folder: Path, stand_ins: StandIns) -> 
 
 def test_another_base_redoes_everything(folder: Path, stand_ins: StandIns) -> None:
     experiment(folder).run()
-    (folder / "base" / "config.json").write_text('{"other": 1}')
+    (folder / "base" / "config.json").write_text(json.dumps({**CONFIG, "other": 1}))
     assert redone(folder, stand_ins) == (
         {"first", "second"},
         {"original", "first", "second"},
@@ -395,7 +396,7 @@ def test_results_of_older_settings_are_not_shown_as_those_of_the_recipe(
 ) -> None:
     experiment(folder).run()
     write_recipe(folder, lambda text: text.replace("epochs: 4", "epochs: 3"))
-    report = write_report(Plan.of(load_recipe(folder / "recipe.yaml")))
+    report = write_report(Plan.of(load_experiment(folder / "recipe.yaml")))
     assert {result.case for result in report.results} == {"original", "first"}
 
 
@@ -427,7 +428,7 @@ def test_an_added_evaluation_that_has_sentences_of_the_training_has_it_done_with
     assert stand_ins.trained == ["first", "second"]
     write_recipe(folder, with_other)
     said: list[str] = []
-    Experiment(load_recipe(folder / "recipe.yaml"), said.append).run(only=["second"])
+    Experiment(load_experiment(folder / "recipe.yaml"), said.append).run(only=["second"])
     assert stand_ins.trained == ["first", "second", "second"]
     assert stand_ins.left_out == [{}, {}, {("mine", "train"): {"train-0.wav"}}]
     assert [line for line in said if "are left out, because other test has" in line]

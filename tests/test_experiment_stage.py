@@ -16,8 +16,8 @@ import pytest
 
 from soritune.errors import UserError
 from soritune.experiment.fingerprint import base_identity, fingerprint
-from soritune.experiment.lock import locked
 from soritune.experiment.stage import Stage
+from soritune.files import locked
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ HOLDER = textwrap.dedent(
     """
     import os, sys, time
     from pathlib import Path
-    from soritune.experiment.lock import locked
+    from soritune.files import locked
 
     with locked(Path(sys.argv[1])):
         if os.fork() == 0:  # as a data loader would: it must not keep the lock

@@ -72,7 +72,7 @@ def archive(root: Path, path: Path) -> Path:
 
 
 def source(path: Path | str, **settings: Any) -> CommonVoiceSource:
-    return CommonVoiceSource(source="common-voice", path=str(path), **settings)
+    return CommonVoiceSource(source="common-voice", path=str(path), **{"locale": "ko", **settings})
 
 
 LISTS = {"train": TRAIN, "dev": DEV, "test": TEST, "validated": TRAIN + DEV + TEST}

@@ -71,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def source(path: Path | str, **settings: Any) -> HubSource:
-    return HubSource(source="hub", path=str(path), **settings)
+    return HubSource(source="hub", path=str(path), **{"language": "ko", **settings})
 
 
 def taken(path: Path | str, **settings: Any) -> list[Utterance]:

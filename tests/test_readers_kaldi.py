@@ -21,7 +21,7 @@ RATE_HZ = 16_000
 
 def source(path: Path, **settings: Any) -> KaldiSource:
     settings = {"test_share": 0, "dev_share": 0, **settings}
-    return KaldiSource(source="kaldi", path=path, **settings)
+    return KaldiSource(source="kaldi", path=path, **{"language": "ko", **settings})
 
 
 def entries(path: Path, **settings: Any) -> list[Utterance | Rejected]:

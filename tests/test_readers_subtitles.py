@@ -160,7 +160,7 @@ def record(path: Path, samples: np.ndarray) -> Path:
 
 
 def source(path: Path, **settings: Any) -> SubtitlesSource:
-    return SubtitlesSource(source="subtitles", path=path, **settings)
+    return SubtitlesSource(source="subtitles", path=path, **{"language": "ko", **settings})
 
 
 def entries(path: Path, **settings: Any) -> list[Utterance | Rejected]:

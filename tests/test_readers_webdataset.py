@@ -49,7 +49,7 @@ def pack(path: Path, *files: tuple[str, bytes | str | dict[str, Any]]) -> Path:
 
 
 def source(path: Path, **settings: Any) -> WebDatasetSource:
-    return WebDatasetSource(source="webdataset", path=path, **settings)
+    return WebDatasetSource(source="webdataset", path=path, **{"language": "ko", **settings})
 
 
 def taken(path: Path, **settings: Any) -> list[Utterance]:

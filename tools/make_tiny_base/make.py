@@ -15,7 +15,7 @@ from pathlib import Path
 from card import write_base_card
 from pretrain import pretrain
 from soritune.errors import UserError
-from soritune.experiment.lock import locked
+from soritune.files import locked
 
 
 def main() -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from soritune.audio import Samples
+from soritune.audio import AudioError, Samples, load_mono_16k
 from soritune.corpus.store import Corpus
+from soritune.utterance import Excerpt, RenderedAudio
 
+Audio = Path | bytes | Excerpt | RenderedAudio
 TRIES = 16
 """Draws in which a voice of another speaker is looked for."""
 
@@ -46,6 +49,32 @@ class CorpusBackground:
             return None
         record = self._records[index]
         return record.id, self._corpus.samples(record)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Another utterance that may speak in the background."""
+
+    id: str
+    speaker: str | None
+    audio: Audio
+
+
+@dataclass(frozen=True)
+class Voices:
+    """A `Background` of a few recordings."""
+
+    voices: tuple[Voice, ...]
+
+    def voice(self, clip: Clip, random: np.random.Generator) -> tuple[str, Samples] | None:
+        """Return one of them, None where it cannot be read."""
+        index = choose(clip, [(v.id, v.speaker) for v in self.voices], random)
+        if index is None:
+            return None
+        try:
+            return self.voices[index].id, load_mono_16k(self.voices[index].audio)
+        except AudioError:  # quarantined under its own name
+            return None
 
 
 def choose(

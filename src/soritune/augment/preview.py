@@ -10,11 +10,10 @@ from pathlib import Path
 import torch
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples, load_mono_16k
-from soritune.augment.babble import Background, Clip
+from soritune.augment.babble import Background, Clip, Voice, Voices
 from soritune.augment.chain import Applied, Augmenter
 from soritune.augment.config import FEATURES_ONLY, Augmentation
 from soritune.augment.files import sound_files
-from soritune.augment.stored import Voice, Voices
 from soritune.files import storage_error, write_atomically
 
 DRAWS_FOR_EACH = 20

@@ -72,10 +72,6 @@ def prepare(
         int | None,
         typer.Option("--workers", min=1, help="Processes that decode; default: one a core."),
     ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option("--shard", metavar="I/N", help="Only part I of N; without it, collect them."),
-    ] = None,
     executor: Annotated[
         ExecutorName, typer.Option("--executor", help="Where chunks are decoded.")
     ] = ExecutorName.local,
@@ -88,16 +84,6 @@ def prepare(
     if ray_address is not None and executor is not ExecutorName.ray:
         raise UserError("--ray-address is for --executor ray")
     cluster = _cluster(ray_address) if executor is ExecutorName.ray else None
-    if shard is not None:
-        from soritune.corpus.unfinished import Part
-        from soritune.experiment.loading import load_experiment
-        from soritune.experiment.plan import Plan
-        from soritune.experiment.preparation import prepare_part_of_corpora
-
-        plan = Plan.of(load_experiment(recipe))
-        part = Part.parse(shard)
-        prepare_part_of_corpora(plan, corpus or (), part, _say, workers=workers, executor=cluster)
-        return
     with _experiment(recipe, download=False) as experiment:
         experiment.prepare(corpus or (), workers=workers, executor=cluster)
 
@@ -172,11 +158,11 @@ def _run_on_all_ranks(path: Path, work: Callable[[Experiment], None]) -> None:
 def _experiment(
     path: Path, num_processes: int = 1, *, download: bool = True
 ) -> Iterator[Experiment]:
-    """Lock the output folder for a command of `num_processes`; `download`: see `load_experiment`."""
+    """Lock the output folder for a command that is written for `num_processes`."""
     from soritune.distributed import World
     from soritune.experiment.loading import load_experiment
-    from soritune.experiment.lock import locked
     from soritune.experiment.run import Experiment
+    from soritune.files import locked
 
     if World.from_environment().size != num_processes:
         raise UserError("under torchrun only run and train work; start this command without it")

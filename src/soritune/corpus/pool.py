@@ -11,7 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol, TypeVar
 
-from soritune.corpus.chunk import Chunk, ChunkResult
+from soritune.corpus.card import ChunkResult
+from soritune.corpus.chunk import Chunk
 from soritune.errors import UserError
 
 ChunkT = TypeVar("ChunkT")

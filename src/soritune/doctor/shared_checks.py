@@ -10,7 +10,7 @@ from soritune.doctor.findings import Finding
 from soritune.doctor.make import Hit, make_finding
 from soritune.doctor.scan import Utterance
 from soritune.doctor.sentences import near_sentences
-from soritune.sources.split import sentence_key
+from soritune.utterance import sentence_key
 
 HELD_OUT = ("dev", "test")
 OTHER_TEXT_WORST_RATE = 0.18

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from soritune.corpus.leakage import held_out_splits, overlaps_of
 from soritune.experiment.check_records import (
     BaseCheck,
     CaseCheck,
@@ -17,7 +18,6 @@ from soritune.experiment.check_records import (
 )
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import corpora_of
-from soritune.experiment.shared import held_against, overlaps_of
 from soritune.experiment.summary import case_title
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -122,7 +122,7 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
     exact &= all(
         corpora[part.corpus].compares_with(corpora[held])
         for part in case.train
-        for held, _ in held_against(plan.recipe, case, (part.corpus, part.split))
+        for held, _ in held_out_splits(plan.recipe, case, (part.corpus, part.split))
     )
     steps = None
     if utterances is not None:

@@ -91,8 +91,8 @@ def _problems(recipe: Recipe, family: Family) -> Iterator[RecipeProblem]:
                 yield from _request_problems(family, source, task, to, *loc)
     for name, evaluation in recipe.evaluate.items():
         source = recipe.corpora[evaluation.corpus]
-        loc = ("evaluate", name, "task")
-        yield from _request_problems(family, source, evaluation.task, evaluation.to, *loc)
+        task, to = evaluation.task, evaluation.to
+        yield from _request_problems(family, source, task, to, "evaluate", name, "task")
 
 
 def _request_problems(

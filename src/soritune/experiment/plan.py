@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from soritune.corpus.card import CorpusCard, read_card
-from soritune.corpus.overlap import Folders, LeftOut
+from soritune.corpus.leakage import Folders, LeftOut, LeftOutFinder
 from soritune.errors import UserError
 from soritune.experiment.fingerprint import (
     DECODING_FORMAT,
@@ -30,7 +30,6 @@ from soritune.experiment.fingerprint import (
     fingerprint,
 )
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
-from soritune.experiment.shared import SharedSentences
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
 from soritune.recipe import Recipe
@@ -50,7 +49,7 @@ class Plan:
     recipe: Recipe
     output: Path
     base: str
-    _shared: SharedSentences = field(default_factory=SharedSentences, compare=False, repr=False)
+    _finder: LeftOutFinder = field(default_factory=LeftOutFinder, compare=False, repr=False)
 
     @classmethod
     def of(cls, recipe: Recipe) -> Plan:
@@ -127,7 +126,7 @@ class Plan:
         """
         trained = [part.corpus for part in self.recipe.cases[case].train]
         tested = [each.corpus for each in self.recipe.evaluate.values()]
-        return self._shared.left_out(self.recipe, case, self.folders([*trained, *tested]))
+        return self._finder.left_out(self.recipe, case, self.folders([*trained, *tested]))
 
     def train_stage(self, case: str) -> Stage[TrainingSummary]:
         """Training of a case: case, model settings, base, seed and the corpora it takes.

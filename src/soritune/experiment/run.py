@@ -10,14 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soritune.corpus.leakage import held_out_splits, overlaps_of, trained_splits
 from soritune.corpus.store import Corpus
+from soritune.corpus.subset import subset
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
-from soritune.experiment.selection import select_records, spoken_language, spread
-from soritune.experiment.shared import held_against, overlaps_of, parts_of
+from soritune.experiment.selection import select_records, spoken_language
 from soritune.experiment.summary import build_report, case_title
 from soritune.progress import track
 from soritune.recipe import Recipe
@@ -40,7 +41,7 @@ Say = Callable[[str], None]
 
 
 class Experiment:
-    """A recipe at work in its output folder; hold `lock.locked(recipe.output)` meanwhile.
+    """A recipe at work in its output folder; hold `files.locked(recipe.output)` meanwhile.
 
     `say` is told one line for each thing that is done or was done before.
     """
@@ -227,7 +228,7 @@ class Experiment:
             [hypothesis.scored for hypothesis in hypotheses],
         )
         by_id = {hypothesis.id: hypothesis for hypothesis in hypotheses}
-        shown = [by_id[each] for each in spread(list(by_id), NUM_SAMPLES)]
+        shown = [by_id[each] for each in subset(by_id, NUM_SAMPLES)]
         return ScoringOutcome(
             language=language,
             decoding_s=decoding_s,
@@ -272,8 +273,9 @@ def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str])
     """
     needed = {recipe.evaluate[name].corpus for name in evaluations}
     for settings in (recipe.cases[case] for case in cases if case != ORIGINAL):
-        for part in parts_of(settings):
-            needed |= {part[0], *(held for held, _ in held_against(recipe, settings, part))}
+        for trained in trained_splits(settings):
+            held_out = held_out_splits(recipe, settings, trained)
+            needed |= {trained[0], *(corpus for corpus, _ in held_out)}
     return [name for name in recipe.corpora if name in needed]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from soritune.errors import UserError
 from soritune.experiment.plan import Plan
 from soritune.recipe import Case, Recipe
@@ -12,7 +10,6 @@ from soritune.report.content import Report
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
 from soritune.scoring.score import Score
-from soritune.tasks import Task
 
 # The source whose speech is synthesised; the report has to say so.
 SYNTHETIC_SOURCE = "demo"
@@ -51,7 +48,7 @@ def build_report(plan: Plan) -> Report:
                 )
                 for name, evaluation in recipe.evaluate.items()
             ],
-            recipe.language or _first_language(plan, languages),
+            recipe.language,
         ),
         cases=tuple(cases),
         results=tuple(results),
@@ -89,23 +86,14 @@ def _mode_title(word: str, recipe: Recipe) -> str:
     return title or word
 
 
-def _first_language(plan: Plan, languages: Mapping[str, str]) -> str:
-    """Return the language of the first evaluation that transcribes."""
-    for name, evaluation in plan.recipe.evaluate.items():
-        if evaluation.task is Task.ASR:
-            return languages.get(name) or _language(plan, name)
-    return ""
-
-
 def _language(plan: Plan, evaluation: str) -> str:
-    """Return what is spoken in an evaluation that is not done yet, "" where that is not known."""
+    """Return what is spoken in an evaluation that is not done yet, as far as that is known."""
     settings = plan.recipe.evaluate[evaluation]
     if settings.source_language is not None:
         return settings.source_language
     card = plan.card(settings.corpus)
     if card is None or not card.languages:
-        language = getattr(plan.recipe.corpora[settings.corpus], "language", None)
-        return plan.recipe.language or language or ""
+        return plan.recipe.language
     return max(card.languages, key=lambda language: card.languages[language])
 
 

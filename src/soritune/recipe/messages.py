@@ -64,6 +64,8 @@ def describe(error: ErrorDetails) -> str:
         return f'unknown key "{key}"{_owner(loc[:-1])}{nearest(key, keys_at(loc[:-1]))}'
     if kind == "missing" and isinstance(loc[-1], int):
         return f"{_place(loc[:-1])} has too few items"
+    if kind == "missing" and loc == ("language",):
+        return 'missing key "language": the language being learnt, such as language: ko'
     if kind == "missing":
         return f'missing key "{loc[-1]}"{_owner(loc[:-1])}'
     if kind in ("union_tag_invalid", "union_tag_not_found") or _is_source(kind, loc):

@@ -217,13 +217,13 @@ class Recipe(Settings):
 
     Attributes:
         output: folder, relative to the current directory.
-        language: ISO 639-1 code of the one being learnt; None: that of the first evaluation.
+        language: ISO 639-1 code of the one being learnt, and of corpora that name none.
     """
 
     name: Name
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     output: Path
-    language: LanguageCode | None = None
+    language: LanguageCode
     model: ModelConfig
     corpora: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
     cases: Annotated[dict[Name, Case], Field(min_length=1)]
@@ -241,6 +241,13 @@ class Recipe(Settings):
                 self._check_corpus(part.corpus, "cases", name, "train", index, "corpus")
         for name, evaluation in self.evaluate.items():
             self._check_corpus(evaluation.corpus, "evaluate", name, "corpus")
+        return self
+
+    @model_validator(mode="after")
+    def _corpora_in_its_language(self) -> Self:
+        """The recipe's language is that of corpora that name none."""
+        for name, source in self.corpora.items():
+            self.corpora[name] = source.in_language(self.language)
         return self
 
     @model_validator(mode="after")

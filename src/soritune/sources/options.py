@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -40,6 +40,10 @@ class SourceOptions(BaseModel):
     license: Annotated[str, Field(min_length=1)] | None = None
     augment: Augmentation | None = None
     text: TextForm | None = None
+
+    def in_language(self, language: str) -> Self:
+        """Return the settings with `language` for what has no language of its own."""
+        return self
 
     @property
     def sound(self) -> SoundForm:

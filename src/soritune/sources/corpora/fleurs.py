@@ -39,7 +39,7 @@ class FleursSource(SourceOptions):
 
     source: Literal["fleurs"]
     path: str = HUB_ID
-    languages: list[LanguageName] = Field(["ko_kr", "en_us"], min_length=1, max_length=2)
+    languages: list[LanguageName] = Field(min_length=1, max_length=2)
     splits: list[Split] = Field(["train", "dev", "test"], min_length=1)
     ids: str | None = None
     test_recordings: Literal["first", "all"] = "first"

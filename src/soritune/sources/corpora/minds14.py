@@ -12,8 +12,8 @@ from soritune.errors import UserError
 from soritune.sources.hub_tables import Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
-from soritune.sources.split import Keys, Shares, sentence_key, split_entries
-from soritune.utterance import Rejected, Split, Utterance
+from soritune.sources.split import Keys, Shares, split_entries
+from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
 HUB_ID = "PolyAI/minds14"
 # Korean: rows of the data set's card, bytes of its Parquet file.
@@ -35,7 +35,7 @@ class Minds14Source(SourceOptions):
 
     source: Literal["minds14"]
     path: str = HUB_ID
-    locale: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")] = "ko-KR"
+    locale: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")]
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     dev_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     seed: int = 0

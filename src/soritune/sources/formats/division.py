@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field
 
 from soritune.errors import UserError
 from soritune.sources.options import SourceOptions
-from soritune.sources.split import Keys, Shares, sentence_key, split_entries
-from soritune.utterance import Split
+from soritune.sources.split import Keys, Shares, split_entries
+from soritune.utterance import Split, sentence_key
 
 
 class DividedSource(SourceOptions):
     """Settings of a source that is divided where it names no splits itself.
 
-    Test and dev share no speaker and no sentence with train (`split_by`; where nobody is named,
-    no sentence).
+    `language` is that of entries that name none; None: the recipe's. Test and dev share no speaker
+    and no sentence with train (`split_by`; where nobody is named, no sentence).
     """
 
+    language: str | None = None
     split_by: list[Literal["speaker", "sentence"]] = Field(["speaker", "sentence"], min_length=1)
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     dev_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     seed: int = 0
+
+    def in_language(self, language: str) -> Self:
+        return self if self.language else self.model_copy(update={"language": language})
+
+    @property
+    def default_language(self) -> str:
+        """The language of entries that name none. Raises UserError where it is not known."""
+        if self.language is None:
+            raise UserError("the source names no language. Add language to its settings.")
+        return self.language
 
 
 class Unplaced(NamedTuple):

@@ -7,7 +7,6 @@ metadata.csv                              `file_name,transcription`; .tsv, .json
 
 from __future__ import annotations
 
-import codecs
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from typing import Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.languages.ko.encoding import decode_korean
+from soritune.languages.encoding import decode_text
 from soritune.sources.folders import walk
-from soritune.sources.formats.fields import read_fields
+from soritune.sources.formats.fields import language_code, read_fields
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
 from soritune.sources.formats.rows import Row, count_of, identity_of, place, split_folders
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
@@ -147,21 +146,22 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
     if len(content) > MAX_TEXT_BYTES:
         return Rejected(own_id, "bad-line", "is too large for a transcript", str(text))
     said = read_fields(
-        {"text": _decode(content, source.language), "speaker": _speaker(audio, source)},
+        {
+            "text": _decode(content, language_code(source.default_language)),
+            "speaker": _speaker(audio, source),
+        },
         own_id,
         str(text),
-        source.language,
+        source.default_language,
         None,
     )
     return said if isinstance(said, Rejected) else Row(str(text), said, audio)
 
 
 def _decode(content: bytes, language: str) -> str:
-    """The text of a file; bytes that are none come through as surrogates, which prepare refuses."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", "replace")
-    korean = decode_korean(content) if language == "ko" else None
-    return content.decode("utf-8-sig", "surrogateescape") if korean is None else korean
+    """Return the text of a file; other bytes come through as surrogates, which prepare rejects."""
+    text = decode_text(content, language)
+    return content.decode("utf-8-sig", "surrogateescape") if text is None else text
 
 
 def _below(folder: Path, name: str) -> Path | None:

@@ -56,7 +56,6 @@ class HubSource(DividedSource):
     revision: str | None = None
     splits: dict[Split, SplitNames] | str | None = None
     columns: Columns = Columns()
-    language: str = "ko"
     translation_language: str | None = "en"
     streaming: bool | None = None
 
@@ -221,7 +220,7 @@ def _said(row: dict[str, Any], part: Part, number: int, source: HubSource) -> Sa
         values,
         f"{part.name}/{number}",
         f"{source.path} {part.name} row {number}",
-        source.language,
+        source.default_language,
         source.translation_language,
     )
 

@@ -43,7 +43,6 @@ class KaldiSource(DividedSource):
     path: Path
     splits: dict[Split, str] | None = Field(None, min_length=1)
     audio_folder: str | None = None
-    language: str = "ko"
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterat
             yield Rejected(utterance, audio.reason, audio.detail, where)
             continue
         values: dict[Meaning, Any] = {"text": text, "speaker": speakers.get(utterance)}
-        said = read_fields(values, utterance, where, source.language, None)
+        said = read_fields(values, utterance, where, source.default_language, None)
         yield said if isinstance(said, Rejected) else Row(where, said, audio, split)
     yield from _left_over(folder, told, recordings, segments)
 

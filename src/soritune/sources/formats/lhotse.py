@@ -50,7 +50,6 @@ class LhotseSource(DividedSource):
     recordings: Files | None = Field(None, min_length=1)
     supervisions: Files | None = Field(None, min_length=1)
     audio_folder: str = "."
-    language: str = "ko"
 
     @model_validator(mode="after")
     def _cuts_or_both_others(self) -> Self:
@@ -213,7 +212,7 @@ def _row(
     values: dict[Meaning, Any] = {"text": supervision.text, "speaker": supervision.speaker}
     if supervision.language:
         values["language"] = supervision.language
-    said = read_fields(values, supervision.id, where, source.language, None)
+    said = read_fields(values, supervision.id, where, source.default_language, None)
     return said if isinstance(said, Rejected) else Row(where, said, audio, split)
 
 

@@ -40,7 +40,6 @@ class ListedSource(DividedSource):
     """What every list of recordings may be told: names of columns, languages, how to divide it."""
 
     columns: Columns = Columns()
-    language: str = "ko"
     translation_language: str | None = "en"
 
 
@@ -119,7 +118,7 @@ def row_of(
     if path is not None and values.get("speaker") in (None, ""):
         values["speaker"] = speaker(path)
     own_id = (prefix + name if name else own_id) + ("" if part is None else part[1])
-    said = read_fields(values, own_id, where, source.language, source.translation_language)
+    said = read_fields(values, own_id, where, source.default_language, source.translation_language)
     if isinstance(said, Rejected):
         return said
     target = language_code(str(lowered.get(TARGET) or ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import Field
 
 from soritune.audio import MAX_DURATION_S
 from soritune.errors import UserError
-from soritune.languages.ko.encoding import decode_korean
+from soritune.languages.encoding import decode_text
 from soritune.sources.formats.cues import read_cues
 from soritune.sources.formats.division import DividedSource, Unplaced, divide
 from soritune.sources.formats.subtitles_cut import CutSettings, Left, Piece, cut
@@ -39,7 +38,6 @@ class SubtitlesSource(DividedSource):
 
     source: Literal["subtitles"]
     path: Path
-    language: str = "ko"
     max_duration_s: Annotated[float, Field(gt=0, le=MAX_DURATION_S)] = 20.0
     max_gap_s: Annotated[Seconds, Field(ge=0)] = 0.5
     pad_s: Annotated[float, Field(ge=0, le=MAX_PAD_S)] = 0.2
@@ -52,7 +50,7 @@ def read(source: SubtitlesSource) -> Iterator[Utterance | Rejected]:
     Raises UserError: no such folder or list, nothing in it, utterances that cannot be divided as
     asked.
     """
-    recordings = list(find_recordings(source.path, source.language))
+    recordings = list(find_recordings(source.path, source.default_language))
     if not any(isinstance(entry, Recording) for entry in recordings):
         raise UserError(
             f"subtitles: {source.path} names no recording with subtitles; put talk.srt or talk.vtt "
@@ -90,14 +88,14 @@ def count(source: SubtitlesSource) -> int | None:
     """Utterances and cues that are left out."""
     return sum(
         1 if isinstance(recording, Rejected) else sum(1 for _ in _pieces(recording, source))
-        for recording in find_recordings(source.path, source.language)
+        for recording in find_recordings(source.path, source.default_language)
     )
 
 
 def identity(source: SubtitlesSource) -> str:
     """Names, sizes and times of recordings and subtitles, and what a list says of them."""
     digest = hashlib.sha256()
-    for recording in find_recordings(source.path, source.language):
+    for recording in find_recordings(source.path, source.default_language):
         digest.update(repr(recording).encode("utf-8", "backslashreplace"))
         if isinstance(recording, Recording):
             for path in (recording.audio, recording.subtitles):
@@ -137,9 +135,10 @@ def _pieces(recording: Recording, source: SubtitlesSource) -> list[Piece | Rejec
         return [Rejected(recording.id, "unreadable", f"cannot be opened ({error})", where)]
     if len(content) > MAX_SUBTITLE_BYTES:
         return [Rejected(recording.id, "unreadable", "is too large for subtitles", where)]
-    text = _decode(content)
+    text = decode_text(content, recording.language)
     if text is None:
-        return [Rejected(recording.id, "bad-text", "is neither UTF-8, UTF-16 nor CP949", where)]
+        detail = f"is not in UTF-8, UTF-16 or another encoding of {recording.language}"
+        return [Rejected(recording.id, "bad-text", detail, where)]
     settings = CutSettings(
         max_duration_s=source.max_duration_s,
         max_gap_s=source.max_gap_s,
@@ -163,15 +162,6 @@ def _pieces(recording: Recording, source: SubtitlesSource) -> list[Piece | Rejec
         else entry
         for entry in cut(cues, settings)
     ]
-
-
-def _decode(content: bytes) -> str | None:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError:
-            return None
-    return decode_korean(content)
 
 
 def _id(recording: Recording, piece: Piece) -> str:

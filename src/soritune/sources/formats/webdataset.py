@@ -43,7 +43,6 @@ class WebDatasetSource(DividedSource):
     shards: Patterns = Field(list(ANY_SHARD), min_length=1)
     splits: dict[Split, Patterns] | None = Field(None, min_length=1)
     columns: Columns = Columns()
-    language: str = "ko"
     translation_language: str | None = "en"
 
     @model_validator(mode="after")
@@ -185,7 +184,7 @@ def _said(sample: Sample, shard: Path, source: WebDatasetSource) -> Said | Rejec
     if not isinstance(fields, dict):
         return Rejected(own_id, "bad-line", "its .json holds no object", where)
     values = _values(sample, fields, source.columns)
-    return read_fields(values, own_id, where, source.language, source.translation_language)
+    return read_fields(values, own_id, where, source.default_language, source.translation_language)
 
 
 def _values(sample: Sample, fields: dict[str, Any], columns: Columns) -> dict[Meaning, Any]:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from soritune.corpus.leakage import held_out_splits, overlaps_of
 from soritune.experiment.check import check
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.run import corpora_of
-from soritune.experiment.shared import held_against, overlaps_of
 from soritune.recipe import Recipe
 from soritune.report.content import Report, left_out_sentences
 from soritune.report.markdown import markdown
@@ -46,6 +46,7 @@ def recipe(
     return Recipe.model_validate(
         {
             "name": "shared",
+            "language": "ko",
             "output": str(folder / "out"),
             "model": {"base": str(base)},
             "corpora": {
@@ -92,8 +93,8 @@ def test_a_corpus_that_no_evaluation_takes_holds_nothing_out(tmp_path: Path) -> 
 def test_what_a_case_trains_on_is_held_out_only_where_it_is_evaluated(tmp_path: Path) -> None:
     parts = ["a", {"corpus": "b", "split": "dev"}, {"corpus": "b", "split": "test"}]
     found = recipe(tmp_path, train=parts)
-    assert held_against(found, found.cases["first"], ("a", "train")) == [("b", "test")]
-    assert held_against(found, found.cases["first"], ("b", "test")) == [
+    assert held_out_splits(found, found.cases["first"], ("a", "train")) == [("b", "test")]
+    assert held_out_splits(found, found.cases["first"], ("b", "test")) == [
         ("a", "dev"),
         ("a", "test"),
     ]

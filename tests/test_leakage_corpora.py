@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from made_source import prepare_made
 
 from soritune.corpus.card import CorpusCard
-from soritune.corpus.overlap import LeftOut, Overlap, find_left_out, find_overlaps
-from soritune.corpus.prepare import prepare_utterances
+from soritune.corpus.leakage import LeftOut, Overlap, find_left_out, find_overlaps
 from soritune.utterance import Split, Utterance
 
 TEXTS: dict[str, dict[Split, list[str]]] = {
@@ -32,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, C
             for split, texts in splits.items()
             for i, text in enumerate(texts)
         ]
-        found[name] = (out, prepare_utterances(name, entries, {}, out, chunk_size=2))
+        found[name] = (out, prepare_made(name, entries, out, chunk_size=2))
     return found
 
 
@@ -89,6 +89,6 @@ def test_a_sentence_without_a_letter_is_no_shared_sentence(
 def test_the_line_of_what_is_left_out_names_the_key_that_keeps_it() -> None:
     line = str(LeftOut(("a", "train"), (("b", "test"), ("b", "dev")), ("x",) * 1200, 3000))
     assert line == (
-        "1,200 of 3,000 utterances of a train are left out, because b test, b dev have their "
-        "sentences, too (shared_sentences: keep takes them all the same)"
+        "1,200 of 3,000 utterances of a train are left out, because b test, b dev have the same "
+        "sentences (shared_sentences: keep takes them)"
     )

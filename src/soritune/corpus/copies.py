@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
-from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples, load_mono_16k
-from soritune.augment.babble import Clip, choose
+from soritune.audio import SAMPLE_RATE_HZ, Samples, load_mono_16k
+from soritune.augment.babble import Audio, Clip, Voice, Voices, choose
 from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
 from soritune.augment.seeding import generator
-from soritune.utterance import Excerpt, RenderedAudio, Utterance
+from soritune.utterance import Utterance
 
 WINDOW = 64
 """Entries among which other voices are looked for: a source is read once, from front to back."""
@@ -25,34 +22,7 @@ VOICES = 4
 ATTEMPTS = 8
 """A copy to which nothing happened is drawn again, at most so often."""
 
-Audio = Path | bytes | Excerpt | RenderedAudio
 OtherT = TypeVar("OtherT")
-
-
-@dataclass(frozen=True)
-class Voice:
-    """Another utterance that may speak in the background."""
-
-    id: str
-    speaker: str | None
-    audio: Audio
-
-
-@dataclass(frozen=True)
-class Voices:
-    """A `Background` of a few utterances of the same source."""
-
-    voices: tuple[Voice, ...]
-
-    def voice(self, clip: Clip, random: np.random.Generator) -> tuple[str, Samples] | None:
-        """One of them; None where none can be read."""
-        index = choose(clip, [(v.id, v.speaker) for v in self.voices], random)
-        if index is None:
-            return None
-        try:
-            return self.voices[index].id, load_mono_16k(self.voices[index].audio)
-        except AudioError:  # quarantined under its own name
-            return None
 
 
 @dataclass(frozen=True)
