@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-
 from small_model import noise
 from small_whisper import save_small_whisper
+
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.models import load
@@ -30,9 +30,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small_whisper(tmp_path_factory.mktemp("whisper"))
 
 
-def train(
-    base: Path, corpus: Corpus, out: Path, mode: str, **changes: object
-) -> TrainingSummary:
+def train(base: Path, corpus: Corpus, out: Path, mode: str, **changes: object) -> TrainingSummary:
     settings: dict[str, object] = {
         "mode": mode,
         "train": ["talks"],
@@ -53,9 +51,7 @@ def train(
 
 
 @pytest.fixture(scope="module")
-def trained(
-    base: Path, small_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def trained(base: Path, small_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with a LoRA and a trained encoder."""
     out = tmp_path_factory.mktemp("trained")
     train(base, small_corpus, out, "lora+encoder")
