@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -78,6 +79,8 @@ class StepDataset(Dataset[list[MicroBatch]]):
         first = [example for step in self._steps for example in step]
         self.examples_per_epoch = len(first)
         self.audio_s_per_epoch = math.fsum(example.record.duration_s for example in first)
+        requests = Counter(example.request for example in first)
+        self.main_request = requests.most_common(1)[0][0]
 
     def _plan(self, epoch: int) -> list[list[Example]]:
         if epoch != self._epoch:
