@@ -25,7 +25,7 @@ from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
 from soritune.training.lora_size import lora_size
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
 from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
@@ -44,7 +44,7 @@ def train_case(
     corpora: Mapping[str, Corpus],
     out: Path,
     seed: int,
-    left_out: LeftOutIds = NOTHING_LEFT_OUT,
+    excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> TrainingSummary:
     """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
 
@@ -52,7 +52,7 @@ def train_case(
     uninterrupted run.
 
     Args:
-        left_out: utterances that are not trained on.
+        excluded: utterances that are not trained on.
 
     Raises:
         UserError: the data do not fit the tasks.
@@ -91,7 +91,7 @@ def train_case(
         seed=seed,
         world_size=arguments.world_size,
         mask_value=speech_model.feature_fill,
-        left_out=left_out,
+        excluded=excluded,
     )
     arguments.max_steps = dataset.num_steps
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
@@ -127,7 +127,7 @@ def train_case(
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=_peak_memory_bytes(speech_model),
         final_loss=float(history[-1]["loss"]) if history else None,
-        left_out={" ".join(part): len(ids) for part, ids in left_out.items()},
+        excluded={" ".join(part): len(ids) for part, ids in excluded.items()},
     )
     if world.is_main:
         about = {
