@@ -23,7 +23,7 @@ from soritune.sources.corpora.aihub_files import (
     part_of,
 )
 from soritune.sources.corpora.aihub_labels import FORMS, Form, Label, LabelError, read_labels
-from soritune.sources.formats.division import DividedSource, Unplaced, divide
+from soritune.sources.formats.division import DividedSource, Unusable, divide
 from soritune.sources.pcm import PcmFile
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
@@ -67,8 +67,8 @@ def read(source: AihubSource) -> Iterator[Utterance | Rejected]:
         return
     entries = [entry for _, entry in labels]
     utterances = [entry for entry in entries if isinstance(entry, Utterance)]
-    said = ((utterance.speaker, utterance.text) for utterance in utterances)
-    splits = iter(divide(said, source, f"aihub: {source.path}"))
+    spoken = ((utterance.speaker, utterance.text) for utterance in utterances)
+    splits = iter(divide(spoken, source, f"aihub: {source.path}"))
     for entry in entries:
         yield entry if isinstance(entry, Rejected) else _divided(entry, next(splits))
 
@@ -217,7 +217,7 @@ def _placed(path: Path, entry: Utterance | Rejected, source: AihubSource) -> Utt
     return replace(entry, split=splits[part])
 
 
-def _divided(utterance: Utterance, split: Split | Unplaced) -> Utterance | Rejected:
-    if isinstance(split, Unplaced):
+def _divided(utterance: Utterance, split: Split | Unusable) -> Utterance | Rejected:
+    if isinstance(split, Unusable):
         return Rejected(utterance.id, split.reason, split.detail, str(utterance.audio))
     return replace(utterance, split=split)

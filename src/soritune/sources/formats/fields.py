@@ -56,7 +56,7 @@ class Columns(BaseModel):
 
 
 @dataclass(frozen=True)
-class Said:
+class Metadata:
     """A recording without its audio; languages are ISO 639-1 codes."""
 
     id: str
@@ -80,13 +80,13 @@ class Said:
         )
 
 
-def read_fields(
+def read_metadata(
     values: Mapping[Meaning, Any],
     own_id: str,
     where: str,
     language: str,
     translation_language: str | None,
-) -> Said | Rejected:
+) -> Metadata | Rejected:
     """Values by meaning to a record; `own_id` and the languages stand in where none is named.
 
     A meaning that the source lacks is not in `values`. What is no text (a list, an object, true
@@ -103,7 +103,7 @@ def read_fields(
         return Rejected(own_id, "bad-line", "has no transcript", where)
     translation = texts.get("translation") or None
     target = language_code(texts.get("translation_language") or translation_language or "")
-    return Said(
+    return Metadata(
         id=texts.get("id") or own_id,
         text=texts.get("text", ""),
         language=language_code(texts.get("language") or language),

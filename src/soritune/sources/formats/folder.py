@@ -20,9 +20,9 @@ from pydantic import Field
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
 from soritune.sources.folders import walk
-from soritune.sources.formats.fields import language_code, read_fields
+from soritune.sources.formats.fields import language_code, read_metadata
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
-from soritune.sources.formats.rows import Row, count_of, identity_of, place, split_folders
+from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 READABLE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph nist"
@@ -55,7 +55,7 @@ def read(source: FolderSource) -> Iterator[Utterance | Rejected]:
     recordings that cannot be divided as asked.
     """
     rows = partial(_rows, source)
-    return place(rows, rows, source, str(source.path))
+    return assign_splits(rows, rows, source, str(source.path))
 
 
 def count(source: FolderSource) -> int | None:
@@ -145,7 +145,7 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
         return Rejected(own_id, "unreadable", f"cannot be opened ({error})", str(text))
     if len(content) > MAX_TEXT_BYTES:
         return Rejected(own_id, "bad-line", "is too large for a transcript", str(text))
-    said = read_fields(
+    metadata = read_metadata(
         {
             "text": _decode(content, language_code(source.default_language)),
             "speaker": _speaker(audio, source),
@@ -155,7 +155,7 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
         source.default_language,
         None,
     )
-    return said if isinstance(said, Rejected) else Row(str(text), said, audio)
+    return metadata if isinstance(metadata, Rejected) else Row(str(text), metadata, audio)
 
 
 def _decode(content: bytes, language: str) -> str:

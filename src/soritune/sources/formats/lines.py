@@ -9,7 +9,7 @@ from typing import Any
 
 from soritune.errors import UserError
 from soritune.sources.formats.division import DividedSource
-from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, language_code, read_fields
+from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, language_code, read_metadata
 from soritune.sources.formats.rows import Row
 from soritune.sources.formats.tables import (
     DIALECTS,
@@ -118,25 +118,27 @@ def row_of(
     if path is not None and values.get("speaker") in (None, ""):
         values["speaker"] = speaker(path)
     own_id = (prefix + name if name else own_id) + ("" if part is None else part[1])
-    said = read_fields(values, own_id, where, source.default_language, source.translation_language)
-    if isinstance(said, Rejected):
-        return said
+    metadata = read_metadata(
+        values, own_id, where, source.default_language, source.translation_language
+    )
+    if isinstance(metadata, Rejected):
+        return metadata
     target = language_code(str(lowered.get(TARGET) or ""))
-    if target and target != said.language:
+    if target and target != metadata.language:
         return Rejected(
-            said.id,
+            metadata.id,
             "bad-line",
             f"its text is in {target}, it is no transcript (target_lang)",
             where,
         )
     if name and content is None and path is None:
-        return Rejected(said.id, "bad-line", f"{name} leaves the folder of the list", where)
+        return Rejected(metadata.id, "bad-line", f"{name} leaves the folder of the list", where)
     audio: Path | bytes | Excerpt | None = path if content is None else content
     if part is not None:
         if not isinstance(audio, Path):
-            return Rejected(said.id, "bad-line", "an offset needs the path of a file", where)
+            return Rejected(metadata.id, "bad-line", "an offset needs the path of a file", where)
         audio = Excerpt(audio, *part[0])
-    return Row(where, said, audio, str(split or "").strip().lower() or None)
+    return Row(where, metadata, audio, str(split or "").strip().lower() or None)
 
 
 def number_of(value: object) -> float | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource, Unplaced, divide
-from soritune.sources.formats.fields import SPLITS, Said
+from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.fields import SPLITS, Metadata
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 
@@ -22,7 +22,7 @@ class Row:
     """
 
     where: str
-    said: Said
+    metadata: Metadata
     audio: Path | bytes | Excerpt | None
     split: str | None = None
 
@@ -31,14 +31,16 @@ Read = Callable[[], Iterator[Row | Rejected]]
 Entry = Utterance | Rejected
 
 
-def place(read: Read, survey: Read, source: DividedSource, name: str) -> Iterator[Entry]:
+def assign_splits(
+    read: Read, without_audio: Read, source: DividedSource, name: str
+) -> Iterator[Entry]:
     """The utterances of a list in its order, and what is none as `Rejected`.
 
-    `survey` gives the same rows as `read` and may leave audio out. If a row names a split, all
+    `without_audio` gives the same rows as `read` and may leave audio out. If a row names a split, all
     must; if none does, they are divided as `source` says. Raises UserError (which `name` begins)
     where they cannot be.
     """
-    division = _division(survey, source, name)
+    division = _division(without_audio, source, name)
     left = None if division is None else iter(division)
     for row in read():
         if isinstance(row, Rejected):
@@ -48,26 +50,26 @@ def place(read: Read, survey: Read, source: DividedSource, name: str) -> Iterato
             split = _given(row) if left is None else next(left)
         except StopIteration:
             raise UserError(f"{name}: changed while it was read; start again") from None
-        if isinstance(split, Unplaced):
-            if not _is_valid(row.said.text):  # of which no letter is left to divide by
-                split = Unplaced("bad-text", "text that is not valid UTF-8")
-            yield Rejected(row.said.id, split.reason, split.detail, row.where)
+        if isinstance(split, Unusable):
+            if not _is_valid(row.metadata.text):  # of which no letter is left to divide by
+                split = Unusable("bad-text", "text that is not valid UTF-8")
+            yield Rejected(row.metadata.id, split.reason, split.detail, row.where)
         elif row.audio is None:
-            yield Rejected(row.said.id, "missing", "the row has no audio", row.where)
+            yield Rejected(row.metadata.id, "missing", "the row has no audio", row.where)
         else:
-            yield row.said.utterance(row.audio, split)
+            yield row.metadata.utterance(row.audio, split)
 
 
-def count_of(survey: Read) -> int:
+def count_of(without_audio: Read) -> int:
     """Number of entries."""
-    return sum(1 for _ in survey())
+    return sum(1 for _ in without_audio())
 
 
-def identity_of(survey: Read) -> str:
+def identity_of(without_audio: Read) -> str:
     """A digest of the rows and of the size and time of each recording that they name."""
     digest = hashlib.sha256()
     last: Path | None = None
-    for row in survey():
+    for row in without_audio():
         digest.update(repr(row).encode("utf-8", "backslashreplace"))
         if isinstance(row, Rejected):
             continue
@@ -115,16 +117,18 @@ def split_folders(
     return found
 
 
-def _division(survey: Read, source: DividedSource, name: str) -> list[Split | Unplaced] | None:
+def _division(
+    without_audio: Read, source: DividedSource, name: str
+) -> list[Split | Unusable] | None:
     """The split of each row; None where the list itself names splits."""
-    said: list[tuple[str | None, str]] = []
-    for row in survey():
+    spoken: list[tuple[str | None, str]] = []
+    for row in without_audio():
         if isinstance(row, Rejected):
             continue
         if row.split is not None:
             return None
-        said.append((row.said.speaker, row.said.text))
-    return divide(said, source, name)
+        spoken.append((row.metadata.speaker, row.metadata.text))
+    return divide(spoken, source, name)
 
 
 def _is_valid(text: str) -> bool:
@@ -132,9 +136,9 @@ def _is_valid(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _given(row: Row) -> Split | Unplaced:
+def _given(row: Row) -> Split | Unusable:
     if row.split is None:
-        return Unplaced("no-split", "names no split though other lines do")
+        return Unusable("no-split", "names no split though other lines do")
     split = SPLITS.get(row.split)
     known = ", ".join(SPLITS)
-    return split or Unplaced("bad-split", f"split {row.split} is none of {known}")
+    return split or Unusable("bad-split", f"split {row.split} is none of {known}")
