@@ -21,7 +21,7 @@ from soritune.errors import UserError
 from soritune.sources import describe_source, published_source, read_source
 from soritune.sources.formats import hub_rows as rows_module
 from soritune.sources.formats.hub import HubSource
-from soritune.sources.formats.hub_rows import TRIES, Dataset, is_passing, read_rows
+from soritune.sources.formats.hub_rows import TRIES, Dataset, is_temporary, read_rows
 from soritune.utterance import Rejected, Utterance
 
 datasets = pytest.importorskip("datasets")
@@ -367,15 +367,15 @@ def test_which_failures_may_pass() -> None:
 
     wrapped = RuntimeError("while generating")
     wrapped.__cause__ = ConnectionResetError()
-    assert is_passing(http(503))
-    assert is_passing(http(429))
-    assert is_passing(wrapped)
-    assert not is_passing(http(401))
-    assert not is_passing(http(404))
-    assert not is_passing(ValueError("BuilderConfig"))
+    assert is_temporary(http(503))
+    assert is_temporary(http(429))
+    assert is_temporary(wrapped)
+    assert not is_temporary(http(401))
+    assert not is_temporary(http(404))
+    assert not is_temporary(ValueError("BuilderConfig"))
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    assert not is_passing(OfflineModeIsEnabled("offline"))
+    assert not is_temporary(OfflineModeIsEnabled("offline"))
 
 
 def test_each_split_is_downloaded_only_where_it_is_not_streamed(

@@ -61,7 +61,7 @@ def divide(
             f"column, or set split_by: [sentence]"
         )
     # Who is not named could be a speaker of the test: such entries cannot be split by speaker.
-    # An empty transcript is no sentence; prepare puts it into the quarantine wherever it is.
+    # An empty transcript is not a sentence; prepare puts it into the quarantine wherever it is.
     keys = [
         Keys(speaker if by_speaker else None, sentence if by_sentence else None)
         for speaker, sentence in entries

@@ -87,16 +87,16 @@ def read_metadata(
     language: str,
     translation_language: str | None,
 ) -> Metadata | Rejected:
-    """Values by meaning to a record; `own_id` and the languages stand in where none is named.
+    """Values by meaning to a record; `own_id` and the languages are the default.
 
-    A meaning that the source lacks is not in `values`. What is no text (a list, an object, true
-    or false) cannot be used; numbers are taken as they are written. NaN stands where tables had
+    A meaning that the source lacks is not in `values`. What is not text (a list, an object, true
+    or false) cannot be used; numbers are taken as they are written. NaN is where tables had
     nothing, and is nothing.
     """
     texts: dict[Meaning, str] = {}
     for meaning, value in values.items():
         if isinstance(value, dict | list | bool | bytes):
-            return Rejected(own_id, "bad-line", f"the value of {meaning} is no text", where)
+            return Rejected(own_id, "bad-line", f"the value of {meaning} is not text", where)
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
             texts[meaning] = str(value).strip()
     if "text" not in values:

@@ -1,8 +1,8 @@
 """A folder of recordings: a `.txt` beside each, or `metadata.csv` (the form of AudioFolder).
 
 speaker1/0001.wav, speaker1/0001.txt      any depth
-metadata.csv                              `file_name,transcription`; .tsv, .jsonl, .parquet, too;
-                                          for the folder it stands in and those below
+metadata.csv                              `file_name,transcription`; .tsv, .jsonl, .parquet;
+                                          for its folder and those below
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 READABLE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph nist"
 FOREIGN = "m4a mp4 aac wma webm amr 3gp pcm raw"
-"""Not read by libsndfile: named in the quarantine, not passed over."""
+"""Not read by libsndfile: named in the quarantine, not skipped."""
 AUDIO_SUFFIXES = frozenset(f".{ending}" for ending in f"{READABLE} {FOREIGN}".split())
 TEXT_SUFFIX = ".txt"
 METADATA = "metadata"
@@ -124,7 +124,7 @@ def _of_metadata(path: Path, named: set[str], source: FolderSource) -> Iterator[
             line,
             where,
             source,
-            lambda name: _below(path.parent, name),
+            lambda name: _inside(path.parent, name),
             prefix=prefix,
             speaker=lambda clip: _speaker(clip, source),
         )
@@ -164,7 +164,7 @@ def _decode(content: bytes, language: str) -> str:
     return content.decode("utf-8-sig", "surrogateescape") if text is None else text
 
 
-def _below(folder: Path, name: str) -> Path | None:
+def _inside(folder: Path, name: str) -> Path | None:
     """A file in or below the folder; None for a path that leaves it.
 
     Names that came from a Mac may be written in another Unicode form than those on disk.
@@ -185,7 +185,7 @@ def _speaker(clip: Path, source: FolderSource) -> str | None:
 
 
 def _place(file: Path) -> str:
-    """Where a file stands: its folder without links; the file itself may well be one."""
+    """The place of a file: its folder without links; the file itself may well be one."""
     return os.path.join(os.path.realpath(file.parent), file.name)
 
 

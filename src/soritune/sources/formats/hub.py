@@ -1,10 +1,9 @@
 """Any data set of the Hugging Face hub, or a folder in its form, through `datasets`.
 
-Which path to the hub is for what: a data set that has a source of its own (`zeroth`, `minds14`,
-`fleurs`, `common-voice`) is best read by it, since that knows its columns, ids and quirks; its
-Parquet files are downloaded as they are (`corpus/hub.py`) and `datasets` is not needed. This
-source is for all others, whatever their form: it needs the extra `hub`, and a `columns` map
-where the names are unusual.
+A data set that has its own source (`zeroth`, `minds14`, `fleurs`, `common-voice`) is best read by
+that: it knows the columns, ids and quirks, downloads the Parquet files as they are
+(`sources/hub_tables.py`), and does not need `datasets`. This source is for all others, whatever
+their form: it needs the extra `hub`, and a `columns` map where the names are unusual.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class HubSource(DividedSource):
 
 @dataclass(frozen=True)
 class HubSplit:
-    """A split of the data set: its name, ours (None: it is divided), and the paths to its values."""
+    """A split of the data set: its name, our split (None: it is divided), paths to its values."""
 
     name: str
     split: Split | None
@@ -108,7 +107,7 @@ def read(source: HubSource) -> Iterator[Utterance | Rejected]:
 
 
 def identity(source: HubSource) -> str:
-    """Names, sizes and times of local files; a hub id stands for itself and its revision."""
+    """Names, sizes and times of local files; a hub id is its own identity."""
     folder = Path(source.path)
     if not folder.is_dir():
         return ""
@@ -129,7 +128,7 @@ def _dataset(source: HubSource) -> Dataset:
     local = Path(source.path).is_dir()
     if not local and not is_hub_id(source.path):
         raise UserError(
-            f"hub: {source.path} is neither a folder nor an id such as owner/name; mend path"
+            f"hub: {source.path} is neither a folder nor an id such as owner/name; fix path"
         )
     streaming = local if source.streaming is None else source.streaming
     return Dataset(source.path, source.config, source.revision, streaming)
@@ -240,21 +239,21 @@ def _audio(value: Any, dataset: Dataset) -> bytes | Path | str:
     """The encoded file, or why there is none."""
     if isinstance(value, dict):
         if value.get("array") is not None:
-            return "the audio is numbers, not an encoded file; write it anew with datasets.Audio"
+            return "the audio is numbers, not an encoded file; write it again with datasets.Audio"
         value = value["bytes"] if value.get("bytes") is not None else value.get("path")
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str) or not value:
         return "the row has no audio"
     if "://" in value:
-        # Inside a zip on the hub it is zip://a.wav::hf://datasets/…; what counts stands last.
+        # Inside a zip on the hub it is zip://a.wav::hf://datasets/…; the last part counts.
         if not value.rpartition("::")[2].startswith("hf://"):
-            return f"the audio stands outside the data set ({value})"
+            return f"the audio is outside the data set ({value})"
         content = read_file(value, dataset, MAX_CLIP_BYTES)
         return content if content is not None else "the audio is too large for an utterance"
     # A row can name any file of this machine: only those that belong to the data set are read.
     folders = [Path(dataset.path)] if dataset.is_local else cache_folders()
     path = Path(dataset.path if dataset.is_local else "", value)
     if not any(path.resolve().is_relative_to(folder.resolve()) for folder in folders):
-        return f"the audio stands outside the data set ({value})"
+        return f"the audio is outside the data set ({value})"
     return path

@@ -4,10 +4,10 @@ What `datasets` 5 does otherwise than one would think, and what is done about it
 
 - It decodes, and for loose files even encodes, audio with torchcodec, which needs FFmpeg. The
   column is cast to a type that hands through bytes and paths, and columns that are not wanted
-  are taken off first, for they would be decoded, too.
-- After a failure, a stream can go on from its `state_dict`, but that has lost its dataset or rows
-  in several releases (huggingface/datasets#8145, #8308). A fresh stream passes over the rows that
-  were read (`skip`): slower, once, and always right.
+  are taken off first, because they would be decoded.
+- After a failure, a stream can continue from its `state_dict`, but that has lost its position or
+  rows in several releases (huggingface/datasets#8145, #8308). A new stream skips the rows that
+  were read: slower, but always right.
 - Without streaming, one split asked for still downloads and converts all of its configuration.
 """
 
@@ -59,7 +59,7 @@ def split_columns(dataset: Dataset) -> dict[str, list[str]]:
     """The splits of a data set with the columns of each; downloads no rows.
 
     Raises UserError: `datasets` is not installed, no network, no such data set, configuration or
-    revision, a data set that would need code of its own.
+    revision, a data set that needs its own code.
     """
 
     def look() -> dict[str, list[str]]:
@@ -79,7 +79,7 @@ def read_rows(
 
     Raises UserError like `split_columns`, and for files that are damaged.
     """
-    told = _failures()
+    failure_types = _failures()
     num_read = 0
     failures = 0
     while True:
@@ -90,10 +90,10 @@ def read_rows(
                 failures = 0
                 yield row
             return
-        except told as error:
+        except failure_types as error:
             failures += 1
-            if failures == TRIES or not is_passing(error):
-                raise _told(error, dataset) from error
+            if failures == TRIES or not is_temporary(error):
+                raise _user_error(error, dataset) from error
             _wait(error, dataset, failures)
 
 
@@ -117,7 +117,7 @@ def cache_folders() -> list[Path]:
     return [Path(datasets.config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
 
 
-def is_passing(error: BaseException) -> bool:
+def is_temporary(error: BaseException) -> bool:
     """Whether a failure, or what caused it, may be gone when one tries again."""
     seen: BaseException | None = error
     while seen is not None:
@@ -133,15 +133,15 @@ def is_passing(error: BaseException) -> bool:
 
 def _persist(action: Callable[[], Result], dataset: Dataset) -> Result:
     """The action's result, tried `TRIES` times where what fails is the network."""
-    told = _failures()
+    failure_types = _failures()
     failures = 0
     while True:
         try:
             return action()
-        except told as error:
+        except failure_types as error:
             failures += 1
-            if failures == TRIES or not is_passing(error):
-                raise _told(error, dataset) from error
+            if failures == TRIES or not is_temporary(error):
+                raise _user_error(error, dataset) from error
             _wait(error, dataset, failures)
 
 
@@ -204,7 +204,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _told(error: BaseException, dataset: Dataset) -> UserError:
+def _user_error(error: BaseException, dataset: Dataset) -> UserError:
     """The failure in a user's words."""
     reason = _first_line(error)
     chain: list[str] = []
@@ -214,7 +214,7 @@ def _told(error: BaseException, dataset: Dataset) -> UserError:
         seen = seen.__cause__ or seen.__context__
     if any("scripts are no longer supported" in text for text in chain):
         return UserError(
-            f"hub: {dataset.path} is loaded by a script of its own, and foreign code is never run; "
+            f"hub: {dataset.path} is loaded by its own script, and foreign code is never run; "
             f"use a copy in Parquet (many have one under revision: refs/convert/parquet)"
         )
     if any("torchcodec" in text for text in chain):
@@ -222,7 +222,7 @@ def _told(error: BaseException, dataset: Dataset) -> UserError:
             f"hub: {dataset.path} keeps its audio as loose files, which datasets converts with "
             f"torchcodec only; set streaming: true, then they are read as they are"
         )
-    if is_passing(error):
+    if is_temporary(error):
         return UserError(
             f"hub: {dataset.path} could not be reached {TRIES} times ({reason}); start again when "
             f"the network is back, what is prepared is kept, or download the data set on another "
@@ -230,7 +230,7 @@ def _told(error: BaseException, dataset: Dataset) -> UserError:
         )
     if dataset.is_local:
         return UserError(
-            f"hub: {dataset.path} cannot be read by datasets ({reason}); mend the folder, or set "
+            f"hub: {dataset.path} cannot be read by datasets ({reason}); fix the folder, or set "
             f"config and splits to what it holds"
         )
     return UserError(

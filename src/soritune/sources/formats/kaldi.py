@@ -109,9 +109,9 @@ def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterat
                 yield Rejected(utterance, "bad-line", "names no speaker", where)
             elif speakers.setdefault(utterance, speaker) != speaker:
                 yield _repeated(utterance, where)
-    told: set[str] = set()
+    transcribed: set[str] = set()
     for where, utterance, text in _table(folder / "text"):
-        told.add(utterance)
+        transcribed.add(utterance)
         audio = _audio(utterance, recordings, segments)
         if isinstance(audio, Unusable):
             yield Rejected(utterance, audio.reason, audio.detail, where)
@@ -119,20 +119,20 @@ def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterat
         values: dict[Meaning, Any] = {"text": text, "speaker": speakers.get(utterance)}
         metadata = read_metadata(values, utterance, where, source.default_language, None)
         yield metadata if isinstance(metadata, Rejected) else Row(where, metadata, audio, split)
-    yield from _left_over(folder, told, recordings, segments)
+    yield from _left_over(folder, transcribed, recordings, segments)
 
 
 def _left_over(
     folder: Path,
-    told: set[str],
+    transcribed: set[str],
     recordings: dict[str, Path | Unusable],
     segments: dict[str, Segment | Unusable] | None,
 ) -> Iterator[Rejected]:
     """Segments that `text` does not name, and recordings that nothing does."""
-    used = told
+    used = transcribed
     if segments is not None:
         for utterance in segments:
-            if utterance not in told:
+            if utterance not in transcribed:
                 detail = "text has no line of it"
                 yield Rejected(utterance, "empty-text", detail, f"{folder / 'segments'}")
         used = {part.recording for part in segments.values() if isinstance(part, Segment)}
@@ -187,17 +187,17 @@ def _segment(rest: str) -> Segment | Unusable:
         return Unusable("bad-line", "its line in segments is not RECORDING START END [CHANNEL]")
     start_s, end_s = number_of(cells[1]), number_of(cells[2])
     if start_s is None or end_s is None or start_s < 0 or (end_s != -1 and end_s <= start_s):
-        return Unusable("bad-line", f"{cells[1]} to {cells[2]} in segments is no span of time")
+        return Unusable("bad-line", f"{cells[1]} to {cells[2]} in segments is not a span of time")
     channel = None
     if len(cells) == 4:
         if not re.fullmatch(r"[0-9]{1,3}", cells[3]):
-            return Unusable("bad-line", f"{cells[3]} in segments is no channel (0, 1, …)")
+            return Unusable("bad-line", f"{cells[3]} in segments is not a channel (0, 1, …)")
         channel = int(cells[3])
     return Segment(cells[0], start_s, None if end_s == -1 else end_s - start_s, channel)
 
 
 def _table(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Lines as where they stand, the first word, and the rest; blank lines are passed over."""
+    """Yield the place of each line, its first word, and the rest; blank lines are skipped."""
     with open_lines(path) as file:
         for number, line in enumerate(file, start=1):
             match = KEY.fullmatch(line.strip(BLANK))

@@ -1,7 +1,7 @@
 """Lhotse manifests: cuts, or recordings with supervisions, as JSON lines (.jsonl or .jsonl.gz).
 
 One utterance for each supervision: the part of the recording that it spans. The JSON is read as
-it stands; Lhotse itself is not needed, and nothing that a manifest names is run or downloaded.
+it is; Lhotse itself is not needed, and nothing that a manifest names is run or downloaded.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _manifests(source: LhotseSource) -> dict[Kind, dict[Split | None, Path]]:
             )
         return {"cuts": {None: source.path}}
     if not source.path.is_dir():
-        raise UserError(f"lhotse: there is no {source.path}; mend path in the recipe")
+        raise UserError(f"lhotse: there is no {source.path}; fix path in the recipe")
     given = {kind: files for kind in KINDS if (files := getattr(source, kind)) is not None}
     if not given:
         return _usual_manifests(source.path)

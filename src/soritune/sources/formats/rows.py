@@ -18,7 +18,7 @@ class Row:
     """A recording that `where` names.
 
     `audio` is None where there is none, and for bytes in a Parquet file in a pass that leaves
-    them there. `split` is as it stands in the list, None where that says nothing.
+    them there. `split` is as the list has it, None where it has none.
     """
 
     where: str
@@ -34,11 +34,18 @@ Entry = Utterance | Rejected
 def assign_splits(
     read: Read, without_audio: Read, source: DividedSource, name: str
 ) -> Iterator[Entry]:
-    """The utterances of a list in its order, and what is none as `Rejected`.
+    """Yield the utterances of a list in its order, rows that cannot be used as `Rejected`.
 
-    `without_audio` gives the same rows as `read` and may leave audio out. If a row names a split, all
-    must; if none does, they are divided as `source` says. Raises UserError (which `name` begins)
-    where they cannot be.
+    If a row names a split, all must; if none does, they are divided.
+
+    Args:
+        read: gives the rows.
+        without_audio: gives the same rows, and may omit audio that is embedded in them.
+        source: how rows are divided.
+        name: the beginning of messages.
+
+    Raises:
+        UserError: the rows cannot be divided.
     """
     division = _division(without_audio, source, name)
     left = None if division is None else iter(division)
@@ -74,7 +81,7 @@ def identity_of(without_audio: Read) -> str:
         if isinstance(row, Rejected):
             continue
         path = row.audio.path if isinstance(row.audio, Excerpt) else row.audio
-        if isinstance(path, Path) and path != last:  # parts of a file stand together
+        if isinstance(path, Path) and path != last:  # parts of a file follow each other
             digest.update(file_state(path))
             last = path
     return digest.hexdigest()
@@ -95,22 +102,22 @@ def split_folders(
     """The folders to read with the split of each; the root alone, undivided, without `splits`.
 
     `what` begins the message (the source). Raises UserError: a folder that is not there, one
-    that stands in two splits.
+    that is in two splits.
     """
     if not root.is_dir():
-        raise UserError(f"{what}: there is no folder {root}; mend path in the recipe")
+        raise UserError(f"{what}: there is no folder {root}; fix path in the recipe")
     if splits is None:
         return [(root, None)]
     found: list[tuple[Path, Split | None]] = []
     for split, name in splits.items():
         folder = root / name
         if not folder.is_dir():
-            raise UserError(f"{what}: there is no folder {folder}; mend splits in the recipe")
+            raise UserError(f"{what}: there is no folder {folder}; fix splits in the recipe")
         real = folder.resolve()
         for other, of_other in found:
             if real.is_relative_to(other.resolve()) or other.resolve().is_relative_to(real):
                 raise UserError(
-                    f"{what}: {name} stands in splits as {of_other} and as {split}; what is "
+                    f"{what}: {name} is in splits as {of_other} and as {split}; what is "
                     f"tested must not be trained on, so give it to one"
                 )
         found.append((folder, split))

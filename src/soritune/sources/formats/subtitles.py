@@ -148,7 +148,7 @@ def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | R
     try:
         cues = list(read_cues(text, KINDS[recording.subtitles.suffix.lower()]))
     except UserError as error:
-        return [Rejected(recording.id, "unreadable", f"is no WebVTT: {error}", where)]
+        return [Rejected(recording.id, "unreadable", f"is not WebVTT: {error}", where)]
     if not cues:
         return [Rejected(recording.id, "empty", "holds no cues", where)]
     return [

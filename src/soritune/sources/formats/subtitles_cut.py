@@ -55,7 +55,7 @@ class UnusableCue:
 def cut(cues: Sequence[Cue | BadCue], settings: CutSettings) -> list[Segment | UnusableCue]:
     """Segments and cues that are left out, in the order of time (of the file where none is known).
 
-    Cues that follow each other within `max_gap_s` are joined while the sentence goes on, its
+    Cues that follow each other within `max_gap_s` are joined while the sentence continues, its
     speaker stays the same and the whole lasts no longer than `max_duration_s`.
     """
     left = [
@@ -134,7 +134,7 @@ def _overlapping(speech: Sequence[Cue]) -> dict[int, int]:
 def _rooms(speech: Sequence[Cue]) -> list[tuple[float, float]]:
     """Seconds without speech that belong to each cue, before and after it.
 
-    Below 0 where two overlap by a rounding: then they are cut half of the way, too.
+    Below 0 where two overlap by a rounding: then they are also cut half of the way.
     """
     rooms: list[tuple[float, float]] = []
     end_s = -math.inf

@@ -107,7 +107,7 @@ def _shards(source: WebDatasetSource) -> list[tuple[Path, Split | None]]:
             other = found.setdefault(shard, split)
             if other != split:
                 raise UserError(
-                    f"{shard}: stands in splits as {other} and as {split}; what is tested must "
+                    f"{shard}: is in splits as {other} and as {split}; what is tested must "
                     f"not be trained on, so give it to one"
                 )
     return list(found.items())
@@ -115,7 +115,7 @@ def _shards(source: WebDatasetSource) -> list[tuple[Path, Split | None]]:
 
 def _find(source: WebDatasetSource, patterns: Patterns) -> list[Path]:
     if not source.path.exists():
-        raise UserError(f"webdataset: there is no folder {source.path}; mend path in the recipe")
+        raise UserError(f"webdataset: there is no folder {source.path}; fix path in the recipe")
     listed = [patterns] if isinstance(patterns, str) else patterns
     if source.splits is None and "shards" not in source.model_fields_set:
         # By default, any of the usual endings will do; only that there is none is a mistake.
@@ -132,7 +132,7 @@ def _find(source: WebDatasetSource, patterns: Patterns) -> list[Path]:
 def _divide(
     shards: list[tuple[Path, Split | None]], source: WebDatasetSource
 ) -> list[Split | Unusable]:
-    """The split of each sample that can be used; audio is passed over."""
+    """The split of each sample that can be used; audio is skipped."""
 
     def spoken() -> Iterator[tuple[str | None, str]]:
         for shard, _ in shards:
@@ -180,7 +180,7 @@ def _metadata(sample: Sample, shard: Path, source: WebDatasetSource) -> Metadata
     try:
         fields = json.loads(sample.files[FIELDS] or b"") if FIELDS in sample.files else {}
     except (ValueError, RecursionError) as error:
-        return Rejected(own_id, "bad-line", f"its .json is no JSON ({error})", where)
+        return Rejected(own_id, "bad-line", f"its .json is not JSON ({error})", where)
     if not isinstance(fields, dict):
         return Rejected(own_id, "bad-line", "its .json holds no object", where)
     values = _values(sample, fields, source.columns)
@@ -197,7 +197,7 @@ def _values(sample: Sample, fields: dict[str, Any], columns: Columns) -> dict[Me
         named: str | None = getattr(columns, meaning)
         extension = (named or (TRANSCRIPT if meaning == "text" else FIELDS)).lower()
         if extension != FIELDS and extension in sample.files:
-            # Bytes that are no UTF-8 come through as surrogates; prepare refuses them.
+            # Bytes that are not UTF-8 come through as surrogates; prepare refuses them.
             values[meaning] = (sample.files[extension] or b"").decode(
                 "utf-8-sig", "surrogateescape"
             )
