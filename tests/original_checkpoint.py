@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Phi4MultimodalConfig, Phi4MultimodalForCausalLM
 
+from soritune.models.checkpoint import PEFT_PREFIX
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.configuration import LoraShape, original_config
 
@@ -99,7 +100,7 @@ def write_adapter(folder: Path, tensors: Tensors, adapter: str, shape: LoraShape
     """A LoRA as the official folder has it beside the weights."""
     folder.mkdir()
     lora = {
-        layout.to_peft(layout.to_native(name)): tensor
+        PEFT_PREFIX + layout.to_native(name).name: tensor
         for name, tensor in tensors.items()
         if f".{adapter}.weight" in name and ".lora_" in name
     }

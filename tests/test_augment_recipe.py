@@ -80,7 +80,7 @@ def test_each_form_of_an_augmentation_is_read(
         ("[RoomSimulator]", "write use_ray_tracing: false: else no run could be repeated"),
         ("[{transform: Gain, p: 1.5}]", "must be at most 1, not 1.5"),
         ("[ApplyImpulseResponse]", 'ApplyImpulseResponse needs "ir_path"'),
-        ("[Lambda]", "applies a function, which no recipe has"),
+        ("[Lambda]", "Lambda applies a function, which a recipe cannot hold"),
         (
             "[{transform: RepeatPart, part_transform: x}]",
             "part_transform of RepeatPart is a function",

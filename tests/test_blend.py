@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from soritune.errors import UserError
 from soritune.export.blend import blend
-from soritune.export.export import Target, export
-from soritune.export.source import open_source
+from soritune.export.export import export
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.stored import open_stored
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_trained_model_is_blended_with_its_base(
 def test_the_bases_own_lora_is_not_doubled(small_base: Path, tmp_path: Path) -> None:
     base = write_original(small_base, tmp_path / "base")
     first = train(base, tmp_path / "a", (ENCODER,))
-    assert open_source(str(first)).own_lora  # saved beside what was trained, unchanged
+    assert open_stored(str(first)).own_lora  # saved beside what was trained, unchanged
     blend(str(first), str(base), tmp_path / "out", weight=0.5)
     assert not (tmp_path / "out/speech-lora").exists()
     one, other, out = (effective(open_cpu(p)) for p in (first, base, tmp_path / "out"))
@@ -90,7 +90,7 @@ def test_the_bases_own_lora_is_not_doubled(small_base: Path, tmp_path: Path) -> 
 def test_two_whole_models_give_a_whole_model(pair: tuple[str, str], tmp_path: Path) -> None:
     whole = []
     for number, path in enumerate(pair):
-        target = (Target.NATIVE, Target.MERGED)[number]
+        target = ("native", "merged")[number]
         whole.append(export(path, target, tmp_path / f"whole-{number}").out)
     done = blend(*map(str, whole), tmp_path / "out", weight=0.7, max_shard_bytes=50_000)
     assert done.base is None
@@ -103,14 +103,14 @@ def test_two_whole_models_give_a_whole_model(pair: tuple[str, str], tmp_path: Pa
 
 def test_an_original_and_a_native_folder_are_blended(small_base: Path, tmp_path: Path) -> None:
     original = write_original(small_base, tmp_path / "original")
-    export(str(original), Target.NATIVE, tmp_path / "native")
+    export(str(original), "native", tmp_path / "native")
     blend(str(original), str(tmp_path / "native"), tmp_path / "out", weight=0.5)
     torch.testing.assert_close(logits(tmp_path / "out"), logits(original), atol=1e-4, rtol=0)
 
 
 def test_a_blend_is_exported_like_any_model(pair: tuple[str, str], tmp_path: Path) -> None:
     blend(*pair, tmp_path / "out", weight=0.7)
-    export(str(tmp_path / "out"), Target.MERGED, tmp_path / "merged")
+    export(str(tmp_path / "out"), "merged", tmp_path / "merged")
     torch.testing.assert_close(
         logits(tmp_path / "merged"), logits(tmp_path / "out"), atol=1e-4, rtol=0
     )

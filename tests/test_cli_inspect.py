@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from soritune.cli import app
 from soritune.models import load
-from soritune.models.phi4mm.summary import vllm_rank
+from soritune.models.serving import vllm_max_rank
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_an_original_folder_with_both_loras_and_vision(original: Path, small_bas
     assert record["num_bytes"] == sum(tensor.nbytes for tensor in tensors.values())
     assert set(record["parts"]) == {
         *("audio encoder", "projector", "vision-speech projector", "language model"),
-        *("embeddings", "vision", "speech LoRA", "vision LoRA"),
+        *("embeddings", "vision", "LoRA", "vision LoRA"),
     }
     assert sum(record["parts"].values()) == record["parameters"]
     assert record["dtypes"] == {"F32": record["parameters"]}
@@ -79,7 +79,7 @@ def test_an_adapter_names_its_base(original: Path, small_base: Path, tmp_path: P
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     record = inspect(folder)
     assert (record["layout"], record["base"]) == ("adapter", str(original))
-    assert record["parts"].keys() == {"speech LoRA"}
+    assert record["parts"].keys() == {"LoRA"}
     assert f"--lora-modules speech={folder}" in record["serving"]["vllm"]
 
 
@@ -107,10 +107,10 @@ def test_a_trained_model_says_its_case_and_what_to_export(
 
 
 @pytest.mark.parametrize(
-    ("rank", "room"), [(1, 8), (8, 8), (9, 16), (257, 320), (320, 320), (513, None)]
+    ("rank", "room"), [(1, 1), (2, 8), (8, 8), (9, 16), (257, 320), (320, 320), (513, None)]
 )
 def test_the_room_for_ranks_is_one_that_vllm_takes(rank: int, room: int | None) -> None:
-    assert vllm_rank(rank) == room
+    assert vllm_max_rank(rank) == room
 
 
 def test_eleven_gigabytes_are_looked_at_by_their_headers(original: Path, tmp_path: Path) -> None:

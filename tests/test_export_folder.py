@@ -13,9 +13,9 @@ import pytest
 from exported import ENCODER, logits, train
 
 from soritune.errors import UserError
-from soritune.export import shards
-from soritune.export.export import Target, export
+from soritune.export.export import export
 from soritune.export.folder import whole_folder
+from soritune.models import shards
 
 
 def names(folder: Path) -> set[str]:
@@ -24,7 +24,7 @@ def names(folder: Path) -> set[str]:
 
 def refusal(model: Path, out: Path, *, force: bool = False) -> str:
     with pytest.raises(UserError) as caught:
-        export(str(model), Target.NATIVE, out, force=force)
+        export(str(model), "native", out, force=force)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -41,7 +41,7 @@ def test_force_replaces_all_of_it(small_base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("not kept")
-    export(str(small_base), Target.NATIVE, out, force=True)
+    export(str(small_base), "native", out, force=True)
     assert "mine.txt" not in names(out)
     assert (out / "model.safetensors").is_file()
     assert names(tmp_path) == {"out"}
@@ -49,8 +49,8 @@ def test_force_replaces_all_of_it(small_base: Path, tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_taken_and_parents_are_made(small_base: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    export(str(small_base), Target.NATIVE, tmp_path / "empty")
-    export(str(small_base), Target.NATIVE, tmp_path / "a/b/out")
+    export(str(small_base), "native", tmp_path / "empty")
+    export(str(small_base), "native", tmp_path / "a/b/out")
     assert (tmp_path / "empty/config.json").is_file()
     assert (tmp_path / "a/b/out/config.json").is_file()
 
@@ -110,10 +110,10 @@ def test_a_kill_leaves_no_folder_of_the_name_and_the_next_run_cleans_up(
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from soritune.export.export import Target, export\n"
+        "from soritune.export.export import export\n"
         "def killed(total):\n"
         "    return lambda done: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "export(sys.argv[1], Target.NATIVE, Path(sys.argv[2]), progress=killed)\n"
+        "export(sys.argv[1], 'native', Path(sys.argv[2]), progress=killed)\n"
     )
     out = tmp_path / "out"
     done = subprocess.run(
@@ -122,7 +122,7 @@ def test_a_kill_leaves_no_folder_of_the_name_and_the_next_run_cleans_up(
     assert done.returncode == -signal.SIGKILL
     assert not out.exists()
     assert len(names(tmp_path)) == 1  # hidden, of another name
-    export(str(small_base), Target.NATIVE, out)
+    export(str(small_base), "native", out)
     assert names(tmp_path) == {"out"}
 
 
@@ -131,5 +131,5 @@ def test_a_folder_that_another_process_writes_now_is_left_to_it(
 ) -> None:
     other = tmp_path / f".out.new.{os.getppid()}.tmp"
     other.mkdir()
-    export(str(small_base), Target.NATIVE, tmp_path / "out")
+    export(str(small_base), "native", tmp_path / "out")
     assert other.is_dir()

@@ -12,7 +12,7 @@ from original_checkpoint import write_original
 from small_model import noise
 from transformers import AutoFeatureExtractor, AutoProcessor, AutoTokenizer
 
-from soritune.export.export import Target, export
+from soritune.export.export import export
 from soritune.models.phi4mm.features import log_mel
 
 
@@ -23,7 +23,7 @@ def exported(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     settings = json.loads((base / "tokenizer_config.json").read_text())
     settings["auto_map"] = {"AutoTokenizer": "Xenova/gpt-4o"}
     (base / "tokenizer_config.json").write_text(json.dumps(settings))
-    export(str(base), Target.NATIVE, folder / "native")
+    export(str(base), "native", folder / "native")
     return folder / "native"
 
 
@@ -60,6 +60,6 @@ def test_the_whole_processor_loads_without_remote_code(exported: Path) -> None:
 def test_a_native_base_keeps_its_tokenizer_files_as_they_are(
     small_base: Path, tmp_path: Path
 ) -> None:
-    export(str(small_base), Target.NATIVE, tmp_path / "out")
+    export(str(small_base), "native", tmp_path / "out")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "out" / name).read_bytes() == (small_base / name).read_bytes()

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 from soritune.cli import app
 from soritune.errors import UserError
 from soritune.export import adapter
-from soritune.export.export import Target, export
-from soritune.export.lazy import LazyTensor
-from soritune.export.lora import Lora, join, scaled
+from soritune.export.export import export
 from soritune.export.reduce import reduce_rank
-from soritune.export.source import open_source
+from soritune.models import serving
+from soritune.models.lora import Lora, join, scaled
+from soritune.models.stored import open_stored
+from soritune.models.tensors import LazyTensor
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +92,8 @@ def test_the_command_says_what_was_lost_and_writes_the_smaller_lora(
     assert "reduced from rank 6 to 2" in (tmp_path / "out/README.md").read_text()
     settings = json.loads((tmp_path / "out/adapter_config.json").read_text())
     assert (settings["r"], settings["lora_alpha"]) == (2, 2)
-    expected = reduce_rank(adapter.check(open_source(str(model))), 2).lora
-    found = open_source(str(tmp_path / "out")).lora
+    expected = reduce_rank(adapter.the_lora(open_stored(str(model))), 2).lora
+    found = open_stored(str(tmp_path / "out")).lora
     assert found is not None
     for layer in expected.layers:
         torch.testing.assert_close(found.delta(layer), expected.delta(layer))
@@ -104,7 +105,7 @@ def test_the_command_says_what_was_lost_and_writes_the_smaller_lora(
 def test_the_rank_belongs_to_an_adapter_only(small_base: Path, tmp_path: Path) -> None:
     model = train(small_base, tmp_path / "model", (), r=4)
     with pytest.raises(UserError, match="--rank is for --to adapter"):
-        export(str(model), Target.NATIVE, tmp_path / "out", rank=2)
+        export(str(model), "native", tmp_path / "out", rank=2)
 
 
 @pytest.mark.parametrize("automatic", [True, False])
@@ -114,9 +115,9 @@ def test_an_original_export_has_the_lora_in_its_weights_where_vllm_cannot_serve_
     model = train(original_base, tmp_path / "model", (), r=4)
     expected = logits(model)
     if automatic:
-        monkeypatch.setattr(adapter, "VLLM_MAX_RANKS", (1, 2))  # 4 is above them all
+        monkeypatch.setattr(serving, "VLLM_MAX_RANKS", (1, 2))  # 4 is above them all
     weight = None if automatic else 1.0
-    done = export(str(model), Target.ORIGINAL, tmp_path / "out", lora_weight=weight)
+    done = export(str(model), "original", tmp_path / "out", lora_weight=weight)
     assert any("1 of the LoRA was added to the weights" in note for note in done.notes)
     assert any("the vision LoRA was left out" in note for note in done.notes)
     out = tmp_path / "out"
@@ -133,12 +134,12 @@ def test_half_of_a_lora_is_half_of_what_it_adds(original_base: Path, tmp_path: P
     model = train(original_base, tmp_path / "model", (), r=4)
     weights = []
     for share in (0.5, 1.0):
-        export(str(model), Target.ORIGINAL, tmp_path / f"{share}", lora_weight=share)
-        weights.append(open_source(str(tmp_path / f"{share}")).weights[f"{LAYER}.weight"].read())
-    base = open_source(str(original_base)).weights[f"{LAYER}.weight"].read()
+        export(str(model), "original", tmp_path / f"{share}", lora_weight=share)
+        weights.append(open_stored(str(tmp_path / f"{share}")).weights[f"{LAYER}.weight"].read())
+    base = open_stored(str(original_base)).weights[f"{LAYER}.weight"].read()
     torch.testing.assert_close(2 * (weights[0] - base), weights[1] - base, atol=1e-5, rtol=1e-4)
 
 
 def test_a_base_without_a_lora_has_none_to_merge(small_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no speech LoRA to merge; leave --lora-weight out"):
-        export(str(small_base), Target.ORIGINAL, tmp_path / "out", lora_weight=1.0)
+    with pytest.raises(UserError, match="no LoRA to merge; leave --lora-weight out"):
+        export(str(small_base), "original", tmp_path / "out", lora_weight=1.0)

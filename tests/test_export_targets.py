@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Phi4MultimodalConfig, Phi4MultimodalForCausalLM
 
 from soritune.errors import UserError
-from soritune.export.export import Target, export
+from soritune.export.export import export
 
 AUDIO = (ENCODER, PROJECTOR)
 WHOLE = (*AUDIO, LANGUAGE_MODEL)
@@ -44,12 +44,12 @@ def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("layout", "target", "names"),
     [
-        ("native", Target.NATIVE, AUDIO),
-        ("native", Target.ORIGINAL, WHOLE),
-        ("native", Target.MERGED, AUDIO),
-        ("original", Target.NATIVE, ()),
-        ("original", Target.ORIGINAL, WHOLE),
-        ("original", Target.MERGED, AUDIO),
+        ("native", "native", AUDIO),
+        ("native", "original", WHOLE),
+        ("native", "merged", AUDIO),
+        ("original", "native", ()),
+        ("original", "original", WHOLE),
+        ("original", "merged", AUDIO),
     ],
     ids=lambda value: str(len(value)) if isinstance(value, tuple) else str(value),
 )
@@ -58,14 +58,14 @@ def test_a_whole_export_answers_as_the_model_did(
     original_base: Path,
     tmp_path: Path,
     layout: str,
-    target: Target,
+    target: str,
     names: tuple[str, ...],
 ) -> None:
     base = small_base if layout == "native" else original_base
     model = train(base, tmp_path / "model", names, r=4)
     export(str(model), target, tmp_path / "out")
     assert not torch.allclose(logits(model), logits(base), atol=1e-3)
-    tolerance = 1e-4 if target is Target.MERGED else 0
+    tolerance = 1e-4 if target == "merged" else 0
     torch.testing.assert_close(logits(tmp_path / "out"), logits(model), atol=tolerance, rtol=0)
 
 
@@ -74,13 +74,13 @@ def test_an_adapter_export_answers_as_the_model_did(
     small_base: Path, original_base: Path, tmp_path: Path, layout: str
 ) -> None:
     model = train(small_base if layout == "native" else original_base, tmp_path / "model", (), r=4)
-    export(str(model), Target.ADAPTER, tmp_path / "out")
+    export(str(model), "adapter", tmp_path / "out")
     assert torch.equal(logits(tmp_path / "out"), logits(model))
 
 
 def test_peft_takes_the_adapter_as_it_is(small_base: Path, tmp_path: Path) -> None:
     model = train(small_base, tmp_path / "model", (), r=4)
-    export(str(model), Target.ADAPTER, tmp_path / "out")
+    export(str(model), "adapter", tmp_path / "out")
     base = open_cpu(small_base)
     before = logits(base)
     adapted = PeftModel.from_pretrained(base.module, str(tmp_path / "out"))
@@ -94,7 +94,7 @@ def test_peft_takes_the_adapter_as_it_is(small_base: Path, tmp_path: Path) -> No
 def test_an_adapter_is_written_as_vllm_reads_it(small_base: Path, tmp_path: Path) -> None:
     """PEFTHelper and parse_fine_tuned_lora_name of vLLM 0.33."""
     model = train(small_base, tmp_path / "model", (), r=12)
-    export(str(model), Target.ADAPTER, tmp_path / "out")
+    export(str(model), "adapter", tmp_path / "out")
     config = json.loads((tmp_path / "out/adapter_config.json").read_text())
     assert config["target_modules"] == ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
     assert (config["r"], config["lora_alpha"], config["bias"]) == (12, 24, "none")
@@ -115,16 +115,16 @@ def test_an_adapter_alone_is_refused_where_it_would_lose_what_was_trained(
 ) -> None:
     model = train(small_base, tmp_path / "model", AUDIO, r=r)
     with pytest.raises(UserError, match=r"audio encoder and projector .* --to original") as caught:
-        export(str(model), Target.ADAPTER, tmp_path / "out")
+        export(str(model), "adapter", tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("target", [Target.ADAPTER, Target.MERGED])
+@pytest.mark.parametrize("target", ["adapter", "merged"])
 def test_a_model_without_lora_has_none_to_export(
-    small_base: Path, tmp_path: Path, target: Target
+    small_base: Path, tmp_path: Path, target: str
 ) -> None:
-    with pytest.raises(UserError, match="has no speech LoRA"):
+    with pytest.raises(UserError, match="has no LoRA"):
         export(str(small_base), target, tmp_path / "out")
 
 
@@ -132,7 +132,7 @@ def test_what_lies_beside_the_weights_is_handed_on_byte_for_byte(
     original_base: Path, tmp_path: Path
 ) -> None:
     model = train(original_base, tmp_path / "model", AUDIO)
-    out = export(str(model), Target.ORIGINAL, tmp_path / "out").out
+    out = export(str(model), "original", tmp_path / "out").out
     same = [
         path.relative_to(original_base)
         for path in original_base.rglob("*")
@@ -153,7 +153,7 @@ def test_only_what_was_trained_differs_from_the_original(
 ) -> None:
     """Vision tower and vision LoRA included: bit-equal, under the same names."""
     model = train(original_base, tmp_path / "model", AUDIO)
-    export(str(model), Target.ORIGINAL, tmp_path / "out")
+    export(str(model), "original", tmp_path / "out")
     before, after = tensors_of(original_base), tensors_of(tmp_path / "out")
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -167,7 +167,7 @@ def test_a_trained_lora_lies_among_the_weights_and_beside_them(
     original_base: Path, tmp_path: Path
 ) -> None:
     model = train(original_base, tmp_path / "model", (), r=4)
-    export(str(model), Target.ORIGINAL, tmp_path / "out")
+    export(str(model), "original", tmp_path / "out")
     weights = tensors_of(tmp_path / "out")
     beside = load_file(tmp_path / "out/speech-lora/adapter_model.safetensors")
     assert beside
@@ -189,7 +189,7 @@ def test_the_configuration_names_the_lora_that_is_there(
             if name in names:
                 parameter.add_(0.1)
     small.save(tmp_path / "model", trained=names, about={"mode": "lora"})
-    export(str(tmp_path / "model"), Target.ORIGINAL, tmp_path / "out")
+    export(str(tmp_path / "model"), "original", tmp_path / "out")
     before = json.loads((original_base / "config.json").read_text())
     after = json.loads((tmp_path / "out/config.json").read_text())
     assert after.pop("speech_lora")["r"] == 6
@@ -210,18 +210,18 @@ def test_a_new_lora_over_a_merged_one_is_exported_as_their_sum(
             if name in names:
                 parameter.add_(0.1)
     model.save(tmp_path / "model", trained=names, about={"mode": "lora"})
-    for target in (Target.ADAPTER, Target.ORIGINAL):
-        export(str(tmp_path / "model"), target, tmp_path / target.value)
+    for target in ("adapter", "original"):
+        export(str(tmp_path / "model"), target, tmp_path / target)
         torch.testing.assert_close(
-            logits(tmp_path / target.value), logits(tmp_path / "model"), atol=1e-4, rtol=0
+            logits(tmp_path / target), logits(tmp_path / "model"), atol=1e-4, rtol=0
         )
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert config["r"] == 4 + 3
 
 
-@pytest.mark.parametrize("target", [Target.NATIVE, Target.MERGED])
+@pytest.mark.parametrize("target", ["native", "merged"])
 def test_a_native_export_is_what_transformers_itself_loads(
-    small_base: Path, tmp_path: Path, target: Target
+    small_base: Path, tmp_path: Path, target: str
 ) -> None:
     """Every tensor of its own model is there, vision included, and no other."""
     base = Path(shutil.copytree(small_base, tmp_path / "base"))
@@ -239,7 +239,7 @@ def test_a_native_export_of_an_original_has_no_code_and_no_stale_adapter(
     original_base: Path, tmp_path: Path
 ) -> None:
     model = train(original_base, tmp_path / "model", AUDIO, r=4)
-    export(str(model), Target.MERGED, tmp_path / "out")
+    export(str(model), "merged", tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.py"))
     assert not list((tmp_path / "out").glob("*-lora"))
     assert json.loads((tmp_path / "out/generation_config.json").read_text())["eos_token_id"] == [
@@ -251,8 +251,8 @@ def test_a_native_export_of_an_original_has_no_code_and_no_stale_adapter(
 def test_a_base_is_exported_to_the_other_layout_and_back_bit_for_bit(
     original_base: Path, tmp_path: Path
 ) -> None:
-    export(str(original_base), Target.NATIVE, tmp_path / "native")
-    export(str(tmp_path / "native"), Target.ORIGINAL, tmp_path / "original")
+    export(str(original_base), "native", tmp_path / "native")
+    export(str(tmp_path / "native"), "original", tmp_path / "original")
     before, after = tensors_of(original_base), tensors_of(tmp_path / "original")
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -260,14 +260,14 @@ def test_a_base_is_exported_to_the_other_layout_and_back_bit_for_bit(
 
 
 def test_without_code_to_hand_on_the_user_is_told(small_base: Path, tmp_path: Path) -> None:
-    done = export(str(small_base), Target.ORIGINAL, tmp_path / "out")
+    done = export(str(small_base), "original", tmp_path / "out")
     assert any("configuration_phi4mm.py" in note for note in done.notes)
     assert "configuration_phi4mm.py" in (tmp_path / "out/README.md").read_text()
 
 
 def test_shards_are_of_limited_size_and_indexed(small_base: Path, tmp_path: Path) -> None:
     limit = 40_000
-    export(str(small_base), Target.NATIVE, tmp_path / "out", max_shard_bytes=limit)
+    export(str(small_base), "native", tmp_path / "out", max_shard_bytes=limit)
     shards = sorted((tmp_path / "out").glob("model-*.safetensors"))
     assert len(shards) > 2
     index = json.loads((tmp_path / "out/model.safetensors.index.json").read_text())
@@ -281,7 +281,7 @@ def test_shards_are_of_limited_size_and_indexed(small_base: Path, tmp_path: Path
 
 
 def test_checksums_are_those_of_the_files(original_base: Path, tmp_path: Path) -> None:
-    out = export(str(original_base), Target.ORIGINAL, tmp_path / "out").out
+    out = export(str(original_base), "original", tmp_path / "out").out
     lines = (out / "checksums.sha256").read_text().splitlines()
     listed = dict(reversed(line.split("  ", 1)) for line in lines)
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
@@ -295,9 +295,9 @@ def test_weights_keep_the_dtype_of_the_base(small_base: Path, tmp_path: Path) ->
     half = {name: t.to(torch.bfloat16) for name, t in load_file(base / "model.safetensors").items()}
     save_file(half, base / "model.safetensors", metadata={"format": "pt"})
     model = train(base, tmp_path / "model", WHOLE, r=4)
-    for target in (Target.NATIVE, Target.MERGED, Target.ORIGINAL):
-        export(str(model), target, tmp_path / target.value)
-        dtypes = {tensor.dtype for tensor in tensors_of(tmp_path / target.value).values()}
+    for target in ("native", "merged", "original"):
+        export(str(model), target, tmp_path / target)
+        dtypes = {tensor.dtype for tensor in tensors_of(tmp_path / target).values()}
         assert dtypes == {torch.bfloat16}
 
 
@@ -315,7 +315,7 @@ def test_the_card_has_the_figures_of_the_run(small_base: Path, tmp_path: Path) -
     }
     other = {**record, "case": "other", "value": 99.16}
     (tmp_path / "runs/x/results.json").write_text(json.dumps([record, other]))
-    export(str(model), Target.NATIVE, tmp_path / "out")
+    export(str(model), "native", tmp_path / "out")
     text = (tmp_path / "out/README.md").read_text()
     assert "| zeroth | CER | 1.61 | 1.40–1.90 | 457 |" in text
     assert "`cer|v1`" in text

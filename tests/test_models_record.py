@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from soritune.cli import app
 from soritune.errors import UserError
 from soritune.export.blend import blend
-from soritune.export.source import open_source
 from soritune.models import load
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.record import RECORD_FILE
+from soritune.models.stored import open_stored
 
 ADAPTER = "speech-lora/adapter_model.safetensors"
 
@@ -46,7 +46,7 @@ def rewrite(model: Path, change: Callable[[dict[str, object]], object]) -> None:
 def refusals(model: Path) -> set[str]:
     """What loading, exporting and inspecting say: one line each."""
     lines = set()
-    for act in (open_cpu, lambda path: open_source(str(path))):
+    for act in (open_cpu, lambda path: open_stored(str(path))):
         with pytest.raises(UserError) as caught:
             act(model)
         lines.add(str(caught.value))
@@ -65,7 +65,7 @@ def test_a_base_given_relatively_is_found_from_every_directory(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert torch.equal(logits(tmp_path / "model"), expected)
     assert torch.equal(logits(tmp_path / "model" / "speech-lora"), expected)
-    assert open_source(str(tmp_path / "model")).base_folder == tmp_path / "base"
+    assert open_stored(str(tmp_path / "model")).base.folder == tmp_path / "base"
     adapter = json.loads((tmp_path / "model/speech-lora/adapter_config.json").read_text())
     assert adapter["base_model_name_or_path"] == str(tmp_path / "base")
 
@@ -74,7 +74,7 @@ def test_model_and_base_may_be_moved_together(work: Path, tmp_path: Path) -> Non
     expected = logits(work / "runs/one/model")
     moved = work.rename(tmp_path / "moved")
     assert torch.equal(logits(moved / "runs/one/model"), expected)
-    assert open_source(str(moved / "runs/one/model")).base_folder == moved / "base"
+    assert open_stored(str(moved / "runs/one/model")).base.folder == moved / "base"
 
 
 def test_a_base_that_is_gone_is_told_with_what_to_do(work: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_base_that_is_gone_is_told_with_what_to_do(work: Path) -> None:
     assert str(model / RECORD_FILE) in line
     # Both remedies that the line names do help.
     assert torch.equal(logits(open_cpu(model, base=str(work / "renamed"))), expected)
-    assert open_source(str(model), base=str(work / "renamed")).base_folder == work / "renamed"
+    assert open_stored(str(model), base=str(work / "renamed")).base.folder == work / "renamed"
     rewrite(model, lambda content: content.update(base=str(work / "renamed")))
     assert torch.equal(logits(model), expected)
 
@@ -105,23 +105,10 @@ def test_export_and_transcribe_take_the_place_of_the_base(work: Path, tmp_path: 
 
 
 def test_a_whole_model_has_no_base_to_be_given(small_base: Path) -> None:
-    with pytest.raises(UserError, match="stands on no other; leave --base out"):
+    with pytest.raises(UserError, match="is a complete model without a base; leave --base out"):
         open_cpu(small_base, base=str(small_base))
-    with pytest.raises(UserError, match="stands on no other; leave --base out"):
-        open_source(str(small_base), base=str(small_base))
-
-
-def test_a_record_of_the_first_version_is_still_read(
-    work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = work / "runs/one/model"
-    expected = logits(model)
-    for key in ("base_beside", "tensors"):
-        rewrite(model, lambda content, key=key: content.pop(key))
-    assert torch.equal(logits(model), expected)
-    rewrite(model, lambda content: content.update(base="base"))
-    monkeypatch.chdir(work)
-    assert torch.equal(logits(model), expected)
+    with pytest.raises(UserError, match="is a complete model without a base; leave --base out"):
+        open_stored(str(small_base), base=str(small_base))
 
 
 def test_the_revision_of_a_hub_base_is_kept_and_asked_for_again(
@@ -129,11 +116,11 @@ def test_the_revision_of_a_hub_base_is_kept_and_asked_for_again(
 ) -> None:
     asked: list[tuple[str, str | None]] = []
 
-    def download(source: str, revision: str | None = None, *, whole: bool = False) -> Path:
+    def download(source: str, revision: str | None = None, **_: object) -> Path:
         asked.append((source, revision))
         return small_base
 
-    monkeypatch.setattr("soritune.models.hub.download", download)
+    monkeypatch.setattr("soritune.hub.download", download)
     model = load("owner/model", revision="v1.2", device="cpu", dtype="float32")
     assert isinstance(model, Phi4mm)
     model.add_lora(r=2, alpha=4, dropout=0.0, seed=1)
@@ -146,7 +133,7 @@ def test_the_revision_of_a_hub_base_is_kept_and_asked_for_again(
     # The adapter alone knows it, too, and so does what is exported or blended.
     shutil.copytree(tmp_path / "model/speech-lora", tmp_path / "alone")
     open_cpu(tmp_path / "alone")
-    assert open_source(str(tmp_path / "model")).base_revision == "v1.2"
+    assert open_stored(str(tmp_path / "model")).base_revision == "v1.2"
     blend(str(tmp_path / "model"), str(tmp_path / "model"), tmp_path / "blend", weight=0.5)
     assert record(tmp_path / "blend")["revision"] == "v1.2"
     assert len(asked) >= 6

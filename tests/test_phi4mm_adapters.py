@@ -65,11 +65,11 @@ def test_an_adapter_that_names_itself_as_base_is_told(native: Path, tmp_path: Pa
 
 
 def test_a_second_adapter_is_refused_not_ignored(native: Path) -> None:
-    from soritune.models.phi4mm.lora import in_folder
+    from soritune.models.lora import read_lora
 
     model = open_cpu(native)
-    with pytest.raises(UserError, match="has a speech LoRA already"):
-        model.load_lora(in_folder(native / "speech-lora"))
+    with pytest.raises(UserError, match="has a LoRA already"):
+        model.load_lora(read_lora(native / "speech-lora"))
 
 
 def test_a_lora_of_another_size_than_the_bases_own_is_refused_not_ignored(native: Path) -> None:
@@ -134,7 +134,7 @@ def test_starting_fresh_leaves_the_bases_own_lora_out(
 
 
 def test_merging_where_there_is_no_lora_is_refused(small_base: Path) -> None:
-    assert "no speech LoRA to merge" in refusal(small_base, lora="merge")
+    assert "no LoRA to merge" in refusal(small_base, lora="merge")
 
 
 @pytest.mark.parametrize("start", ["base", "merge", "fresh"])
@@ -190,7 +190,7 @@ def test_a_case_trains_from_each_starting_point(
         out=tmp_path,
         seed=1,
     )
-    assert summary.trained.keys() == {"speech LoRA"}
+    assert summary.trained.keys() == {"LoRA"}
     trained = open_cpu(tmp_path / "model")
     assert trained.lora_start == start
     assert not torch.allclose(logits(trained), logits(open_cpu(native, lora=start)), atol=1e-4)

@@ -20,9 +20,9 @@ from original_checkpoint import (
 )
 from safetensors.torch import load_file, save_file
 
-from soritune.models import load
-from soritune.models.phi4mm import checkpoint, layout
-from soritune.models.phi4mm.loading import read_base
+from soritune.models import checkpoint, load
+from soritune.models.phi4mm import layout
+from soritune.models.phi4mm.family import FAMILY
 
 BLOCK = "model.embed_tokens_extend.audio_embed.encoder.encoders.0."
 NORM = "model.norm.weight"
@@ -72,11 +72,15 @@ def test_both_layouts_give_the_same_weights_and_logits(shared_original: Path, na
 
 
 def test_every_tensor_is_taken_or_dropped_by_name(shared_original: Path) -> None:
-    base = read_base(shared_original, dtype=torch.float32, device=torch.device("cpu"))
+    base = FAMILY.open_base(shared_original)
+    model = FAMILY.build(base, dtype=torch.float32, device=torch.device("cpu"))
     keys = {entry.key for entry in checkpoint.read_checkpoint(shared_original)}
     assert base.lora is not None
-    taken = {layout.to_original(name) for name in base.module.state_dict()} - {layout.TIED_HEAD}
-    lora = {entry.key for entry in base.lora.entries}
+    taken = {layout.to_original(name) for name in model.module.state_dict()} - {layout.TIED_HEAD}
+    lora = {
+        layout.to_original(checkpoint.TensorName("lora", "speech", name))
+        for name in base.lora.tensors
+    }
     assert taken | lora | base.dropped.keys() == keys
     assert len(taken) + len(lora) + len(base.dropped) == len(keys)
     reasons = {reason.split(":")[0] for reason in base.dropped.values()}
@@ -236,15 +240,18 @@ def test_nothing_is_written_to_a_checkpoint(original: Path) -> None:
 MEASURE = """
 import sys, torch
 from pathlib import Path
-from soritune.models.phi4mm.loading import read_base
+from soritune.models.phi4mm.family import FAMILY
+
+def read(folder, dtype):
+    return FAMILY.build(FAMILY.open_base(folder), dtype=dtype, device=torch.device('cpu'))
 
 def peak():
     return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) * 1024
 
-read_base(Path(sys.argv[1]), dtype=torch.float32, device=torch.device('cpu'))  # what is imported
+read(Path(sys.argv[1]), torch.float32)  # what is imported
 Path('/proc/self/clear_refs').write_text('5')
 before = peak()
-base = read_base(Path(sys.argv[2]), dtype=torch.bfloat16, device=torch.device('cpu'))
+base = read(Path(sys.argv[2]), torch.bfloat16)
 kept = sum(p.numel() * p.element_size() for p in base.module.parameters())
 print((peak() - before) / kept, kept)
 """

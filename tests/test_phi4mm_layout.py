@@ -6,13 +6,12 @@ import re
 
 import pytest
 
+from soritune.models.checkpoint import TensorName
 from soritune.models.phi4mm.layout import (
-    NativeName,
     is_adapted,
     is_vision,
     to_native,
     to_original,
-    to_peft,
 )
 
 A = "model.embed_tokens_extend.audio_embed."
@@ -64,7 +63,7 @@ CONVERTER = [
 
 @pytest.mark.parametrize(("original", "native"), CONVERTER)
 def test_names_are_those_of_transformers_converter_both_ways(original: str, native: str) -> None:
-    assert to_native(original) == NativeName("base", None, native)
+    assert to_native(original) == TensorName("base", None, native)
     assert to_original(native) == original
     assert to_native(native).name == native  # a native name stays
 
@@ -77,17 +76,15 @@ def test_loras_among_the_weights_lose_their_adapters_name_in_a_peft_file(
     original = f"model.layers.11.self_attn.qkv_proj.lora_{matrix}.{adapter}.weight"
     name = to_native(original)
     plain = f"model.layers.11.self_attn.qkv_proj.lora_{matrix}.weight"
-    assert name == NativeName("lora", adapter, plain)
+    assert name == TensorName("lora", adapter, plain)
     assert to_original(name) == original
-    assert to_peft(name) == f"base_model.model.{plain}"
-    assert to_native(plain) == to_native(to_peft(name)) == NativeName("lora", None, plain)
+    assert (
+        to_native(plain)
+        == to_native(f"base_model.model.{plain}")
+        == TensorName("lora", None, plain)
+    )
     # The converter's adapters have no name and no prefix; put back among the weights, as speech.
     assert to_original(to_native(plain)) == plain.replace(".weight", ".speech.weight")
-
-
-def test_a_base_weight_has_no_place_in_a_peft_file() -> None:
-    with pytest.raises(ValueError, match=r"model\.norm\.weight"):
-        to_peft(to_native("model.norm.weight"))
 
 
 @pytest.mark.parametrize("prefix", ["", "base_model.model."])

@@ -14,7 +14,8 @@ from small_model import ASR, noise, said
 
 from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.phi4mm import parts
+from soritune.models.modes import parts_of_mode
+from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 
 LoadSmall = Callable[[], Phi4mm]
@@ -63,16 +64,16 @@ def test_every_parameter_has_a_part_and_modes_share_none_by_chance(load_small: L
     model = add_lora(load_small())
     found = {model.part_of(n) for n, _ in model.module.named_parameters()}
     assert found == {
-        "speech LoRA",
+        "LoRA",
         "audio encoder",
         "projector",
         "vision-speech projector",
         "embeddings",
         "language model",
     }
-    assert parts.parts_of_mode("lora+audio") == {"speech LoRA", "audio encoder", "projector"}
-    with pytest.raises(ValueError, match="unknown mode"):
-        parts.parts_of_mode("lora+video")
+    assert parts_of_mode(FAMILY, "lora+audio") == {"LoRA", "audio encoder", "projector"}
+    with pytest.raises(ValueError, match="not a sum of lora, audio, projector, full"):
+        parts_of_mode(FAMILY, "lora+video")
 
 
 def test_a_fresh_lora_changes_nothing_and_a_trained_one_does(load_small: LoadSmall) -> None:

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from soritune.errors import UserError
 from soritune.models.phi4mm import small
 from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.phi4mm.prompts import instruction
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def ids_of(tokenizer: PreTrainedTokenizerFast, *tokens: str) -> list[int]:
 def test_the_prompt_is_user_audio_instruction_end_assistant(
     processor: Phi4mmProcessor, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    written = f"<|user|>{'<|endoftext11|>' * 13}{ASR}<|end|><|assistant|>"
+    written = f"<|user|>{'<|endoftext11|>' * 13}{instruction(ASR)}<|end|><|assistant|>"
     prompt = processor.encode(noise(16_000), ASR).prompt_ids
     assert tokenizer.decode(prompt) == written
     assert prompt == tokenizer.encode(written, add_special_tokens=False)
@@ -49,7 +50,7 @@ def test_training_and_inference_prompts_are_one_and_the_same(processor: Phi4mmPr
 def test_the_target_ends_with_both_end_tokens(
     processor: Phi4mmProcessor, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    target = processor.target_ids("안녕")
+    target = processor.target_ids(ASR, said("안녕"))
     assert target[-2:] == ids_of(tokenizer, "<|end|>", "<|endoftext|>")
     assert tokenizer.decode(target) == "안녕<|end|><|endoftext|>"
 

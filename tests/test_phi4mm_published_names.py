@@ -125,7 +125,7 @@ def test_adapted_layers_are_those_that_the_published_patterns_match(ours: set[st
         pattern = config[f"{adapter}_lora"]["layer"]
         for layer in LORA_LAYERS:
             assert re.fullmatch(rf".*({pattern})", f"layers.31.{layer}")
-            assert re.fullmatch(parts.LORA_TARGETS, f"model.layers.31.{layer}")
+            assert re.fullmatch(parts.LORA_LAYERS, f"model.layers.31.{layer}")
             for matrix in "AB":  # MLX, and VLLM's own reader of PEFT folders
                 name = f"model.layers.31.{layer}.lora_{matrix}.{adapter}.weight"
                 assert to_original(to_native(name)) == name

@@ -58,7 +58,7 @@ def test_steps_are_fixed_by_the_generator_and_differ_between_epochs() -> None:
 @pytest.mark.parametrize("budget", [1, 499, 700, 4_000, 10**9])
 def test_micro_batches_keep_the_budget_and_lose_nothing(budget: int) -> None:
     step = examples(33)
-    cut = list(micro_batches(step, budget))
+    cut = list(micro_batches(step, budget, lambda example: example.num_tokens))
     assert sorted(e.record.id for b in cut for e in b) == sorted(e.record.id for e in step)
     for batch in cut:
         padded = len(batch) * max(e.num_tokens for e in batch)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from soritune.decoding.transcriber import Transcriber
-    from soritune.models.placement import DeviceMap
 
 __version__ = "0.1.0"
 
@@ -16,14 +15,11 @@ def load(
     model: str | Path,
     *,
     device: str | None = None,
-    device_map: DeviceMap | None = None,
     base: str | None = None,
 ) -> Transcriber:
     """Load a trained or original model (folder or hub id) for transcription and translation.
 
     `device` is a torch device name; None takes the first GPU where there is one, else the CPU.
-    `device_map` in its place spreads the model over several: "auto", or names of modules with
-    their devices.
     `base` is the base of a trained model or adapter, in place of the one that it names.
     Raises UserError where there is no such model.
     """
@@ -31,6 +27,4 @@ def load(
     from soritune.decoding.transcriber import Transcriber
     from soritune.models import load as load_model
 
-    return Transcriber(
-        load_model(model, device=device, device_map=device_map, merge=True, base=base)
-    )
+    return Transcriber(load_model(model, device=device, merge=True, base=base))

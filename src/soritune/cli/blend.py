@@ -20,13 +20,14 @@ def blend(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; must be empty.")],
     base: Annotated[
         str | None,
-        typer.Option("--base", metavar="DIR", help="Where their base lies, if it was moved."),
+        typer.Option("--base", metavar="DIR", help="Where their base is, if it was moved."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is in DIR.")] = False,
 ) -> None:
     """Write the weighted mean of two models: between a trained one and its base, for instance.
 
-    Two models on the same base give a small folder like theirs; two whole models a whole one.
+    Two models on the same base give a small folder like theirs; two complete models a complete
+    one.
     """
     from soritune.export.blend import blend as write
 
@@ -40,6 +41,6 @@ def blend(
             force=force,
             progress=lambda total: stack.enter_context(track("write", total, "bytes")),
         )
-    what = "a whole model" if done.base is None else f"a model on {done.base}"
+    what = "a complete model" if done.base is None else f"a model on {done.base}"
     rank = "" if done.lora_rank is None else f", LoRA of rank {done.lora_rank}"
     typer.echo(f"{out}: {what}, {done.trained_tensors} tensors blended{rank}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +11,6 @@ import typer
 from soritune.cli.check import bytes_text
 from soritune.cli.errors import plain_errors
 from soritune.progress import track
-
-
-class To(StrEnum):
-    """The layouts, as `soritune.export.export.Target` has them."""
-
-    NATIVE = "native"
-    ORIGINAL = "original"
-    ADAPTER = "adapter"
-    MERGED = "merged"
 
 
 @plain_errors
@@ -32,18 +22,19 @@ def export(
         ),
     ],
     to: Annotated[
-        To,
+        str,
         typer.Option(
-            help="adapter: the LoRA alone (vLLM, PEFT); original: whole, for vLLM; native: whole, "
-            "for transformers; merged: native with the LoRA in the weights."
+            metavar="LAYOUT",
+            help="adapter: the LoRA alone; or a layout of the model's family: native, original, "
+            "merged. An unknown one lists those that there are.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; must be empty.")],
     lora_weight: Annotated[
         float | None,
         typer.Option(
-            help="How much of the LoRA is added to the weights: --to merged (default 1), or --to "
-            "original (default: it stays apart)."
+            help="How much of the LoRA is added to the weights, for layouts that allow it: merged "
+            "(default 1), original (default: it stays separate)."
         ),
     ] = None,
     rank: Annotated[
@@ -55,22 +46,21 @@ def export(
     revision: Annotated[str | None, typer.Option(help="Of a hub id.")] = None,
     base: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where MODEL's base lies, if it was moved."),
+        typer.Option(metavar="DIR", help="Where MODEL's base is, if it was moved."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is in DIR.")] = False,
 ) -> None:
-    """Write a model so that vLLM or transformers can serve it.
+    """Write a model in a layout that other programs read.
 
     The folder appears whole or not at all, with a README that says how to serve it. See
     docs/serving.md.
     """
-    from soritune.export.export import Target
     from soritune.export.export import export as write
 
     with ExitStack() as stack:
         done = write(
             model,
-            Target(to.value),
+            to,
             out,
             revision=revision,
             base=base,
@@ -81,4 +71,4 @@ def export(
         )
     for note in done.notes:
         typer.secho(f"note: {note}", err=True)
-    typer.echo(f"{out}: {to.value}, {bytes_text(done.num_bytes)}; how to serve it: {out}/README.md")
+    typer.echo(f"{out}: {to}, {bytes_text(done.num_bytes)}; how to serve it: {out}/README.md")

@@ -16,14 +16,7 @@ from soritune.cli.check import bytes_text
 from soritune.cli.errors import plain_errors
 
 if TYPE_CHECKING:
-    from soritune.models.phi4mm.summary import Summary
-
-LAYOUTS = {
-    "original": "original (phi4mm, what vLLM serves)",
-    "native": "native (phi4_multimodal, what transformers reads)",
-    "adapter": "adapter alone (PEFT folder)",
-    "trained": "trained by soritune (what differs from its base)",
-}
+    from soritune.models.summary import Summary
 
 
 class Format(StrEnum):
@@ -62,10 +55,13 @@ def inspect(
 
 def print_summary(summary: Summary, console: Console | None = None) -> None:
     """Print a summary for people."""
+    from soritune.models.summary import layout_text
+
     console = console or Console()
     console.print(Text(summary.path, style="bold"), soft_wrap=True)
     lines = [
-        ("layout", LAYOUTS[summary.layout]),
+        ("family", summary.family or "unknown, its base is not here"),
+        ("layout", layout_text(summary.family, summary.layout)),
         ("base", summary.base or ""),
         ("trained", _trained_text(summary)),
         (
@@ -90,7 +86,7 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
             f"{adapter.layers} layers, {adapter.parameters:,} values"
         )
         console.print(Text(text), soft_wrap=True)
-    _print_lines(console, [("not whole", problem) for problem in summary.problems])
+    _print_lines(console, [("incomplete", problem) for problem in summary.problems])
     _print_lines(console, list(summary.serving.items()))
 
 

@@ -12,7 +12,7 @@ from soritune.audio import SAMPLE_RATE_HZ, Samples, load_mono_16k
 from soritune.augment.babble import Audio, Clip, Voice, Voices, choose
 from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
-from soritune.augment.seeding import generator
+from soritune.seeding import generator
 from soritune.utterance import Utterance
 
 WINDOW = 64

@@ -29,10 +29,12 @@ from soritune.experiment.fingerprint import (
     corpus_identity,
     fingerprint,
 )
+from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
+from soritune.training.summary import TrainingSummary
 
 EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
@@ -126,7 +128,7 @@ class Plan:
         tested = [each.corpus for each in self.recipe.evaluate.values()]
         return self._finder.left_out(self.recipe, case, self.folders([*trained, *tested]))
 
-    def train_stage(self, case: str) -> Stage:
+    def train_stage(self, case: str) -> Stage[TrainingSummary]:
         """Training of a case: case, model settings, base, seed and the corpora it takes.
 
         What is left out of these counts only where something is.
@@ -147,11 +149,12 @@ class Plan:
         return Stage(
             stamp=folder / "train.json",
             fingerprint=fingerprint(depends_on),
+            kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
             scratch=(folder / "checkpoints", folder / "hypotheses", folder / "scores"),
         )
 
-    def decode_stage(self, case: str, evaluation: str) -> Stage:
+    def decode_stage(self, case: str, evaluation: str) -> Stage[DecodingOutcome]:
         """Decoding of an evaluation's utterances by a case's model."""
         settings = self.recipe.evaluate[evaluation]
         depends_on = {
@@ -162,9 +165,10 @@ class Plan:
             "dtype": self.recipe.model.dtype,
         }
         path = self.hypotheses_path(case, evaluation)
-        return Stage(path.with_suffix(".json"), fingerprint(depends_on), outputs=(path,))
+        stamp = path.with_suffix(".json")
+        return Stage(stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,))
 
-    def score_stage(self, case: str, evaluation: str) -> Stage:
+    def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
         """Scores of what was decoded; other metrics need no other decoding."""
         depends_on = {
             "format": SCORING_FORMAT,
@@ -172,7 +176,7 @@ class Plan:
             "metrics": list(self.recipe.evaluate[evaluation].metric_names),
         }
         path = self.case_folder(case) / "scores" / f"{evaluation}.json"
-        return Stage(path, fingerprint(depends_on))
+        return Stage(path, fingerprint(depends_on), ScoringOutcome)
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

@@ -5,48 +5,63 @@ from __future__ import annotations
 from pathlib import Path
 
 from soritune.errors import UserError
-from soritune.export.lora import Lora, write_lora
-from soritune.export.source import Source
-from soritune.models.phi4mm.parts import part_of
-
-# MaxLoRARanks of vllm/config/lora.py, vLLM 0.33.0: what `--max-lora-rank` may be. An adapter of
-# any rank up to it is taken.
-VLLM_MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-
-
-def vllm_max_rank(r: int) -> int | None:
-    """The smallest `--max-lora-rank` that takes an adapter of rank r; None above them all."""
-    return next((rank for rank in VLLM_MAX_RANKS if rank >= r), None)
+from soritune.export.reduce import reduce_rank
+from soritune.models.family import ExportPlan, Family
+from soritune.models.lora import Lora, write_lora
+from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
+from soritune.models.shards import Advance
+from soritune.models.stored import StoredModel
 
 
-def check(source: Source) -> Lora:
-    """The LoRA, if it is all that tells the model from its base.
+def plan_adapter(model: StoredModel, rank: int | None) -> ExportPlan:
+    """Plan the export of the LoRA alone, or of the nearest one of a smaller rank."""
+    lora = the_lora(model)
+    notes: tuple[str, ...] = ()
+    if rank is not None:
+        reduced = reduce_rank(lora, rank)
+        layer, worst = reduced.worst
+        notes = (
+            f"reduced from rank {lora.r} to {rank}: of what the LoRA adds to a layer "
+            f"{reduced.mean:.2%} is lost in the mean (Frobenius norm), {worst:.2%} at worst "
+            f"({layer}); measure it on your evaluations",
+        )
+        lora = reduced.lora
+
+    def write(folder: Path, _max_shard_bytes: int, _advance: Advance | None) -> None:
+        write_lora(lora, folder, model.family.lora, model.base_name, model.base_revision)
+
+    return ExportPlan({}, lora, (*notes, *_rank_notes(lora)), write)
+
+
+def the_lora(model: StoredModel) -> Lora:
+    """Return the LoRA, if it is all in which the model differs from its base.
 
     Raises UserError where there is none, or where the adapter alone would lose what was trained.
     """
-    if source.trained:
-        parts = sorted({part_of(name) for name in source.trained})
+    if model.trained:
+        parts = sorted(model.trained_parts())
         raise UserError(
-            f"{source.name}: {' and '.join(parts)} changed too ({len(source.trained)} tensors), "
-            "which an adapter cannot carry; use --to original (for vLLM) or --to native or merged "
-            "(for transformers)"
+            f"{model.name}: {' and '.join(parts)} changed too ({len(model.trained)} tensors), "
+            f"which an adapter cannot carry; use {other_targets(model.family)}"
         )
-    if source.lora is None:
-        raise UserError(f"{source.name}: has no speech LoRA; use --to native or --to original")
-    return source.lora
+    if model.lora is None:
+        raise UserError(f"{model.name}: has no LoRA; use {other_targets(model.family)}")
+    return model.lora
 
 
-def notes(lora: Lora) -> tuple[str, ...]:
-    """What the user should know about the adapter."""
-    if vllm_max_rank(lora.r) is None:
-        return (
-            f"rank {lora.r} is above vLLM's largest --max-lora-rank, {VLLM_MAX_RANKS[-1]}: PEFT "
-            f"takes this adapter, vLLM does not; for vLLM add --rank {VLLM_MAX_RANKS[-1]} (the "
-            "nearest LoRA of that rank) or use --to original (the LoRA in the weights)",
-        )
-    return ()
+def other_targets(family: Family) -> str:
+    """Return the targets besides the adapter as options, with who reads them."""
+    return " or ".join(
+        f"--to {name} (for {target.reader})" for name, target in family.targets.items()
+    )
 
 
-def write(source: Source, lora: Lora, folder: Path) -> None:
-    """Write the PEFT folder."""
-    write_lora(lora, folder, source.base_name, source.base_revision)
+def _rank_notes(lora: Lora) -> tuple[str, ...]:
+    if vllm_max_rank(lora.r) is not None:
+        return ()
+    largest = VLLM_MAX_RANKS[-1]
+    return (
+        f"rank {lora.r} is above vLLM's largest --max-lora-rank, {largest}: PEFT takes this "
+        f"adapter, vLLM does not; for vLLM add --rank {largest} (the nearest LoRA of that rank) or "
+        "export to a layout with the LoRA in the weights",
+    )

@@ -8,27 +8,26 @@ what it forgot.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
-from soritune.export import native
 from soritune.export.folder import check_out, whole_folder, write_checksums
-from soritune.export.lazy import LazyTensor
-from soritune.export.lora import Lora, join, scaled, write_lora
-from soritune.export.shards import MAX_SHARD_BYTES, Advance, write_file
-from soritune.export.source import Source, open_source, stands_on_base
-from soritune.models.phi4mm.loading import read_config
-from soritune.models.phi4mm.model import FAMILY
-from soritune.models.record import ADAPTER_FOLDER, TRAINED_FILE, write_record
+from soritune.models.checkpoint import ADAPTER_FOLDER
+from soritune.models.lora import Lora, join, scaled, write_lora
+from soritune.models.open import has_base
+from soritune.models.record import TRAINED_FILE, write_record
+from soritune.models.shards import MAX_SHARD_BYTES, Advance, write_file
+from soritune.models.stored import StoredModel, open_stored
+from soritune.models.tensors import LazyTensor
 
 _HEADROOM_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
 class Blended:
-    """What was written: a trained model on `base`, or (`base` None) a whole native folder."""
+    """What was written: a trained model on `base`, or (`base` None) a complete model."""
 
     out: Path
     base: str | None
@@ -49,12 +48,12 @@ def blend(
 ) -> Blended:
     """Write weight · first + (1 − weight) · second into the folder `out`, whole or not at all.
 
-    Two models on one base (or such a model and its base) give a model on that base, two whole
-    folders a whole native folder. LoRAs are blended as what they add to the weights, exactly:
-    the two are joined into one whose rank is the sum of theirs.
+    Two models on one base (or such a model and its base) give a model on that base, two complete
+    models a complete one in the layout of `Family.whole_target`. LoRAs are blended as what they add
+    to the weights, exactly: the two are joined into one whose rank is the sum of theirs.
 
     Args:
-        first, second: as `soritune.export.source.open_source` takes them.
+        first, second: as `soritune.models.stored.open_stored` takes them.
         out: must be empty or not exist, unless `force`.
         weight: of `first`, 0–1.
         base: of those that stand on one, in place of the one that they name.
@@ -66,15 +65,15 @@ def blend(
     """
     if not 0 <= weight <= 1:
         raise UserError(f"--weight {weight}: must lie between 0 and 1")
-    stands = [stands_on_base(name) for name in (first, second)]
-    if base is not None and not any(stands):
-        raise UserError(f"{first} and {second} are whole models; leave --base out")
+    on_base = [has_base(name) for name in (first, second)]
+    if base is not None and not any(on_base):
+        raise UserError(f"{first} and {second} are complete models; leave --base out")
     one, other = (
-        open_source(name, base=base if on_base else None)
-        for name, on_base in zip((first, second), stands, strict=True)
+        open_stored(name, base=base if needs_base else None)
+        for name, needs_base in zip((first, second), on_base, strict=True)
     )
-    check_out(out, force, (one.folder, other.folder, one.base_folder, other.base_folder))
-    same_base = one.base_folder.resolve() == other.base_folder.resolve()
+    check_out(out, force, (one.folder, other.folder, one.base.folder, other.base.folder))
+    same_base = one.base.folder.resolve() == other.base.folder.resolve()
     if not same_base:
         _check_shapes(one, other)
     if same_base and one.is_base and other.is_base:
@@ -97,31 +96,31 @@ def blend(
             if tensors:
                 write_file(tensors, folder / TRAINED_FILE, advance=advance)
             if lora is not None:
-                write_lora(lora, folder / ADAPTER_FOLDER, one.base_name, one.base_revision)
+                write_lora(
+                    lora,
+                    folder / ADAPTER_FOLDER,
+                    one.family.lora,
+                    one.base_name,
+                    one.base_revision,
+                )
             write_record(
                 folder,
                 out,
-                family=FAMILY,
+                family=one.family.name,
                 base=one.base_name,
                 revision=one.base_revision,
                 about=_about(one, other, weight, kept or lora is not None),
             )
         else:
-            native.write(
-                one,
-                one.in_base_dtype(tensors),
-                lora,
-                folder,
-                max_shard_bytes,
-                advance,
-                vision_lora=False,
-            )
+            whole = replace(one, trained=tensors, lora=lora, own_lora=False, other_loras={})
+            plan = one.family.plan_export(whole, one.family.whole_target, None)
+            plan.write(folder, max_shard_bytes, advance)
             write_checksums(folder)
     return Blended(out, one.base_name if same_base else None, lora.r if lora else None, len(names))
 
 
 def _mixed(one: LazyTensor, other: LazyTensor, weight: float) -> LazyTensor:
-    """weight · one + (1 − weight) · other in the wider dtype of the two, exact at both ends."""
+    """Return weight · one + (1 − weight) · other in the wider dtype, exact at both ends."""
     dtype = one.dtype if one.dtype.itemsize >= other.dtype.itemsize else other.dtype
     if not dtype.is_floating_point or weight == 1:
         return one.to(dtype)
@@ -135,7 +134,7 @@ def _mixed(one: LazyTensor, other: LazyTensor, weight: float) -> LazyTensor:
 
 
 def _mixed_lora(one: Lora | None, other: Lora | None, weight: float) -> Lora | None:
-    """The adapter whose delta is the weighted mean of both; none adds nothing."""
+    """Return the adapter whose delta is the weighted mean of both; None adds nothing."""
     if weight == 1:
         return one
     if weight == 0:
@@ -146,7 +145,12 @@ def _mixed_lora(one: Lora | None, other: Lora | None, weight: float) -> Lora | N
     return join(scaled(one, weight), scaled(other, 1 - weight))
 
 
-def _check_shapes(one: Source, other: Source) -> None:
+def _check_shapes(one: StoredModel, other: StoredModel) -> None:
+    if one.family is not other.family:
+        raise UserError(
+            f"{one.name} is a {one.family.title} and {other.name} a {other.family.title}: only "
+            "models of one family can be blended"
+        )
     mine, its = one.weights, other.weights
     odd = sorted(mine.keys() ^ its.keys())
     if odd:
@@ -161,14 +165,16 @@ def _check_shapes(one: Source, other: Source) -> None:
                 f"{name} has shape {list(tensor.shape)} in {one.name} and "
                 f"{list(its[name].shape)} in {other.name}: the two models are not of the same shape"
             )
-    configs = [read_config(dict(source.config), source.folder) for source in (one, other)]
-    for key in ("num_attention_heads", "num_key_value_heads", "rope_parameters"):
-        if getattr(configs[0], key) != getattr(configs[1], key):
+    settings = [model.family.settings_beside_shapes(model.base) for model in (one, other)]
+    for key, value in settings[0].items():
+        if value != settings[1].get(key):
             raise UserError(f"{one.name} and {other.name} differ in {key} (config.json)")
 
 
-def _about(one: Source, other: Source, weight: float, has_lora: bool) -> Mapping[str, Any]:
-    def about(source: Source) -> dict[str, Any]:
+def _about(
+    one: StoredModel, other: StoredModel, weight: float, has_lora: bool
+) -> Mapping[str, Any]:
+    def about(source: StoredModel) -> dict[str, Any]:
         known = {key: source.record[key] for key in ("case", "mode") if key in source.record}
         return {"name": source.name, **known}
 

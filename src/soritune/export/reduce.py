@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 
 from soritune.errors import UserError
-from soritune.export.lazy import LazyTensor
-from soritune.export.lora import Lora
+from soritune.models.lora import Lora
+from soritune.models.tensors import LazyTensor
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Reduced:
 
 
 def reduce_rank(lora: Lora, rank: int) -> Reduced:
-    """The nearest LoRA of rank `rank`, fp32, alpha equal to the rank (a scale of 1).
+    """Return the nearest LoRA of rank `rank`, fp32, alpha equal to the rank (a scale of 1).
 
     Exact up to rounding where the true rank of each layer's delta is `rank` or less. Raises
     UserError where `rank` is not below the LoRA's own.
@@ -57,14 +57,14 @@ def reduce_rank(lora: Lora, rank: int) -> Reduced:
         old_a, old_b = lora.matrices(layer)
         a, b, errors[layer] = _reduced(old_a.read(), old_b.read(), lora.scale, rank)
         for name, tensor in ((f"{layer}.lora_A.weight", a), (f"{layer}.lora_B.weight", b)):
-            tensors[name] = _held(tensor)
+            tensors[name] = LazyTensor.holding(tensor)
     return Reduced(Lora(rank, rank, lora.dropout, tensors), errors)
 
 
 def _reduced(
     a: torch.Tensor, b: torch.Tensor, scale: float, rank: int
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """A (rank, in) and B (out, rank) whose product is nearest to scale · b a, and the error."""
+    """Return A (rank, in), B (out, rank) with B A nearest to scale · b a, and the error."""
     q_b, r_b = torch.linalg.qr(b.double())
     q_a, r_a = torch.linalg.qr(a.double().T)
     left, values, right = torch.linalg.svd(scale * (r_b @ r_a.T))
@@ -77,7 +77,3 @@ def _reduced(
     new_b[:, :keep] = ((q_b @ left[:, :keep]) * root).float()
     whole = float(values.norm())
     return new_a, new_b, float(values[keep:].norm()) / whole if whole else 0.0
-
-
-def _held(tensor: torch.Tensor) -> LazyTensor:
-    return LazyTensor(tuple(tensor.shape), tensor.dtype, lambda: tensor)

@@ -1,27 +1,43 @@
 """What a model family must offer so that the other rooms can train, decode, score and export it.
 
-A family is a folder beside `phi4mm/` with the same file names and one line in `registry.py`.
-No other room knows which family it has.
+A family is a folder in `models/` and one line in `registry.py`; no other room knows which family
+it has. Three protocols: `Family` is what is known without weights, `SpeechModel` a loaded model,
+`Processor` turns clips and text into tensors and back. Nothing here imports torch, so that recipes
+can be checked without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import nn
-
+from soritune.errors import UserError
+from soritune.models import checkpoint
 from soritune.tasks import Answer, Request
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from torch import nn
+
+    from soritune.models.loaded import LoadedModel
+    from soritune.models.lora import Lora
+    from soritune.models.shards import Advance
+    from soritune.models.stored import StoredBase, StoredModel
+    from soritune.models.summary import Summary
+    from soritune.models.tensors import LazyTensor
 
 IGNORE = -100  # label that the loss leaves out
 LORA = "LoRA"  # name of the part that holds the adapter, in every family
 
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, "torch.Tensor"]
+
+# What becomes of the LoRA that a base brings: it stays and trains on, is added to the weights, or
+# is left out.
+LoraStart = Literal["base", "merge", "fresh"]
 
 
 @dataclass(frozen=True)
@@ -92,8 +108,10 @@ class Processor(Protocol):
 class SpeechModel(Protocol):
     """A loaded model with its processor."""
 
-    family: str
     base: str  # what `load` was given for the base: hub id, folder or "builtin:…"
+
+    @property
+    def family(self) -> Family: ...
 
     @property
     def module(self) -> nn.Module: ...
@@ -117,8 +135,10 @@ class SpeechModel(Protocol):
         """Return the parts that a training mode, or a sum of modes, trains."""
         ...
 
-    def add_lora(self, *, r: int, alpha: int, dropout: float, seed: int) -> None:
-        """Add a fresh LoRA, or keep the one that the base brings."""
+    def add_lora(
+        self, *, r: int, alpha: float, dropout: float, seed: int, mode: str = "lora"
+    ) -> None:
+        """Add a fresh LoRA to the layers that a mode adapts, or keep the one of the base."""
         ...
 
     def checkpoint_layers(self) -> None:
@@ -156,3 +176,209 @@ class SpeechModel(Protocol):
     def save(self, folder: Path, *, trained: Sequence[str], about: Mapping[str, Any]) -> None:
         """Write what differs from the base (the named parameters) so that `load` finds it."""
         ...
+
+
+@dataclass(frozen=True)
+class ClipLimits:
+    """Clips that a family can be trained on and asked about.
+
+    Attributes:
+        min_samples: at 16 kHz.
+        max_duration_s: of one clip; longer recordings are cut into segments first.
+    """
+
+    min_samples: int
+    max_duration_s: float
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One word of a recipe's `mode`.
+
+    Attributes:
+        parts: parts of the model that it trains (`Family.part_of`).
+        title: what it trains, in a table for people; the word itself where it is empty.
+        alone: whether it cannot be added to another.
+        lora_layers: pattern of the full names of the layers that a fresh LoRA is put on, where
+            it differs from `LoraDefaults.layers`.
+    """
+
+    parts: frozenset[str]
+    title: str = ""
+    alone: bool = False
+    lora_layers: str | None = None
+
+
+@dataclass(frozen=True)
+class LoraDefaults:
+    """Size of a fresh LoRA where the recipe names none, and where it belongs.
+
+    Attributes:
+        layers: pattern of the full native names of the layers that it is put on; an adapter on
+            any other layer is refused.
+        target_modules: last parts of those names, as the adapter_config.json of an export has
+            them for other programs; empty where they do not tell the layers, then it has their
+            full names.
+        exclude_modules: pattern of layers with the same last part that have no LoRA.
+        task_type: of PEFT.
+    """
+
+    r: int
+    alpha: float
+    dropout: float
+    layers: str
+    target_modules: tuple[str, ...] = ()
+    exclude_modules: str | None = None
+    task_type: str | None = None
+
+
+@dataclass(frozen=True)
+class PublishedBase:
+    """Size of a base on the hub, from the files of its repository."""
+
+    parameters: int
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class ExportTarget:
+    """A layout that `soritune export --to` writes.
+
+    Attributes:
+        holds: completes "This folder holds …" on the model card.
+        reader: who reads it, in a word or two.
+        takes_lora_weight: whether a share of the LoRA can be added to the weights.
+    """
+
+    holds: str
+    reader: str
+    takes_lora_weight: bool = False
+
+
+ADAPTER = "adapter"  # the export target that all families with a LoRA share
+ADAPTER_TARGET = ExportTarget("a LoRA adapter (PEFT), to be put on its base", "PEFT")
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What an export will write.
+
+    Attributes:
+        tensors: weights by their names in the files.
+        lora: the adapter in a folder beside the weights, if there is one.
+        notes: what the user should know, a sentence each without its full stop.
+        write: writes all files into a folder, given the largest size of a file of weights in
+            bytes and what is called with bytes written.
+        lora_weight: share of the LoRA that was added to the weights.
+    """
+
+    tensors: Mapping[str, LazyTensor]
+    lora: Lora | None
+    notes: tuple[str, ...]
+    write: Callable[[Path, int, Advance | None], None]
+    lora_weight: float | None = None
+
+
+class Family(Protocol):
+    """What is known of a family without weights, and how its checkpoints are opened.
+
+    A family subclasses this; methods with a body here are defaults. Its module must not import
+    torch or transformers at the top.
+
+    Attributes:
+        name: in soritune.json, and of its folder.
+        title: for people.
+        model_types: values of "model_type" in a config.json that it opens.
+        clip_limits: see `ClipLimits`.
+        modes: words of a recipe's mode, in the order in which a sum is written.
+        audio_parts: parts that hear (encoder, projector); `audio_learning_rate` is theirs.
+        lora: see `LoraDefaults`.
+        builtin_bases: folders of bases that come with the package: NAME in "builtin:NAME".
+        published_bases: bases on the hub by id.
+        layouts: layouts of whole models, each with a few words for people.
+        targets: what `export --to` writes besides `adapter`.
+        whole_target: which of them a blend of two complete models is written as.
+    """
+
+    name: str
+    title: str
+    model_types: tuple[str, ...]
+    clip_limits: ClipLimits
+    modes: Mapping[str, Mode]
+    audio_parts: frozenset[str] = frozenset()
+    lora: LoraDefaults
+    builtin_bases: Mapping[str, Path] = {}
+    published_bases: Mapping[str, PublishedBase] = {}
+    layouts: Mapping[str, str] = {}
+    targets: Mapping[str, ExportTarget] = {}
+    whole_target: str = ""
+
+    def check_request(self, request: Request) -> None:
+        """Raise UserError where the family cannot do what is asked, with what it can do."""
+
+    def part_of(self, name: str) -> str:
+        """Return the part that a parameter belongs to, by its name in the model or in files."""
+        ...
+
+    def open_base(self, folder: Path, *, whole: bool = False) -> StoredBase:
+        """Read the headers of a base: its weights by native name and its LoRA.
+
+        Args:
+            whole: also the weights that speech does not need, for an export.
+
+        Raises UserError for a checkpoint that is damaged or not of this family.
+        """
+        from soritune.models.stored import open_plain_base
+
+        return open_plain_base(self, folder)
+
+    def build(self, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> LoadedModel:
+        """Make the model of a base, without its LoRA.
+
+        Raises UserError where tensors are missing, extra or of another shape.
+        """
+        ...
+
+    def needed_files(self, folder: Path) -> Sequence[str]:
+        """Return patterns of the files of weights that a repository of the hub must provide.
+
+        Args:
+            folder: with the repository's JSON and text files.
+        """
+        return checkpoint.needed_files(folder)
+
+    def to_native(self, key: str) -> checkpoint.TensorName:
+        """Return the native name of a tensor of a checkpoint."""
+        return checkpoint.parse_name(key)
+
+    def layout_of(self, config: Mapping[str, Any]) -> str:
+        """Return which of `layouts` a config.json belongs to."""
+        return next(iter(self.layouts), self.name)
+
+    def describe_base(self, folder: Path) -> Summary:
+        """Say what a base holds, from headers alone and without torch (`soritune inspect`)."""
+        from soritune.models.summary import summarise_plain_base
+
+        return summarise_plain_base(self, folder)
+
+    def serving(self, summary: Summary) -> dict[str, str]:
+        """Return how each server takes a described folder, or what to export first."""
+        return {}
+
+    def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
+        """Plan an export to one of `targets`.
+
+        Args:
+            lora_weight: share of the LoRA to add to the weights; None is the target's default.
+
+        Raises UserError where the target would lose something.
+        """
+        raise UserError(f"{model.name}: --to {target}: {self.title} is not exported to that layout")
+
+    def settings_beside_shapes(self, base: StoredBase) -> Mapping[str, Any]:
+        """Return settings in which models may differ though their tensors have equal shapes."""
+        return {key: base.config[key] for key in base.config if key.endswith("attention_heads")}
+
+    def usage(self, model: StoredModel, target: str, lora: Lora | None) -> list[str]:
+        """Return lines for the card of an export, besides soritune's own: how others use it."""
+        return []

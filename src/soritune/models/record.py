@@ -1,7 +1,7 @@
-"""soritune.json, which lies in a trained model: what it stands on and which tensors it has.
+"""soritune.json, the record of a trained model: its family, its base and its tensors.
 
-A base that is a folder is written down twice: absolutely, and relative to the trained model, so
-that both may be moved together. Tensors are listed by file, so that one that got lost is noticed.
+A base that is a folder is recorded twice: absolutely, and relative to the trained model, so that
+both may be moved together. Tensors are listed by file, so that a lost one is noticed.
 """
 
 from __future__ import annotations
@@ -13,24 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
-from soritune.models.phi4mm.checkpoint import ADAPTER_WEIGHTS_FILE, Entry, read_header
+from soritune.hub import is_hub_id
+from soritune.models.checkpoint import ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE, Entry, read_header
 
 RECORD_FILE = "soritune.json"
 EXPORT_FILE = "soritune-export.json"  # of a whole model that soritune wrote
 TRAINED_FILE = "trained.safetensors"
-ADAPTER_FOLDER = "speech-lora"  # as the official checkpoint names it
-FAMILIES = ("phi4mm",)
 BUILTIN_PREFIX = "builtin:"
 
 
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form owner/name of a model on the hub."""
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
-
-
-def lasting(source: str) -> str:
-    """A model's name that stays right when the current directory changes."""
-    return source if source.startswith(BUILTIN_PREFIX) or not _is_dir(source) else _absolute(source)
+def stable_name(source: str) -> str:
+    """Return a model's name that stays right when the current directory changes."""
+    if source.startswith(BUILTIN_PREFIX) or not Path(source).is_dir():
+        return source
+    return str(Path(source).resolve())
 
 
 def write_record(
@@ -45,12 +41,12 @@ def write_record(
     """Write soritune.json into a folder whose other files are written.
 
     Args:
-        place: where the folder will lie in the end.
+        place: where the folder will be in the end.
         base: what `load` was given for the base: hub id, folder or "builtin:…".
         revision: of a hub id.
-        about: what else is to be remembered, such as case and mode.
+        about: what else to record, such as case and mode.
     """
-    record: dict[str, Any] = {"format": 1, "family": family, "base": lasting(base)}
+    record: dict[str, Any] = {"format": 1, "family": family, "base": stable_name(base)}
     if Path(record["base"]).is_absolute():
         record["base_beside"] = os.path.relpath(record["base"], place.resolve())
     if revision is not None:
@@ -61,7 +57,7 @@ def write_record(
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """soritune.json of a trained model; None where there is none.
+    """Read soritune.json of a trained model; None where there is none.
 
     Raises UserError for one that cannot be read, and where a tensor that it lists is missing.
     """
@@ -71,37 +67,36 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path}: no JSON ({error}); train or download the model anew") from None
-    if not isinstance(record, dict) or record.get("family") not in FAMILIES:
-        family = record.get("family") if isinstance(record, dict) else None
-        raise UserError(f"{path}: unknown model family {family!r}")
+        raise UserError(f"{path}: not JSON ({error}); train or download the model again") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: not a JSON object; train or download the model again")
+    from soritune.models.registry import family_named  # imports this module
+
+    family_named(record.get("family"), str(path))
     if not isinstance(record.get("base"), str):
-        raise UserError(f'{path}: names no "base"; train or download the model anew')
-    _check_whole(folder, record.get("tensors"))
+        raise UserError(f'{path}: names no "base"; train or download the model again')
+    if not isinstance(record.get("tensors"), Mapping):
+        raise UserError(f'{path}: lists no "tensors"; train or download the model again')
+    _check_tensors(folder, record["tensors"])
     return record
 
 
-def find_base(folder: Path, record: Mapping[str, Any], instead: str | None = None) -> str:
-    """The base of a trained model, as `load` takes it.
-
-    Args:
-        instead: another place for it, which the user gave.
+def find_base(folder: Path, record: Mapping[str, Any]) -> str:
+    """Return the recorded base of a trained model, as `load` takes it.
 
     Raises UserError where it was a folder that is neither where it was nor beside the model.
     """
     base = str(record["base"])
-    if instead is not None:
-        return instead
-    if base.startswith(BUILTIN_PREFIX) or _is_dir(base):
+    if base.startswith(BUILTIN_PREFIX) or Path(base).is_dir():
         return base
     if "base_beside" in record:
         beside = os.path.normpath(folder.resolve() / str(record["base_beside"]))
-        if _is_dir(beside):
+        if Path(beside).is_dir():
             return beside
     elif is_hub_id(base):  # a record with "base_beside" names a folder, whatever it looks like
         return base
     raise UserError(
-        f"{folder}: its base {base} is not there any more; say where it lies with --base DIR, or "
+        f"{folder}: its base {base} is not there any more; say where it is with --base DIR, or "
         f'write that folder as "base" into {folder / RECORD_FILE}'
     )
 
@@ -114,18 +109,16 @@ def check_export(folder: Path, *, has_lora: bool) -> None:
     try:
         lora = json.loads(path.read_text(encoding="utf-8")).get("lora")
     except (ValueError, AttributeError) as error:
-        raise UserError(f"{path}: no JSON ({error}); export the model anew") from None
+        raise UserError(f"{path}: not JSON ({error}); export the model again") from None
     if lora:
         raise UserError(
             f"{folder}: no {ADAPTER_FOLDER}/, though {EXPORT_FILE} says that it was exported with "
-            f"a LoRA of rank {lora.get('r')}; copy or export the model anew"
+            f"a LoRA of rank {lora.get('r')}; copy or export the model again"
         )
 
 
-def _check_whole(folder: Path, listed: object) -> None:
-    """Every tensor that a record lists must be there. Records of the first version list none."""
-    if not isinstance(listed, Mapping):
-        return
+def _check_tensors(folder: Path, listed: Mapping[str, Any]) -> None:
+    """Raise UserError where a tensor that a record lists is not there."""
     for name, tensors in listed.items():
         found = {entry.native.name: _shape(entry) for entry in read_header(folder / name)}
         for tensor, shape in tensors.items():
@@ -134,12 +127,12 @@ def _check_whole(folder: Path, listed: object) -> None:
                 if tensor in found:
                     problem = f"mis-shapes tensor {tensor}: {found[tensor]} instead of {shape}"
                 raise UserError(
-                    f"{folder / name} {problem}, by its {RECORD_FILE}; copy or train the model anew"
+                    f"{folder / name} {problem}, by its {RECORD_FILE}; copy or train it again"
                 )
 
 
 def _listed(folder: Path) -> dict[str, dict[str, str]]:
-    """Names (native) and shapes of the tensors that lie in a trained model, by file."""
+    """Return native names and shapes of the tensors of a trained model, by file."""
     files = (TRAINED_FILE, f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS_FILE}")
     return {
         name: {entry.native.name: _shape(entry) for entry in read_header(folder / name)}
@@ -150,11 +143,3 @@ def _listed(folder: Path) -> dict[str, dict[str, str]]:
 
 def _shape(entry: Entry) -> str:
     return "x".join(str(size) for size in entry.shape)
-
-
-def _is_dir(name: str) -> bool:
-    return Path(name).is_dir()
-
-
-def _absolute(name: str) -> str:
-    return str(Path(name).resolve())

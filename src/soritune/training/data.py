@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.utils.data import Dataset
 
-from soritune.augment.babble import Clip, CorpusBackground
+from soritune.augment.babble import Clip
 from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
+from soritune.training.background import CorpusBackground
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.examples import Example, epoch_examples
 from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
@@ -106,9 +107,10 @@ class StepDataset(Dataset[list[MicroBatch]]):
         return examples[rank :: self.world_size] or examples[:1]
 
     def __getitem__(self, index: int) -> list[MicroBatch]:
-        return [
-            self.collate(batch) for batch in micro_batches(self.examples(index), self.max_tokens)
-        ]
+        batches = micro_batches(
+            self.examples(index), self.max_tokens, lambda example: example.num_tokens
+        )
+        return [self.collate(batch) for batch in batches]
 
     def collate(self, batch: Sequence[Example]) -> MicroBatch:
         """Read the audio of a micro-batch and make its tensors."""

@@ -15,6 +15,8 @@ SAMPLE_SCALE = 32_768.0  # the filter bank was made for 16-bit integers
 FRAMES_PER_TOKEN = 8  # 80 ms: 12.5 tokens a second
 # The encoder cuts longer audio into chunks that do not see each other (see docs/data.md).
 MAX_AUDIO_TOKENS = 500
+# Longest clip that is trained on or transcribed in one piece; the encoder itself takes 40 s.
+MAX_CLIP_S = 30.0
 
 AUDIO_TOKEN = "<|endoftext11|>"
 IMAGE_TOKEN = "<|endoftext10|>"

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from soritune.models.checkpoint import Entry
 from soritune.models.phi4mm import layout
-from soritune.models.phi4mm.checkpoint import Entry
 
 _AUDIO = "model.embed_tokens_extend.audio_embed."
 _LM_LAYERS = (
@@ -87,12 +87,12 @@ def problems(entries: Iterable[Entry], config: Mapping[str, Any]) -> list[str]:
     alone = sorted(other for other in loras.values() if other not in loras)
     extra = sorted(base[name] for name in base.keys() - wanted)
     return [
-        *_told("lacks", [*lacking, *alone]),
-        *_told("has, unknown to its config.json,", extra),
+        *_listed("lacks", [*lacking, *alone]),
+        *_listed("has, unknown to its config.json,", extra),
     ]
 
 
-def _told(verb: str, names: list[str]) -> list[str]:
+def _listed(verb: str, names: list[str]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""

@@ -14,9 +14,11 @@ Source of the table: transformers' `convert_phi4_multimodal_weights_to_hf.py` (t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
+from soritune.models.checkpoint import TensorName, parse_name
+
+NATIVE = "native"
+ORIGINAL = "original"
 NATIVE_MODEL_TYPE = "phi4_multimodal"
 ORIGINAL_MODEL_TYPE = "phi4mm"
 NATIVE_ARCHITECTURE = "Phi4MultimodalForCausalLM"
@@ -24,12 +26,9 @@ ORIGINAL_ARCHITECTURE = "Phi4MMForCausalLM"
 
 SPEECH = "speech"  # adapter names of the original layout
 VISION = "vision"
-PEFT_PREFIX = "base_model.model."
 # The head is tied to the embeddings; a file that has it all the same has it twice.
 TIED_HEAD = "lm_head.weight"
 
-# Left behind inside names by activation checkpointing of some training runs.
-_CHECKPOINT_WRAPPER = "_checkpoint_wrapped_module."
 _AUDIO = "model.embed_tokens_extend.audio_embed."
 _IMAGE = "model.embed_tokens_extend.image_embed."
 _BLOCK = _AUDIO + "encoder.encoders.#."
@@ -58,63 +57,34 @@ RENAMES: tuple[tuple[str, str], ...] = (
 # The layers that both LoRAs of the original sit on, written `.base_layer` there.
 _ADAPTED = r"model\.layers\.\d+\.(?:self_attn\.(?:qkv|o)_proj|mlp\.(?:gate_up|down)_proj)"
 _ADAPTED_WEIGHT = re.compile(rf"({_ADAPTED})\.weight")
-_LORA = re.compile(r"(.+)\.lora_([AB])(?:\.(\w+))?\.weight")
 
 
-@dataclass(frozen=True)
-class NativeName:
-    """A tensor in native terms.
+def to_native(key: str) -> TensorName:
+    """Return the native name of a tensor of either layout or of a PEFT file; see `parse_name`.
 
-    `name` is the native one, without any prefix: for a LoRA as PEFT's files have it, without the
-    adapter's name (`model.layers.0.mlp.down_proj.lora_A.weight`). `adapter` is "speech", "vision"
-    or another; None for base weights and for a PEFT file, whose keys do not name their adapter.
+    A native name comes back as it is. Never fails: a foreign name is a base name that no model has.
     """
-
-    kind: Literal["base", "lora"]
-    adapter: str | None
-    name: str
-
-
-def to_native(name: str) -> NativeName:
-    """The native name of a tensor of either layout or of a PEFT file.
-
-    Either key prefix (`base_model.model.` or none) and `_checkpoint_wrapped_module.` anywhere are
-    taken off; a native name comes back as it is. Never fails: a foreign name is a base name that
-    no model has.
-    """
-    plain = name.removeprefix(PEFT_PREFIX).replace(_CHECKPOINT_WRAPPER, "")
-    lora = _LORA.fullmatch(plain)
-    if lora is not None:
-        layer, matrix, adapter = lora.groups()
-        return NativeName("lora", adapter, f"{layer}.lora_{matrix}.weight")
-    return NativeName("base", None, _rename(plain.replace(".base_layer.", "."), _TO_NATIVE))
+    name = parse_name(key)
+    if name.kind == "lora":
+        return name
+    return TensorName("base", None, _rename(name.name, _TO_NATIVE))
 
 
-def to_original(name: NativeName | str) -> str:
-    """The name in the original layout of a tensor given by its native name.
+def to_original(name: TensorName | str) -> str:
+    """Return the name in the original layout of a tensor given by its native name.
 
     A string is a base weight. A LoRA without an adapter's name is the speech LoRA.
     `to_original(to_native(x)) == x` for every name x of the original layout.
     """
     if isinstance(name, str):
-        name = NativeName("base", None, name)
+        name = TensorName("base", None, name)
     if name.kind == "lora":
         return name.name.removesuffix("weight") + f"{name.adapter or SPEECH}.weight"
     return _ADAPTED_WEIGHT.sub(r"\1.base_layer.weight", _rename(name.name, _TO_ORIGINAL))
 
 
-def to_peft(name: NativeName) -> str:
-    """Key of a LoRA tensor in a PEFT folder's adapter_model.safetensors.
-
-    Raises ValueError for a base weight, which such a file does not hold.
-    """
-    if name.kind != "lora":
-        raise ValueError(f"{name.name} is no tensor of an adapter")
-    return PEFT_PREFIX + name.name
-
-
-def is_vision(name: NativeName) -> bool:
-    """Whether speech does without a tensor: the vision tower and the vision LoRA.
+def is_vision(name: TensorName) -> bool:
+    """Return whether speech does without a tensor: the vision tower and the vision LoRA.
 
     The projector for speech beside images belongs to the audio part and is kept.
     """
@@ -122,7 +92,7 @@ def is_vision(name: NativeName) -> bool:
 
 
 def is_adapted(name: str) -> bool:
-    """Whether a native base name is a weight that the LoRAs sit on."""
+    """Return whether a native base name is a weight that has LoRAs."""
     return _ADAPTED_WEIGHT.fullmatch(name) is not None
 
 

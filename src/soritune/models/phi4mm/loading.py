@@ -1,4 +1,4 @@
-"""A base in the original or native layout as a speech model, tensor by tensor.
+"""A base in the original or native layout: what it holds, and the model made of it.
 
 Never any code of the checkpoint. Every tensor of the files is taken, dropped by name, or an error.
 """
@@ -11,112 +11,124 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 
 from soritune.errors import UserError
-from soritune.models import placement
-from soritune.models.phi4mm import configuration, layout, lora
-from soritune.models.phi4mm.checkpoint import (
-    ADAPTER_CONFIG_FILE,
+from soritune.models import stored
+from soritune.models.checkpoint import (
     CONFIG_FILE,
     Entry,
-    check_match,
     read_checkpoint,
     read_json,
-    read_tensor,
     same_values,
 )
+from soritune.models.loaded import fill_module
+from soritune.models.lora import Lora, lora_of_entries, read_lora
+from soritune.models.phi4mm import configuration, layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
-from soritune.models.phi4mm.modeling import ATTENTION, WHOLE_CLASSES, Phi4SpeechForCausalLM
-from soritune.models.record import ADAPTER_FOLDER, check_export
+from soritune.models.phi4mm.family import FAMILY
+from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
+from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.stored import StoredBase
+from soritune.models.tensors import LazyTensor
+
+VISION_FOLDER = "vision-lora"  # as the official checkpoint names it
 
 
 @dataclass(frozen=True)
-class Base:
-    """A loaded base, and what became of the tensors in its files."""
-
-    module: Phi4SpeechForCausalLM
-    tokenizer: PreTrainedTokenizerFast
-    lora: lora.SavedLora | None  # the base's own speech LoRA, not yet put on
-    dropped: dict[str, str]  # key in the file: reason
-    places: dict[str, torch.device]  # where each part lies, by names of modules
-
-
-@dataclass(frozen=True)
-class Sorted:
+class _Sorted:
     """The tensors of a checkpoint by what becomes of them."""
 
     base: tuple[Entry, ...]
     speech_lora: tuple[Entry, ...]
+    vision: tuple[Entry, ...]  # tower and LoRA
     dropped: dict[str, str]  # key in the file: reason
 
 
-def read_base(
-    folder: Path, *, dtype: torch.dtype, device: torch.device | placement.DeviceMap
-) -> Base:
-    """Read a base of either layout, without its vision tower.
+def open_base(folder: Path, *, whole: bool = False) -> StoredBase:
+    """Read the headers of a base of either layout.
 
-    The weights that are kept and one tensor are all that is ever in memory. `device` is one for
-    all of it, or a map, by which each tensor goes straight to its place.
+    Args:
+        whole: also the vision tower and the vision LoRA, for an export.
 
-    Raises:
-        UserError: another model; a device that is not there; files that are missing, cut off or
-            pickled; tensors that are missing, extra or mis-shaped. Nothing is read before all of
-            this has been checked.
+    Raises UserError for another model, and for files that are missing, damaged or pickled.
     """
     record = read_json(folder / CONFIG_FILE)
     config = read_config(record, folder)
-    tokenizer = read_tokenizer(folder)
-    _set_token_ids(config, tokenizer)
-    found = read_checkpoint(folder, vision=False)
-    entries = sort_entries(found, tied=config.tie_word_embeddings)
-
-    module = _empty_module(config, dtype)
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    if config.tie_word_embeddings:
-        del wanted[layout.TIED_HEAD]
-    advice = "the checkpoint is not whole or not of this model"
-    check_match(wanted, entries.base, folder, advice)
+    found = read_checkpoint(
+        folder, layout.to_native, optional=lambda name: not whole and layout.is_vision(name)
+    )
+    entries = _sort(found, tied=config.tie_word_embeddings)
     if config.tie_word_embeddings:
         _check_head(found, folder)
-    saved = _own_lora(record, entries.speech_lora, folder)
-
-    module.tie_weights()
-    wanted_places = {placement.WHOLE: device} if isinstance(device, torch.device) else device
-    places = placement.resolve(module, wanted_places, dtype, WHOLE_CLASSES)
-
-    for entry in entries.base:
-        name = entry.native.name
-        place = placement.device_of(name, places)
-        _put(module, name, read_tensor(entry).to(device=place, dtype=dtype))
-    module.tie_weights()
-    # Not in any file, because it follows from the configuration.
-    rotary = module.model.rotary_emb
-    place = placement.device_of("model.rotary_emb", places)
-    module.model.rotary_emb = type(rotary)(config).to(place)
-    left = [name for name, tensor in _tensors(module) if tensor.is_meta]
-    assert not left, f"no values for {left}"
-    module.train(mode=False)
-    return Base(module, tokenizer, saved, entries.dropped, places)
-
-
-def read_config(record: dict[str, Any], folder: Path) -> Phi4MultimodalConfig:
-    """The native configuration of a base of either layout. Raises UserError for other models."""
-    model_type = record.get("model_type")
-    if model_type == layout.ORIGINAL_MODEL_TYPE:
-        return configuration.native_config(record, str(folder / CONFIG_FILE))
-    if model_type == layout.NATIVE_MODEL_TYPE:
-        config: Phi4MultimodalConfig = Phi4MultimodalConfig.from_dict(dict(record))
-        return config
-    raise UserError(
-        f"{folder / CONFIG_FILE} has model type {model_type!r}; soritune reads "
-        f"{layout.NATIVE_MODEL_TYPE} and {layout.ORIGINAL_MODEL_TYPE} (Phi-4-multimodal)"
+    kept = entries.base
+    other_loras: dict[str, Lora] = {}
+    if whole:
+        kept += tuple(entry for entry in entries.vision if entry.native.kind == "base")
+        lora = [entry for entry in entries.vision if entry.native.kind == "lora"]
+        beside = folder / VISION_FOLDER
+        if lora:
+            other_loras[layout.VISION] = _lora_among_weights(record, lora, layout.VISION, folder)
+        elif beside.is_dir():
+            other_loras[layout.VISION] = read_lora(beside)
+    speech = list(entries.speech_lora)
+    own: Lora | None
+    if speech and configuration.lora_shape(record, layout.SPEECH) is not None:
+        own = _lora_among_weights(record, speech, layout.SPEECH, folder)
+    else:
+        own = stored.own_lora(folder, speech)
+    return StoredBase(
+        folder=folder,
+        layout=FAMILY.layout_of(record),
+        config=record,
+        weights={entry.native.name: LazyTensor.of(entry) for entry in kept},
+        lora=own,
+        other_loras=other_loras,
+        dropped=entries.dropped,
     )
 
 
+def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4mm:
+    """Make the model of a base without its vision tower and its LoRA.
+
+    Raises UserError for tensors that are missing, extra or of another shape, and where there is no
+    tokenizer; nothing is read before all of this has been checked.
+    """
+    config = read_config(dict(base.config), base.folder)
+    tokenizer = read_tokenizer(base.folder)
+    _set_token_ids(config, tokenizer)
+    with torch.device("meta"):
+        module: Phi4SpeechForCausalLM = Phi4SpeechForCausalLM._from_config(  # type: ignore[no-untyped-call]
+            config, dtype=dtype, attn_implementation=ATTENTION
+        )
+    tied = frozenset({layout.TIED_HEAD} if config.tie_word_embeddings else ())
+    fill_module(module, base.weights, base.folder, dtype=dtype, device=device, tied=tied)
+    # Not in any file, because it follows from the configuration.
+    module.model.rotary_emb = type(module.model.rotary_emb)(config).to(device)
+    left = [
+        name
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if tensor.is_meta
+    ]
+    assert not left, f"no values for {left}"
+    module.train(mode=False)
+    return Phi4mm(FAMILY, module, Phi4mmProcessor(tokenizer))
+
+
+def read_config(record: dict[str, Any], folder: Path) -> Phi4MultimodalConfig:
+    """Return the native configuration of a base of either layout.
+
+    Raises UserError where the native model cannot express it.
+    """
+    if record.get("model_type") == layout.ORIGINAL_MODEL_TYPE:
+        return configuration.native_config(record, str(folder / CONFIG_FILE))
+    config: Phi4MultimodalConfig = Phi4MultimodalConfig.from_dict(dict(record))
+    return config
+
+
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of a folder's tokenizer.json; never the one that a config.json points to."""
+    """Read the tokenizer of a folder's tokenizer.json; never the one that a config.json names."""
     if not (folder / "tokenizer.json").is_file():
         raise UserError(
             f"{folder}: no tokenizer.json; copy the tokenizer's files from the base model's folder"
@@ -125,16 +137,18 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def sort_entries(entries: Sequence[Entry], *, tied: bool) -> Sorted:
-    """Base weights, speech LoRA, and what speech does without, with the reason for each."""
+def _sort(entries: Sequence[Entry], *, tied: bool) -> _Sorted:
+    """Sort tensors into base weights, speech LoRA, and what speech does without, with reasons."""
     base: list[Entry] = []
     speech: list[Entry] = []
+    vision: list[Entry] = []
     dropped: dict[str, str] = {}
     for entry in entries:
         name = entry.native
         if layout.is_vision(name):
             kind = "vision LoRA" if name.kind == "lora" else "vision tower"
             dropped[entry.key] = f"{kind}: not needed for speech"
+            vision.append(entry)
         elif name.kind == "lora" and name.adapter in (layout.SPEECH, "default", None):
             speech.append(entry)
         elif name.name == layout.TIED_HEAD and tied:
@@ -143,41 +157,30 @@ def sort_entries(entries: Sequence[Entry], *, tied: bool) -> Sorted:
             dropped[entry.key] = "rotary frequencies: follow from the configuration"
         else:
             base.append(entry)
-    return Sorted(tuple(base), tuple(speech), dropped)
+    return _Sorted(tuple(base), tuple(speech), tuple(vision), dropped)
 
 
-def _own_lora(
-    record: dict[str, Any], entries: Sequence[Entry], folder: Path
-) -> lora.SavedLora | None:
-    """The base's own speech LoRA: the one among the weights, else the folder's `speech-lora/`.
-
-    A fine-tune of the original writes the trained one among its weights, while `speech-lora/` may
-    be an untouched copy.
-    """
-    beside = folder / ADAPTER_FOLDER
-    if not entries:
-        if (beside / ADAPTER_CONFIG_FILE).is_file():
-            return lora.in_folder(beside)
-        check_export(folder, has_lora=False)
-        return None
-    shape = configuration.lora_shape(record, layout.SPEECH)
-    if shape is not None:
-        return lora.among_weights(entries, shape, folder)
-    for place in (folder, beside):
-        if (place / ADAPTER_CONFIG_FILE).is_file():
-            return lora.SavedLora(lora.read_settings(place), tuple(entries), folder)
-    raise UserError(
-        f'{folder}: {entries[0].key} and other LoRA tensors, but neither "speech_lora" in '
-        f"{CONFIG_FILE} nor an {ADAPTER_CONFIG_FILE} says their alpha; add the one it was made with"
+def _lora_among_weights(
+    config: dict[str, Any], entries: Sequence[Entry], adapter: str, folder: Path
+) -> Lora:
+    """Return an adapter among the weights, whose size config.json says."""
+    shape = configuration.lora_shape(config, adapter)
+    if shape is None:
+        raise UserError(
+            f"{folder}: {entries[0].key} and other LoRA tensors, but no size of the {adapter} LoRA "
+            f"in {CONFIG_FILE}; add the one it was made with"
+        )
+    return lora_of_entries(
+        entries, r=shape.r, alpha=shape.alpha, dropout=shape.dropout, where=folder
     )
 
 
 def _check_head(entries: Sequence[Entry], folder: Path) -> None:
-    """A tied head that the files hold all the same must be the embeddings once more."""
+    """Raise UserError where a tied head that the files hold all the same is not the embeddings."""
     by_name = {entry.native.name: entry for entry in entries if entry.native.kind == "base"}
     head = by_name.get(layout.TIED_HEAD)
-    embeddings = by_name["model.embed_tokens.weight"]
-    if head is not None and not same_values(head, embeddings):
+    embeddings = by_name.get("model.embed_tokens.weight")
+    if head is not None and embeddings is not None and not same_values(head, embeddings):
         raise UserError(
             f"{folder}: {head.key} differs from the embeddings, though "
             f'"tie_word_embeddings" is true in {CONFIG_FILE}; which counts cannot be known'
@@ -185,32 +188,12 @@ def _check_head(entries: Sequence[Entry], folder: Path) -> None:
 
 
 def _set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerFast) -> None:
-    """The ids that stand for sound and image come from the tokenizer: the original has them in
-    its code only."""
+    """Take the ids that stand for sound and image from the tokenizer.
+
+    The original layout has them in its code only.
+    """
     vocabulary = tokenizer.get_vocab()
     audio: Any = config.audio_config
     vision: Any = config.vision_config
     audio.audio_token_id = vocabulary.get(AUDIO_TOKEN, audio.audio_token_id)
     vision.image_token_id = vocabulary.get(IMAGE_TOKEN, vision.image_token_id)
-
-
-def _empty_module(config: Phi4MultimodalConfig, dtype: torch.dtype) -> Phi4SpeechForCausalLM:
-    """The model on torch's meta device: names and shapes without memory."""
-    with torch.device("meta"):
-        module: Phi4SpeechForCausalLM = Phi4SpeechForCausalLM._from_config(  # type: ignore[no-untyped-call]
-            config, dtype=dtype, attn_implementation=ATTENTION
-        )
-    return module
-
-
-def _put(module: nn.Module, name: str, tensor: torch.Tensor) -> None:
-    owner, _, leaf = name.rpartition(".")
-    place = module.get_submodule(owner)
-    if leaf in place._buffers:
-        place._buffers[leaf] = tensor
-    else:
-        place._parameters[leaf] = nn.Parameter(tensor)
-
-
-def _tensors(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    return [*module.named_parameters(), *module.named_buffers()]

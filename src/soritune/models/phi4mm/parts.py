@@ -1,10 +1,10 @@
-"""Which parameters belong to which part, and which parts a training mode sets free."""
+"""Which parameters belong to which part, and which parts a training mode trains."""
 
 from __future__ import annotations
 
 import re
 
-from soritune.models.family import LORA
+from soritune.models.family import LORA, Mode
 
 # First match wins.
 _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -20,31 +20,19 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 
+AUDIO_PARTS = frozenset({"audio encoder", "projector"})
 # The vision-speech projector never sees a clip without an image, so no mode trains it.
-MODES: dict[str, frozenset[str]] = {
-    "lora": frozenset({LORA}),
-    "audio": frozenset({"audio encoder", "projector"}),
-    "projector": frozenset({"projector"}),
-    "full": frozenset({"audio encoder", "projector", "language model", "embeddings"}),
+MODES: dict[str, Mode] = {
+    "lora": Mode(frozenset({LORA}), "LoRA"),
+    "audio": Mode(AUDIO_PARTS, "audio encoder unfrozen"),
+    "projector": Mode(frozenset({"projector"}), "projector unfrozen"),
+    "full": Mode(AUDIO_PARTS | {"language model", "embeddings"}, "all parameters", alone=True),
 }
 
 # Bare names would also hit the linear layers of encoder and projector.
-LORA_TARGETS = r"model\.layers\.\d+\.((self_attn\.(qkv|o)_proj)|(mlp\.(gate_up|down)_proj))"
+LORA_LAYERS = r"model\.layers\.\d+\.((self_attn\.(qkv|o)_proj)|(mlp\.(gate_up|down)_proj))"
 
 
 def part_of(parameter_name: str) -> str:
-    """The part that a parameter belongs to, by its name in the native model."""
+    """Return the part that a parameter belongs to, by its name in the native model."""
     return next(part for part, pattern in _PARTS if pattern.search(parameter_name))
-
-
-def parts_of_mode(mode: str) -> frozenset[str]:
-    """Parts that train in a mode or a sum of modes ("lora+audio").
-
-    Raises ValueError for an unknown mode.
-    """
-    parts: set[str] = set()
-    for single in mode.split("+"):
-        if single not in MODES:
-            raise ValueError(f'unknown mode "{single}"; modes are {", ".join(MODES)} and sums')
-        parts |= MODES[single]
-    return frozenset(parts)

@@ -1,0 +1,75 @@
+"""Models and files of the hub: names, downloads, and what the cache already has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from soritune.errors import UserError
+
+# Pickles are never downloaded, whatever their name: reading one can run code.
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
+def is_hub_id(name: str) -> bool:
+    """Return whether a name has the form owner/name of a repository on the hub."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+def download(
+    source: str,
+    revision: str | None = None,
+    *,
+    allow: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+) -> Path:
+    """Return the folder of a model on the hub, downloading what is missing.
+
+    Offline, or with HF_HUB_OFFLINE=1, what is in the cache is taken. Pickles are left out.
+
+    Args:
+        source: hub id, owner/name.
+        revision: branch, tag or commit; None is the main branch.
+        allow: patterns of the files to download; None is all of them.
+        ignore: patterns of files that are left out.
+
+    Raises:
+        UserError: not there, no access, or no network and not in the cache.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                source,
+                revision=revision,
+                allow_patterns=None if allow is None else list(allow),
+                ignore_patterns=[*PICKLES, *ignore],
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = (str(error).strip().splitlines() or ["no answer"])[0]
+        raise UserError(
+            f"model {source} cannot be downloaded ({reason}); check the name and the network, or "
+            "give the folder of a downloaded copy"
+        ) from None
+
+
+def cached_folder(source: str, revision: str | None = None) -> Path | None:
+    """Return the folder of a repository that was downloaded before, None where it was not."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(source, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def cached_file(source: str, name: str, revision: str | None = None) -> Path | None:
+    """Return a file of a repository from the cache, None where it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source, name, revision=revision)
+    return Path(found) if isinstance(found, str) else None

@@ -1,0 +1,65 @@
+"""The files beside a base's weights: tokenizer, configurations, code for other programs.
+
+They are copied byte for byte and never run.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from soritune.models.record import EXPORT_FILE, RECORD_FILE
+
+GENERATION_FILE = "generation_config.json"
+# What every layout of transformers takes over from another: nothing that names code.
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+    GENERATION_FILE,
+    "LICENSE",
+)
+# What an export writes itself, and what does not belong to a model.
+_OURS = {RECORD_FILE, EXPORT_FILE, "checksums.sha256"}
+_WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt", ".gguf", ".onnx"}
+_BASE_CARD = "README.base.md"
+# Hidden files, and pickles, which would be run to be read.
+_IGNORED = shutil.ignore_patterns(".*", "*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
+def copy_all(base: Path, to: Path, *, leave_out: Iterable[str] = ()) -> None:
+    """Copy all files and folders but the weights; the card as README.base.md.
+
+    `leave_out` names files and folders of the top level.
+    """
+    left_out = {*_OURS, *leave_out}
+    for path in sorted(base.iterdir()):
+        if path.name.startswith(".") or path.name in left_out:
+            continue
+        if path.is_dir():
+            shutil.copytree(path, to / path.name, ignore=_IGNORED)
+        elif path.name == "README.md":
+            shutil.copyfile(path, to / _BASE_CARD)
+        elif path.suffix not in _WEIGHT_SUFFIXES and not path.name.endswith(".index.json"):
+            shutil.copyfile(path, to / path.name)
+
+
+def copy_folder(base: Path, to: Path, name: str) -> bool:
+    """Copy a folder beside the weights; returns False where there is none."""
+    if not (base / name).is_dir():
+        return False
+    shutil.copytree(base / name, to / name, ignore=_IGNORED)
+    return True
+
+
+def copy_files(base: Path, to: Path, names: Iterable[str] = TOKENIZER_FILES) -> None:
+    """Copy the files of these names that are there."""
+    for name in names:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, to / name)
