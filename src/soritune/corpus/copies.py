@@ -59,7 +59,7 @@ def with_copies(
 
     Raises UserError where a package or a file that the augmentation needs is missing.
     """
-    _augmenter(augmentation.model_dump_json())  # whatever is missing is told before the work
+    _augmenter(augmentation.model_dump_json())  # what is missing is reported before the work
     talks = any(step.transform == "babble" for step in augmentation.steps())
     source = iter(entries)
     before: list[Utterance] = []
