@@ -251,7 +251,11 @@ def test_two_recordings_never_share_a_file(transcriber: FakeTranscriber, tmp_pat
 
 @pytest.mark.parametrize(
     ("to", "hint"),
-    [("korea", 'did you mean "korean"?'), ("xx", "codes are like en or de"), ("", "codes are like")],
+    [
+        ("korea", 'did you mean "korean"?'),
+        ("xx", "codes are like en or de"),
+        ("", "codes are like"),
+    ],
 )
 def test_an_unknown_language_is_told_before_a_model_is_loaded(
     transcriber: FakeTranscriber, to: str, hint: str
