@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from soritune.languages.names import language_code
 from soritune.utterance import Rejected, Split, Utterance
 
 Meaning = Literal[
@@ -111,8 +112,3 @@ def read_metadata(
         translation=translation,
         translation_language=(target or None) if translation else None,
     )
-
-
-def language_code(name: str) -> str:
-    """`ko` of `ko-KR`, `ko_kr`, `KO`."""
-    return name.replace("_", "-").partition("-")[0].strip().lower()

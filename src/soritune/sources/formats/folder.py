@@ -20,7 +20,7 @@ from pydantic import Field
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
 from soritune.sources.folders import walk
-from soritune.sources.formats.fields import language_code, read_metadata
+from soritune.sources.formats.fields import read_metadata
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
 from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
@@ -147,7 +147,7 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
         return Rejected(own_id, "bad-line", "is too large for a transcript", str(text))
     metadata = read_metadata(
         {
-            "text": _decode(content, language_code(source.default_language)),
+            "text": _decode(content, source.default_language),
             "speaker": _speaker(audio, source),
         },
         own_id,

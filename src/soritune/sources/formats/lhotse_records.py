@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.audio import SAMPLE_RATE_HZ
-from soritune.languages.names import LANGUAGE_NAMES
+from soritune.languages.names import language_code
 from soritune.sources.formats.lines import number_of
 from soritune.utterance import Excerpt
 
@@ -20,8 +20,6 @@ CUTS = ("MonoCut", "MultiCut", "Cut")
 HARMLESS = "Resample"
 """A transform that `prepare` does itself; below its rate it would take sound away."""
 LONGEST_ADDRESS = 80
-CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
-"""Lhotse's own recipes write the language out: "Korean"."""
 
 
 class Fault(Exception):  # noqa: N818 - it is kept, not only raised
@@ -116,7 +114,7 @@ def supervision_of(value: object, cut: Cut | None = None) -> Supervision:
         duration_s=duration_s,
         channels=_channels(record.get("channel", own), of),
         text=texts["text"],
-        language=None if language is None else CODES.get(language.strip().lower(), language),
+        language=None if language is None else language_code(language),
         speaker=texts["speaker"],
     )
 

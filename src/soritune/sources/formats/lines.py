@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
+from soritune.languages.names import language_code
 from soritune.sources.formats.division import DividedSource
-from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, language_code, read_metadata
+from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, read_metadata
 from soritune.sources.formats.rows import Row
 from soritune.sources.formats.tables import (
     DIALECTS,

@@ -12,9 +12,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from soritune.errors import UserError
+from soritune.languages.names import language_code
 from soritune.sources.folders import walk
 from soritune.sources.formats.cues import Kind
-from soritune.sources.formats.fields import language_code
 from soritune.sources.formats.manifest import SPLITS
 from soritune.utterance import Rejected, Split
 
