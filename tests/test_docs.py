@@ -188,18 +188,3 @@ def test_the_tree_of_the_readme_is_the_tree_that_there_is() -> None:
     there = [path for path in named if (ROOT / "src/soritune" / path).exists()]
     assert sorted(set(named) - set(there)) == []
     assert [room for room in rooms() if f"{room}/" not in named] == []
-
-
-def test_every_quarantine_reason_of_the_code_is_in_the_documents() -> None:
-    source = "".join(
-        path.read_text(encoding="utf-8")
-        for path in [
-            ROOT / "src/soritune/audio.py",
-            *(ROOT / "src/soritune/corpus").rglob("*.py"),
-        ]
-    )
-    raised = set(re.findall(r'AudioError\(\s*"([a-z-]+)"', source))
-    raised |= set(re.findall(r'Rejected\(\s*[^,()]+(?:\([^)]*\))?,\s*"([a-z-]+)"', source))
-    assert {"too-long", "bad-line", "split-conflict"} <= raised
-    table = (ROOT / "docs/data.md").read_text(encoding="utf-8")
-    assert sorted(reason for reason in raised if f"`{reason}`" not in table) == []
