@@ -84,7 +84,7 @@ def make_list(folder: Path, form: str, num_clips: int, repeat: int = 1) -> Path:
 
 
 def ours(list_path: Path, out: Path) -> None:
-    source = ManifestSource(source="manifest", path=list_path)
+    source = ManifestSource(source="manifest", language="ko", path=list_path)
     prepare("bench", source, out, workers=1)
 
 

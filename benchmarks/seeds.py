@@ -11,8 +11,8 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
-from soritune.experiment.lock import locked
 from soritune.experiment.run import Experiment
+from soritune.files import locked
 from soritune.recipe import load_recipe
 
 

@@ -42,9 +42,9 @@ from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.recipe import TrainPart
 from soritune.sources.corpora.demo.sentences import pairs
 from soritune.sources.corpora.demo.source import DemoSource
+from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
 from soritune.training.examples import Example
-from soritune.training.run import DEFAULT_MAX_TOKENS
 from soritune.training.trainability import set_trainable
 
 NAMES = ("reference", "ours", "ours, later")

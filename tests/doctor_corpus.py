@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
+from made_source import prepare_made
 from rapidfuzz import fuzz
 
-from soritune.corpus.prepare import prepare_utterances
 from soritune.sources.corpora.demo.clip import DemoClip
 from soritune.sources.corpora.demo.sentences import all_pairs
 from soritune.sources.corpora.demo.voices import voices
@@ -86,7 +86,7 @@ def clean_clips(language: str) -> tuple[Clip, ...]:
 
 
 def prepared(folder: Path, name: str, clips: Iterable[Clip]) -> Path:
-    prepare_utterances(name, _utterances(clips), {"source": "test"}, folder, chunk_size=25)
+    prepare_made(name, _utterances(clips), folder, chunk_size=25)
     return folder
 
 

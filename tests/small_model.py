@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from made_source import prepare_made
 
-from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.store import Corpus
 from soritune.models.phi4mm import small
 from soritune.models.phi4mm.prompts import instruction
@@ -87,5 +87,5 @@ def utterances(train: int, test: int, *, translated: bool) -> Iterator[Utterance
 def make_corpus(
     folder: Path, name: str, *, train: int, test: int = 0, translated: bool = True
 ) -> Corpus:
-    prepare_utterances(name, utterances(train, test, translated=translated), {"n": name}, folder)
+    prepare_made(name, utterances(train, test, translated=translated), folder)
     return Corpus.open(folder)

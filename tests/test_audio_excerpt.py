@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from soritune.audio import AudioError, Limits, load_mono_16k, read_audio
-from soritune.corpus.chunk import check
+from soritune.corpus.check import check_utterance
 from soritune.utterance import Excerpt, Rejected, Utterance
 
 Samples = npt.NDArray[np.float32]
@@ -199,7 +199,7 @@ def test_only_the_part_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_quarantine_names_the_file_and_the_part(tmp_path: Path) -> None:
     part = Excerpt(tmp_path / "none.wav", 1.5, 2.25, channel=1)
-    outcome = check(Utterance("a", part, "글", "ko", "train"), 0, Limits())
+    outcome = check_utterance(Utterance("a", part, "글", "ko", "train"), 0)
     assert isinstance(outcome, Rejected)
     assert outcome.where == f"{tmp_path}/none.wav, 1.500 s to 3.750 s, channel 1"
     assert pickle.loads(pickle.dumps(part)) == part

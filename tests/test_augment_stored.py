@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from made_source import is_prepared
 from small_model import noise
 
 from soritune.augment.config import Augmentation
-from soritune.corpus.prepare import is_prepared, prepare
+from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.sources import describe_source
 from soritune.sources.formats.manifest import ManifestSource
@@ -36,7 +37,13 @@ def recordings(tmp_path: Path) -> Path:
 
 def source(path: Path, augment: object) -> ManifestSource:
     return ManifestSource.model_validate(
-        {"source": "manifest", "path": path, "shared_speakers": "keep", "augment": augment}
+        {
+            "source": "manifest",
+            "language": "ko",
+            "path": path,
+            "shared_speakers": "keep",
+            "augment": augment,
+        }
     )
 
 

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from made_source import prepare_made
 
 from soritune.corpus.card import CorpusCard
-from soritune.corpus.prepare import prepare, prepare_utterances
+from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.sources import clips
@@ -180,7 +181,7 @@ def good(name: str, text: str = "괜찮아요") -> Utterance:
 
 def prepared(entries: list[Utterance], folder: Path) -> tuple[CorpusCard, dict[str, str]]:
     """The card, and the reasons by id; what was read is taken or in the quarantine."""
-    card = prepare_utterances("c", entries, {}, folder / "out", chunk_size=2)
+    card = prepare_made("c", entries, folder / "out", chunk_size=2)
     lines = (folder / "out" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
     found = [json.loads(line) for line in lines]
     assert card.taken + card.quarantined == card.read == len(entries)
@@ -301,7 +302,9 @@ def listed(folder: Path, content: bytes, name: str = "list.jsonl") -> CorpusCard
     (folder / "a.wav").write_bytes(GOOD)
     (folder / "b.wav").write_bytes(GOOD)
     (folder / name).write_bytes(content)
-    source = ManifestSource(source="manifest", path=folder / name, test_share=0, dev_share=0)
+    source = ManifestSource(
+        source="manifest", language="ko", path=folder / name, test_share=0, dev_share=0
+    )
     card = prepare("c", source, folder / "out")
     assert card.taken + card.quarantined == card.read
     return card
@@ -376,7 +379,7 @@ def release(folder: Path, members: dict[str, bytes], *, cut: float = 1.0) -> Pat
 
 
 def of_release(path: Path, out: Path) -> CorpusCard:
-    source = CommonVoiceSource(source="common-voice", path=str(path), splits=["train"])
+    source = CommonVoiceSource(source="common-voice", locale="ko", path=str(path), splits=["train"])
     return prepare("cv", source, out)
 
 

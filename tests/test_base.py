@@ -49,7 +49,7 @@ def test_it_is_small_and_says_how_it_was_made(model: SpeechModel) -> None:
     assert "synthetic" in card
     parameters = sum(parameter.numel() for parameter in model.module.parameters())
     assert f"{parameters:,} parameters" in card
-    shipped = Path(__file__).parent.parent / "recipes/tiny-base.yaml"
+    shipped = Path(__file__).parent.parent / "tools/make_tiny_base/recipe.yaml"
     assert (folder / "recipe.yaml").read_bytes() == shipped.read_bytes()
 
 

@@ -101,10 +101,10 @@ def test_wrong_arguments_are_exit_code_2_without_a_traceback(arguments: list[str
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
-    def load_recipe(path: Path) -> Any:
+    def load_experiment(path: Path, **_: Any) -> Any:
         raise error
 
-    return load_recipe
+    return load_experiment
 
 
 def wrapped_disk_full() -> Exception:
@@ -127,7 +127,7 @@ def wrapped_disk_full() -> Exception:
 def test_how_a_command_ends(
     error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soritune.recipe.load_recipe", failing(error))
+    monkeypatch.setattr("soritune.experiment.loading.load_experiment", failing(error))
     done = invoke("run", "recipe.yaml")
     assert done.exit_code == code
     assert words in done.stderr
@@ -136,7 +136,9 @@ def test_how_a_command_ends(
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soritune.recipe.load_recipe", failing(ZeroDivisionError("ours")))
+    monkeypatch.setattr(
+        "soritune.experiment.loading.load_experiment", failing(ZeroDivisionError("ours"))
+    )
     assert isinstance(invoke("run", "recipe.yaml").exception, ZeroDivisionError)
 
 
@@ -144,12 +146,14 @@ class FakeTranscriber:
     """Writes a file's name; a name with "bad" cannot be read."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str | None, int]] = []
+        self.asked: list[tuple[str, str | None, str | None, int]] = []
 
-    def try_transcribe(self, files: Any, *, task: Any, to: Any, batch_size: int) -> list[Any]:
+    def try_transcribe(
+        self, files: Any, *, task: Any, to: Any, language: Any, batch_size: int
+    ) -> list[Any]:
         from soritune.decoding.transcriber import Failure, Transcript
 
-        self.asked.append((str(task), to, batch_size))
+        self.asked.append((str(task), to, language, batch_size))
         return [
             Failure(str(file), f"{file}: there is no such file")
             if "bad" in str(file)
@@ -167,7 +171,7 @@ def transcriber(monkeypatch: pytest.MonkeyPatch) -> FakeTranscriber:
 
 def test_one_file_is_printed_as_its_text_alone(transcriber: FakeTranscriber) -> None:
     assert invoke("transcribe", "a.wav", "--model", "m").stdout == "말 a\n"
-    assert transcriber.asked == [("asr", None, 8)]
+    assert transcriber.asked == [("asr", None, None, 8)]
 
 
 def test_several_files_are_printed_with_their_names(transcriber: FakeTranscriber) -> None:
@@ -186,9 +190,10 @@ def test_json_records_carry_file_and_text(transcriber: FakeTranscriber) -> None:
 
 def test_a_translation_stands_beside_the_transcript(transcriber: FakeTranscriber) -> None:
     options = ["--model", "m", "--task", "ast-cot", "--to", "en", "--batch-size", "3"]
+    options += ["--language", "ko"]
     done = invoke("transcribe", "a.wav", "--format", "json", *options)
     assert json.loads(done.stdout)["translation"] == "words"
-    assert transcriber.asked == [("ast-cot", "en", 3)]
+    assert transcriber.asked == [("ast-cot", "en", "ko", 3)]
 
 
 def test_a_file_that_fails_costs_a_line_and_the_others_go_on(transcriber: FakeTranscriber) -> None:

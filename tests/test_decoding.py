@@ -14,8 +14,8 @@ from small_model import ASR, noise
 
 from soritune.audio import AudioError
 from soritune.corpus.store import Corpus
-from soritune.decoding import evaluate
-from soritune.decoding.evaluate import decode_records, read_hypotheses
+from soritune.decoding.evaluate import decode_records
+from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.decoding.transcriber import Failure, Transcriber, Transcript
 from soritune.models import load
 from soritune.models.family import Generated
@@ -84,7 +84,7 @@ def test_generation_stops_at_either_end_token(
     assert len(steps) < 5
 
 
-def run(model: Phi4mm, corpus: Corpus, out: Path, **options: object) -> list[evaluate.Hypothesis]:
+def run(model: Phi4mm, corpus: Corpus, out: Path, **options: object) -> list[Hypothesis]:
     records = corpus.records("test")
     return decode_records(model, corpus, records, task=Task.ASR, to=None, out=out, **options)  # type: ignore[arg-type]
 

@@ -18,12 +18,13 @@ import torch
 from safetensors.torch import load_file
 from small_model import noise
 
-from soritune.distributed import Crew
+from soritune.distributed import World
 from soritune.training.trainer import last_checkpoint
 
 RECIPE = """
 name: two
 seed: 3
+language: ko
 output: {output}
 model: {{base: {base}, dtype: float32, lora: {{r: 4, alpha: 8, dropout: {dropout}}}}}
 corpora:
@@ -154,7 +155,7 @@ def test_two_processes_end_in_the_weights_of_one(
     ]
     assert records[0]["steps"] == records[1]["steps"] == 5
     assert records[0]["utterances"] == records[1]["utterances"] == 21
-    assert records[0]["left_out"] == records[1]["left_out"] == {"mine train": 2}
+    assert records[0]["excluded"] == records[1]["excluded"] == {"mine train": 2}
     assert records[0]["moved"] == records[1]["moved"]
     assert records[0]["final_loss"] == pytest.approx(records[1]["final_loss"], rel=1e-3)
     results = [json.loads((run / "results.json").read_text()) for run in (alone, folder / "both")]
@@ -210,17 +211,21 @@ def test_other_commands_are_for_one_process(
 def test_a_crew_is_read_from_torchruns_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    alone = Crew.of_environment()
-    assert (alone.leads, alone.size, alone.device()) == (True, 1, None)
-    assert (alone.told("words"), alone.told(None), alone.agreed(False)) == ("words", None, False)
+    alone = World.from_environment()
+    assert (alone.is_main, alone.size, alone.device()) == (True, 1, None)
+    assert (alone.broadcast("words"), alone.broadcast(None), alone.broadcast_flag(False)) == (
+        "words",
+        None,
+        False,
+    )
     for name, value in {"WORLD_SIZE": "8", "RANK": "5", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    crew = Crew.of_environment()
-    assert (crew.rank, crew.local_rank, crew.size, crew.leads) == (5, 1, 8, False)
+    world = World.from_environment()
+    assert (world.rank, world.local_rank, world.size, world.is_main) == (5, 1, 8, False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert crew.device() == "cuda:1"
+    assert world.device() == "cuda:1"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert crew.device() == "cpu"
+    assert world.device() == "cpu"
 
 
 def test_a_checkpoint_without_each_ranks_random_state_does_not_count(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FILE = re.compile(
-    r"(?:src|tests|recipes|docs|benchmarks)/[\w./-]*(?:/|\.(?:py|ya?ml|md|json|safetensors))"
+    r"(?:src|tests|tools|recipes|docs|benchmarks)/[\w./-]*(?:/|\.(?:py|ya?ml|md|json|safetensors))"
 )
 COMMANDS: Mapping[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.errors import UserError
 from soritune.experiment import stage as stage_module
+from soritune.experiment.loading import load_experiment
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import Experiment, write_report
-from soritune.recipe import load_recipe
+from soritune.training.summary import TrainingSummary
 
 RECIPE = """
 name: small
@@ -35,24 +37,8 @@ evaluate:
   korean: {{corpus: mine, task: asr}}
   ko2en: {{corpus: mine, task: ast, from: ko, to: en}}
 """
+CONFIG = {"model_type": "phi4_multimodal"}
 SENTENCES = [("안녕하세요", "hello"), ("감사합니다", "thank you"), ("네", "yes"), ("아니요", "no")]
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    id: str
-    reference: str
-    output: str
-    duration_s: float
-
-
-@dataclass(frozen=True)
-class Summary:
-    trained: Mapping[str, int]
-    parameters: int
-    trained_tensors: int
-    moved_tensors: int
-    seconds: float
 
 
 class StandIns:
@@ -60,17 +46,17 @@ class StandIns:
 
     def __init__(self) -> None:
         self.trained: list[str] = []
-        self.left_out: list[dict[tuple[str, str], frozenset[str]]] = []
+        self.excluded: list[dict[tuple[str, str], frozenset[str]]] = []
         self.decoded: list[tuple[str, str]] = []
         self.found_checkpoints: list[str] = []
         self.interrupt_after: int | None = None
         self.interrupt_training = False
 
     def train_case(  # type: ignore[no-untyped-def]
-        self, case, *, name: str, model, corpora, out: Path, seed: int, left_out
+        self, case, *, name: str, model, corpora, out: Path, seed: int, excluded
     ):
         self.trained.append(name)
-        self.left_out.append(left_out)
+        self.excluded.append(excluded)
         checkpoints = out / "checkpoints"
         if checkpoints.exists():
             self.found_checkpoints.append((checkpoints / "of").read_text())
@@ -81,22 +67,31 @@ class StandIns:
         (out / "model").mkdir(exist_ok=True)
         (out / "model" / "weights").write_text(f"{name} {case.learning_rate}")
         (out / "training.json").write_text("{}")
-        return Summary({"speech LoRA": 10}, 100, 4, 4, 1.5)
+        return TrainingSummary(
+            mode=case.mode,
+            trained={"LoRA": 10},
+            parameters=100,
+            trained_tensors=4,
+            moved_tensors=4,
+            steps=1,
+            utterances=1,
+            audio_s=1.0,
+            seconds=1.5,
+            audio_s_per_s=1.0,
+            peak_memory_bytes=1,
+            final_loss=None,
+            excluded={},
+        )
 
     def load(self, source: Any, **_: Any) -> str:
         weights = Path(source) / "weights"
         return weights.read_text() if weights.exists() else "original"
 
-    def read_hypotheses(self, path: Path) -> list[Hypothesis]:
-        if not path.exists():
-            return []
-        return [Hypothesis(**json.loads(line)) for line in path.read_text().splitlines()]
-
     def decode_records(  # type: ignore[no-untyped-def]
         self, model, corpus, records, *, task, to, out, beams=1, advance=lambda _: None
     ):
         out.parent.mkdir(exist_ok=True)
-        done = {each.id: each for each in self.read_hypotheses(out)}
+        done = {each.id: each for each in read_hypotheses(out)}
         for record in records:
             if record.id in done:
                 continue
@@ -106,9 +101,11 @@ class StandIns:
                 self.interrupt_after -= 1
             self.decoded.append((model, record.id))
             reference = record.text if to is None else record.translation
-            # The original writes nothing right, the cases everything.
+            # The untrained base is always wrong, the cases never.
             output = "?" if model == "original" else reference
-            done[record.id] = Hypothesis(record.id, reference, output, record.duration_s)
+            done[record.id] = Hypothesis(
+                record.id, reference, output, output, None, -0.1, record.duration_s
+            )
             with out.open("a") as file:
                 file.write(json.dumps(asdict(done[record.id])) + "\n")
             advance(1)
@@ -122,7 +119,6 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> StandIns:
         "soritune.training.run": {"train_case": standing_in.train_case},
         "soritune.decoding.evaluate": {
             "decode_records": standing_in.decode_records,
-            "read_hypotheses": standing_in.read_hypotheses,
         },
     }.items():
         module = ModuleType(name)
@@ -138,7 +134,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a base, a few recordings, their list and a recipe."""
     base = tmp_path / "base"
     base.mkdir()
-    (base / "config.json").write_text("{}")
+    (base / "config.json").write_text(json.dumps(CONFIG))
     write_recordings(tmp_path, seed=0)
     write_recipe(tmp_path)
     return tmp_path
@@ -166,7 +162,7 @@ def write_recipe(folder: Path, change: Callable[[str], str] = lambda text: text)
 
 def experiment(folder: Path) -> Experiment:
     path = folder / "recipe.yaml"
-    return Experiment(load_recipe(path), lambda line: None, source=path)
+    return Experiment(load_experiment(path), lambda line: None, source=path)
 
 
 def figures(folder: Path) -> list[dict[str, Any]]:
@@ -204,7 +200,7 @@ def test_a_second_run_does_nothing_and_says_the_same(folder: Path, stand_ins: St
     experiment(folder).run()
     before, decoded = figures(folder), len(stand_ins.decoded)
     lines: list[str] = []
-    Experiment(load_recipe(folder / "recipe.yaml"), lines.append).run()
+    Experiment(load_experiment(folder / "recipe.yaml"), lines.append).run()
     assert stand_ins.trained == ["first", "second"]
     assert len(stand_ins.decoded) == decoded
     assert figures(folder) == before
@@ -287,7 +283,7 @@ def test_other_recordings_redo_everything(folder: Path, stand_ins: StandIns) -> 
 
 def test_another_base_redoes_everything(folder: Path, stand_ins: StandIns) -> None:
     experiment(folder).run()
-    (folder / "base" / "config.json").write_text('{"other": 1}')
+    (folder / "base" / "config.json").write_text(json.dumps({**CONFIG, "other": 1}))
     assert redone(folder, stand_ins) == (
         {"first", "second"},
         {"original", "first", "second"},
@@ -400,7 +396,7 @@ def test_results_of_older_settings_are_not_shown_as_those_of_the_recipe(
 ) -> None:
     experiment(folder).run()
     write_recipe(folder, lambda text: text.replace("epochs: 4", "epochs: 3"))
-    report = write_report(Plan.of(load_recipe(folder / "recipe.yaml")))
+    report = write_report(Plan.of(load_experiment(folder / "recipe.yaml")))
     assert {result.case for result in report.results} == {"original", "first"}
 
 
@@ -432,9 +428,9 @@ def test_an_added_evaluation_that_has_sentences_of_the_training_has_it_done_with
     assert stand_ins.trained == ["first", "second"]
     write_recipe(folder, with_other)
     said: list[str] = []
-    Experiment(load_recipe(folder / "recipe.yaml"), said.append).run(only=["second"])
+    Experiment(load_experiment(folder / "recipe.yaml"), said.append).run(only=["second"])
     assert stand_ins.trained == ["first", "second", "second"]
-    assert stand_ins.left_out == [{}, {}, {("mine", "train"): {"train-0.wav"}}]
+    assert stand_ins.excluded == [{}, {}, {("mine", "train"): {"train-0.wav"}}]
     assert [line for line in said if "are left out, because other test has" in line]
     assert not [line for line in said if line.startswith("warning")]
 
@@ -443,7 +439,7 @@ def test_training_stands_in_the_report_with_its_parameters_and_time(
     folder: Path, stand_ins: StandIns
 ) -> None:
     cases = {case.name: case for case in experiment(folder).run().cases}
-    assert cases["first"].trained == {"speech LoRA": 10}
+    assert cases["first"].trained == {"LoRA": 10}
     assert cases["first"].training_s == 1.5
     assert cases["first"].title == "first (LoRA, 1 epoch)"
     assert cases["second"].title == "second (LoRA + audio encoder unfrozen, 4 epochs)"

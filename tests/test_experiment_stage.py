@@ -9,66 +9,73 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from soritune.errors import UserError
 from soritune.experiment.fingerprint import base_identity, fingerprint
-from soritune.experiment.lock import locked
 from soritune.experiment.stage import Stage
+from soritune.files import locked
 
 
-def stage(folder: Path, key: str = "one") -> Stage:
+@dataclass(frozen=True)
+class Made:
+    content: str
+
+
+def stage(folder: Path, key: str = "one") -> Stage[Made]:
     return Stage(
-        folder / "stamp.json", key, outputs=(folder / "made",), scratch=(folder / "scratch",)
+        folder / "stamp.json", key, Made, outputs=(folder / "made",), scratch=(folder / "scratch",)
     )
 
 
-def make(folder: Path, content: str = "x") -> dict[str, str]:
+def make(folder: Path, content: str = "x") -> Made:
     (folder / "made").write_text(content)
-    return {"content": content}
+    return Made(content)
 
 
 def test_a_stage_that_never_ran_has_no_outcome(tmp_path: Path) -> None:
-    assert stage(tmp_path).outcome() is None
+    assert stage(tmp_path).done() is None
 
 
 def test_the_outcome_of_a_finished_stage_is_remembered(tmp_path: Path) -> None:
     stage(tmp_path).run(lambda: make(tmp_path))
-    outcome = stage(tmp_path).outcome()
-    assert outcome is not None
-    assert outcome["content"] == "x"
-    assert outcome["seconds"] >= 0
+    done = stage(tmp_path).done()
+    assert done is not None
+    assert done.outcome == Made("x")
+    assert done.seconds is not None
+    assert done.seconds >= 0
 
 
 def test_a_stage_whose_output_was_removed_is_not_done(tmp_path: Path) -> None:
     stage(tmp_path).run(lambda: make(tmp_path))
     (tmp_path / "made").unlink()
-    assert stage(tmp_path).outcome() is None
+    assert stage(tmp_path).done() is None
 
 
 def test_a_stage_with_other_inputs_is_not_done(tmp_path: Path) -> None:
     stage(tmp_path).run(lambda: make(tmp_path))
-    assert stage(tmp_path, "two").outcome() is None
+    assert stage(tmp_path, "two").done() is None
 
 
 def test_an_interrupted_stage_finds_what_it_left(tmp_path: Path) -> None:
-    def interrupted() -> dict[str, str]:
+    def interrupted() -> Made:
         (tmp_path / "scratch").write_text("half")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stage(tmp_path).run(interrupted)
-    assert stage(tmp_path).outcome() is None
+    assert stage(tmp_path).done() is None
     found = stage(tmp_path).run(lambda: make(tmp_path, (tmp_path / "scratch").read_text()))
-    assert found["content"] == "half"
+    assert found.outcome.content == "half"
     # The time of both runs together is not known, and no figure is better than a wrong one.
-    assert found["seconds"] is None
+    assert found.seconds is None
 
 
 def test_what_other_inputs_left_is_removed_before_work_begins(tmp_path: Path) -> None:
-    def leave() -> dict[str, str]:
+    def leave() -> Made:
         (tmp_path / "scratch").mkdir()
         (tmp_path / "scratch" / "file").write_text("old")
         raise KeyboardInterrupt
@@ -76,7 +83,7 @@ def test_what_other_inputs_left_is_removed_before_work_begins(tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         stage(tmp_path).run(leave)
 
-    def work() -> dict[str, str]:
+    def work() -> Made:
         assert not (tmp_path / "scratch").exists()
         return make(tmp_path)
 
@@ -86,11 +93,11 @@ def test_what_other_inputs_left_is_removed_before_work_begins(tmp_path: Path) ->
 def test_outputs_without_a_stamp_are_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "made").write_text("from whom?")
 
-    def work() -> dict[str, str]:
+    def work() -> Made:
         assert not (tmp_path / "made").exists()
         return make(tmp_path)
 
-    assert stage(tmp_path).outcome() is None
+    assert stage(tmp_path).done() is None
     stage(tmp_path).run(work)
 
 
@@ -98,7 +105,7 @@ def test_outputs_without_a_stamp_are_not_trusted(tmp_path: Path) -> None:
 def test_a_stamp_that_cannot_be_read_means_not_done(tmp_path: Path, content: str) -> None:
     stage(tmp_path).run(lambda: make(tmp_path))
     (tmp_path / "stamp.json").write_text(content)
-    assert stage(tmp_path).outcome() is None
+    assert stage(tmp_path).done() is None
 
 
 def test_the_fingerprint_is_that_of_canonical_json() -> None:
@@ -145,7 +152,7 @@ HOLDER = textwrap.dedent(
     """
     import os, sys, time
     from pathlib import Path
-    from soritune.experiment.lock import locked
+    from soritune.files import locked
 
     with locked(Path(sys.argv[1])):
         if os.fork() == 0:  # as a data loader would: it must not keep the lock

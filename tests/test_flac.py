@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from made_source import prepare_made
 
 from soritune.audio import DEFAULT_LIMITS, Limits, load_mono_16k
-from soritune.corpus.chunk import check
+from soritune.corpus.check import check_utterance
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
-from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.shard import ShardWriter, Taken
 from soritune.sources.sound import SoundForm
 from soritune.utterance import Utterance
@@ -45,7 +45,7 @@ def tagged(content: bytes, kind: int = 6, size: int = 5000) -> bytes:
 
 def prepared(tmp_path: Path, audio: Path | bytes) -> bytes:
     entry = Utterance("a", audio, "글", "ko", "train")
-    prepare_utterances("c", [entry], {}, tmp_path / "out")
+    prepare_made("c", [entry], tmp_path / "out")
     (stored,) = pq.read_table(tmp_path / "out/shards/00000.parquet")["audio"].to_pylist()
     return bytes(stored)
 
@@ -118,7 +118,7 @@ def test_a_clip_that_the_recipe_changes_is_not_kept_as_it_came(form: SoundForm) 
     silence = np.zeros(16_000, np.int16)
     content = flac(np.concatenate([silence, integers() + np.int16(300), silence]))
     utterance = Utterance("a", content, "글", "ko", "train")
-    taken = check(utterance, 0, DEFAULT_LIMITS, sound=form)
+    taken = check_utterance(utterance, 0, sound=form)
     assert isinstance(taken, Taken)
     expected = np.rint(form.apply(load_mono_16k(content)) * 32768)
     assert np.array_equal(soundfile.read(io.BytesIO(taken.flac), dtype="int16")[0], expected)
@@ -140,7 +140,7 @@ def test_one_bit_changed_in_its_frames_leaves_it_out(tmp_path: Path, place: int)
     content[place] ^= 4
     good = Utterance("b", flac(integers()), "글", "ko", "train")
     bad = Utterance("a", bytes(content), "글", "ko", "train")
-    card = prepare_utterances("c", [bad, good], {}, tmp_path)
+    card = prepare_made("c", [bad, good], tmp_path)
     assert card.reasons == {"truncated": 1}
 
 

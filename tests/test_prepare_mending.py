@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from made_source import is_prepared
 
-from soritune.corpus.prepare import is_prepared, prepare
+from soritune.corpus.prepare import prepare
 from soritune.corpus.selection import Note, select
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
@@ -44,7 +45,7 @@ def recordings(folder: Path, clips: dict[str, Samples], **of_each: str) -> Manif
         lines.append(json.dumps(row))
     path = folder / "list.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8")
-    return ManifestSource(source="manifest", path=path)
+    return ManifestSource(source="manifest", language="ko", path=path)
 
 
 def given(source: ManifestSource, **options: Any) -> ManifestSource:
@@ -206,19 +207,20 @@ def test_a_list_is_read_as_lines_of_any_system(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe\x00", "no list of ids"), (b'{"findings": []}', "is JSON, no list of ids")],
+    [(b"\xff\xfe\x00", "not a list of ids"), (b'{"findings": []}', "is JSON, not a list of ids")],
 )
 def test_what_is_no_list_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "ids.txt"
     path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_ids(path)
-    with pytest.raises(UserError, match="no list of ids"):
+    with pytest.raises(UserError, match="not a list of ids"):
         read_ids(tmp_path)
 
 
 RECIPE = """
 name: mending
+language: ko
 output: out
 model: {base: "builtin:tiny"}
 corpora:
@@ -235,5 +237,5 @@ def test_a_list_is_looked_for_beside_the_recipe_and_must_be_there(tmp_path: Path
     recipe.write_text(RECIPE.replace("LIST", "ids.txt"), encoding="utf-8")
     assert load_recipe(recipe).corpora["mine"].exclude == ids
     recipe.write_text(RECIPE.replace("LIST", "no.txt"), encoding="utf-8")
-    with pytest.raises(UserError, match=r'recipe.yaml:6: "exclude" in corpus "mine": no.txt'):
+    with pytest.raises(UserError, match=r'recipe.yaml:7: "exclude" in corpus "mine": no.txt'):
         load_recipe(recipe)

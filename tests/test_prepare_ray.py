@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +11,32 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from test_prepare_shards import CHUNK_SIZE, contents, entries
+from made_source import contents, prepare_made
 
-from soritune.audio import DEFAULT_LIMITS
 from soritune.corpus.chunk import Chunk, make_chunk
+from soritune.corpus.folder import CorpusFolder
 from soritune.corpus.job import versions
-from soritune.corpus.prepare import prepare_utterances
-from soritune.corpus.ray_cluster import RayExecutor, _store
+from soritune.corpus.ray_cluster import NodeResult, RayExecutor, _store
+from soritune.corpus.selection import Entry, Note
 from soritune.errors import UserError
 from soritune.utterance import Rejected, Utterance
+
+NUM_ENTRIES = 22
+CHUNK_SIZE = 3
+
+
+def entries() -> Iterator[Entry | Note]:
+    rng = np.random.default_rng(0)
+    for index in range(NUM_ENTRIES):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, 0.1 * rng.standard_normal(2000 + index), 22_050, format="WAV")
+        if index % 5 == 2:
+            yield Note("beyond-cap")
+        elif index % 7 == 3:
+            yield Rejected(f"u{index}", "bad-line", "no JSON", f"line {index}")
+        else:
+            speaker = f"s{index % 4}"
+            yield Utterance(f"u{index}", buffer.getvalue(), f"문장 {index}", "ko", "train", speaker)
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +60,8 @@ def test_a_cluster_gives_the_same_bytes_and_goes_on_where_another_stopped(
     told: list[float] = []
     for name, executor in (("local", None), ("ray", RayExecutor())):
         given = {} if executor is None else {"executor": executor}
-        prepare_utterances(
-            "c", entries(), {}, tmp_path / name, chunk_size=CHUNK_SIZE, advance=told.append, **given
+        prepare_made(
+            "c", entries(), tmp_path / name, chunk_size=CHUNK_SIZE, advance=told.append, **given
         )
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
     assert sum(told[: len(told) // 2]) == sum(told[len(told) // 2 :])
@@ -55,35 +73,34 @@ def test_a_cluster_gives_the_same_bytes_and_goes_on_where_another_stopped(
             yield entry
 
     with pytest.raises(UserError, match="network"):
-        prepare_utterances(
-            "c", broken(), {}, tmp_path / "b", chunk_size=CHUNK_SIZE, executor=RayExecutor()
-        )
-    prepare_utterances("c", entries(), {}, tmp_path / "b", chunk_size=CHUNK_SIZE)
+        prepare_made("c", broken(), tmp_path / "b", chunk_size=CHUNK_SIZE, executor=RayExecutor())
+    prepare_made("c", entries(), tmp_path / "b", chunk_size=CHUNK_SIZE)
     assert contents(tmp_path / "b") == contents(tmp_path / "local")
 
 
 def made_of(tmp_path: Path, name: str) -> Chunk:
     entries = (Utterance("a", tmp_path / name, "글", "ko", "train"), Rejected("b", "bad", "x", "y"))
-    return Chunk(0, (0, 1), entries, tmp_path, DEFAULT_LIMITS)
+    return Chunk(0, (0, 1), entries, CorpusFolder(tmp_path))
 
 
 def test_a_node_that_does_not_see_the_recordings_is_no_reason_to_leave_them_out(
     tmp_path: Path,
 ) -> None:
     chunk = made_of(tmp_path, "a.wav")
-    answer = make_chunk(chunk)  # as on a node: the file is not there
+    made = NodeResult(*make_chunk(chunk), versions(), "n1")  # as on a node: the file is not there
     soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
-    with pytest.raises(UserError, match=r"node n1 does not see .*a\.wav"):
-        _store((answer, versions(), "n1"), chunk, versions())
+    with pytest.raises(UserError, match=r"node n1: does not see .*a\.wav"):
+        _store(made, chunk, versions())
 
 
 def test_a_node_with_other_libraries_is_refused(tmp_path: Path) -> None:
     chunk = made_of(tmp_path, "a.wav")
-    with pytest.raises(UserError, match=r"node n1 has soxr 0\.1"):
-        _store((make_chunk(chunk), {**versions(), "soxr": "0.1"}, "n1"), chunk, versions())
+    made = NodeResult(*make_chunk(chunk), {**versions(), "soxr": "0.1"}, "n1")
+    with pytest.raises(UserError, match=r"node n1: has soxr 0\.1"):
+        _store(made, chunk, versions())
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install soritune\[ray\]"):
-        prepare_utterances("c", entries(), {}, tmp_path, executor=RayExecutor())
+        prepare_made("c", entries(), tmp_path, executor=RayExecutor())

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from made_source import contents, prepare_made
 
-from soritune.corpus.prepare import prepare_utterances
 from soritune.utterance import Utterance
 
 NUM_UTTERANCES = 20
@@ -39,15 +39,15 @@ def utterances(stall_at: int | None = None) -> Iterator[Utterance]:
 
 def run(out: Path, workers: int = 1) -> list[float]:
     told: list[float] = []
-    prepare_utterances(
-        "c", utterances(), {}, out, chunk_size=CHUNK_SIZE, workers=workers, advance=told.append
+    prepare_made(
+        "c", utterances(), out, chunk_size=CHUNK_SIZE, workers=workers, advance=told.append
     )
     return told
 
 
 def start(script: str, out: Path) -> subprocess.Popen[bytes]:
     head = (
-        "from test_prepare_resume import *; from soritune.corpus import files, prepare\n"
+        "from test_prepare_resume import *; from soritune import files\n"
         # Where the tests run in the background, SIGINT is ignored, and that is inherited.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     )
@@ -57,14 +57,6 @@ def start(script: str, out: Path) -> subprocess.Popen[bytes]:
         start_new_session=True,
         stderr=subprocess.PIPE,
     )
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +112,7 @@ def test_what_was_finished_is_not_done_again(tmp_path: Path) -> None:
     assert [path.stat().st_mtime_ns for path in shards] == before
 
 
-STALLED = "prepare.prepare_utterances('c', utterances(stall_at=17), {}, Path(sys.argv[1]), " + (
+STALLED = "prepare_made('c', utterances(stall_at=17), Path(sys.argv[1]), " + (
     f"chunk_size={CHUNK_SIZE}, workers=2)"
 )
 
@@ -142,7 +134,7 @@ def test_workers_end_with_their_parent_and_the_next_run_goes_on(
 ) -> None:
     process = start(STALLED, tmp_path)
     end = time.monotonic() + 60
-    while not list(tmp_path.glob("unfinished/*.json")) and time.monotonic() < end:
+    while not list(tmp_path.glob("work/*.json")) and time.monotonic() < end:
         time.sleep(0.02)
     if how is signal.SIGINT:
         os.killpg(process.pid, how)  # a terminal sends Ctrl-C to all of them

@@ -35,6 +35,7 @@ ENGLISH: list[Row] = [
     (1904, "22.wav", 'He said "no".'),
     (1700, "23.wav", "Not in Korean."),
 ]
+BOTH = ["ko_kr", "en_us"]
 
 
 def wav(seed: int = 0) -> bytes:
@@ -90,7 +91,7 @@ def root(tmp_path: Path) -> Path:
 
 def source(path: Path | str, **settings: Any) -> FleursSource:
     settings = {"splits": ["test"], **settings}
-    return FleursSource(source="fleurs", path=str(path), **settings)
+    return FleursSource(source="fleurs", path=str(path), **{"languages": BOTH, **settings})
 
 
 def found(path: Path, **settings: Any) -> list[str]:
@@ -273,19 +274,19 @@ def test_from_the_hub_only_what_is_asked_for_is_downloaded(
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     settings = {"languages": ["ko_kr"], "splits": ["test"]}
-    assert list(read_source(FleursSource(source="fleurs", **settings)))  # type: ignore[arg-type]
+    assert list(read_source(FleursSource(source="fleurs", **{"languages": BOTH, **settings})))  # type: ignore[arg-type]
     assert asked == [["data/ko_kr/test.tsv", "data/ko_kr/audio/test.tar.gz"]]
 
     # A revision that has Parquet files only.
     parquet(tmp_path / "converted" / "ko_kr" / "validation" / "0000.parquet", KOREAN)
     settings = {"languages": ["ko_kr"], "splits": ["dev"]}
-    entries = list(read_source(FleursSource(source="fleurs", **settings)))  # type: ignore[arg-type]
+    entries = list(read_source(FleursSource(source="fleurs", **{"languages": BOTH, **settings})))  # type: ignore[arg-type]
     assert len(entries) == 4
     assert asked[2] == ["*ko_kr/*validation*.parquet"]
 
 
 def test_the_published_pairs_are_270_each_way() -> None:
-    published = published_source(FleursSource(source="fleurs", splits=["test"]))
+    published = published_source(FleursSource(source="fleurs", languages=BOTH, splits=["test"]))
     assert published is not None
     assert published.languages == {"ko": 270, "en": 270}
     assert published.splits == {"test": 540}

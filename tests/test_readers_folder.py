@@ -24,7 +24,7 @@ from soritune.utterance import Excerpt, Rejected, Utterance
 
 def source(path: Path, **settings: Any) -> FolderSource:
     settings = {"test_share": 0, "dev_share": 0, **settings}
-    return FolderSource(source="folder", path=path, **settings)
+    return FolderSource(source="folder", path=path, **{"language": "ko", **settings})
 
 
 def entries(path: Path, **settings: Any) -> list[Utterance | Rejected]:

@@ -21,7 +21,7 @@ RATE_HZ = 16_000
 
 def source(path: Path, **settings: Any) -> KaldiSource:
     settings = {"test_share": 0, "dev_share": 0, **settings}
-    return KaldiSource(source="kaldi", path=path, **settings)
+    return KaldiSource(source="kaldi", path=path, **{"language": "ko", **settings})
 
 
 def entries(path: Path, **settings: Any) -> list[Utterance | Rejected]:
@@ -186,7 +186,7 @@ def test_each_split_has_a_directory_of_its_own(tmp_path: Path) -> None:
     ]
     with pytest.raises(UserError, match="must not be trained on"):
         entries(tmp_path, splits={"train": "train", "test": "train"})
-    with pytest.raises(UserError, match="mend splits"):
+    with pytest.raises(UserError, match="fix splits"):
         entries(tmp_path, splits={"train": "nowhere"})
 
 

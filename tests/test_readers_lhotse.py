@@ -143,7 +143,7 @@ def recordings(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def source(path: Path, **settings: Any) -> LhotseSource:
     settings = {"test_share": 0, "dev_share": 0, **settings}
-    return LhotseSource(source="lhotse", path=path, **settings)
+    return LhotseSource(source="lhotse", path=path, **{"language": "ko", **settings})
 
 
 def entries(path: Path, **settings: Any) -> list[Utterance | Rejected]:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from made_source import is_prepared
 from pydantic import TypeAdapter, ValidationError
 
-from soritune.corpus.prepare import is_prepared, prepare
+from soritune.corpus.prepare import prepare
 from soritune.errors import UserError
 from soritune.sources import SourceConfig, count_source, describe_source, read_source
 from soritune.sources.formats.manifest import ManifestSource
@@ -20,7 +21,7 @@ from soritune.utterance import Rejected, Utterance
 
 
 def source(path: Path, **settings: Any) -> ManifestSource:
-    return ManifestSource(source="manifest", path=path, **settings)
+    return ManifestSource(source="manifest", path=path, **{"language": "ko", **settings})
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:

@@ -26,7 +26,7 @@ RATE_HZ = 16_000
 
 def source(path: Path, **settings: Any) -> ManifestSource:
     settings = {"test_share": 0, "dev_share": 0, **settings}
-    return ManifestSource(source="manifest", path=path, **settings)
+    return ManifestSource(source="manifest", path=path, **{"language": "ko", **settings})
 
 
 def entries(path: Path, **settings: Any) -> list[Utterance | Rejected]:

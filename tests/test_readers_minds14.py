@@ -17,8 +17,7 @@ from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.sources import count_source, published_source, read_source
 from soritune.sources.corpora.minds14 import Minds14Source
-from soritune.sources.split import sentence_key
-from soritune.utterance import Rejected, Utterance
+from soritune.utterance import Rejected, Utterance, sentence_key
 
 # Features of the data set's card; intent and language are class labels.
 SCHEMA = pa.schema(
@@ -58,7 +57,7 @@ def folder(root: Path, rows: list[dict[str, Any]], locale: str = "ko-KR") -> Pat
 
 
 def source(path: Path | str, **settings: Any) -> Minds14Source:
-    return Minds14Source(source="minds14", path=str(path), **settings)
+    return Minds14Source(source="minds14", path=str(path), **{"locale": "ko-KR", **settings})
 
 
 def utterances(path: Path, **settings: Any) -> list[Utterance]:
@@ -152,8 +151,10 @@ def test_paths_of_the_old_loading_script_give_the_same_ids(tmp_path: Path) -> No
 
 
 def test_the_published_size_is_known_without_a_download() -> None:
-    assert count_source(Minds14Source(source="minds14")) == 592
-    published = published_source(Minds14Source(source="minds14", test_share=0, dev_share=0))
+    assert count_source(Minds14Source(source="minds14", locale="ko-KR")) == 592
+    published = published_source(
+        Minds14Source(source="minds14", locale="ko-KR", test_share=0, dev_share=0)
+    )
     assert published is not None
     assert published.splits == {"train": 592}
 
@@ -172,6 +173,10 @@ def test_only_the_locale_is_downloaded(tmp_path: Path, monkeypatch: pytest.Monke
         return str(tmp_path)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
-    assert not [e for e in read_source(Minds14Source(source="minds14")) if isinstance(e, Rejected)]
+    assert not [
+        e
+        for e in read_source(Minds14Source(source="minds14", locale="ko-KR"))
+        if isinstance(e, Rejected)
+    ]
     assert asked["repository"] == "PolyAI/minds14"
     assert asked["allow_patterns"] == ["ko-KR/*.parquet"]

@@ -13,8 +13,8 @@ import pytest
 from soritune.errors import UserError
 from soritune.sources import read_source
 from soritune.sources.formats.manifest import ManifestSource
-from soritune.sources.split import Keys, Shares, sentence_key, split_entries
-from soritune.utterance import Rejected, Utterance
+from soritune.sources.split import Keys, Shares, split_entries
+from soritune.utterance import Rejected, Utterance, sentence_key
 
 SHARES = Shares(test=0.1, dev=0.05)
 
@@ -115,7 +115,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def read(path: Path, **settings: Any) -> list[Utterance | Rejected]:
-    return list(read_source(ManifestSource(source="manifest", path=path, **settings)))
+    return list(
+        read_source(ManifestSource(source="manifest", path=path, **{"language": "ko", **settings}))
+    )
 
 
 def test_what_a_split_costs_is_reported_line_by_line(tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from soritune.errors import UserError
-from soritune.recipe import Case, Evaluation, Recipe, TrainPart, load_recipe
+from soritune.experiment.loading import load_experiment
+from soritune.recipe import Evaluation, Recipe, TrainPart, load_recipe
 from soritune.tasks import Task
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
 
 MINIMAL = """\
 name: small
+language: ko
 output: runs/small
 model: {base: builtin:tiny}
 corpora:
@@ -41,7 +43,7 @@ def with_cases(cases: str) -> str:
 def test_what_is_not_given_is_the_reference_setting(tmp_path: Path) -> None:
     recipe = load(tmp_path, MINIMAL)
     assert (recipe.seed, recipe.language, recipe.output) == (0, "ko", Path("runs/small"))
-    lora = recipe.model.lora
+    lora = load_experiment(tmp_path / "recipe.yaml").model.lora
     assert (lora.r, lora.alpha, lora.dropout) == (320, 640, 0.01)
     assert lora.start == "base"
     case = recipe.cases["first"]
@@ -70,7 +72,7 @@ def test_numbers_are_numbers_in_every_notation(tmp_path: Path, written: str, num
 
 
 def test_no_is_norwegian_and_not_false(tmp_path: Path) -> None:
-    assert load(tmp_path, MINIMAL + "language: no\n").language == "no"
+    assert load(tmp_path, MINIMAL.replace("language: ko", "language: no", 1)).language == "no"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
@@ -94,8 +96,9 @@ def test_weights_of_tasks_are_made_to_sum_to_one(tmp_path: Path) -> None:
         ("audio", "audio"),
     ],
 )
-def test_a_mode_has_one_spelling(written: str, normal: str) -> None:
-    assert Case(mode=written, train=(TrainPart(corpus="korean"),)).mode == normal
+def test_a_mode_has_one_spelling(tmp_path: Path, written: str, normal: str) -> None:
+    load(tmp_path, MINIMAL.replace("mode: lora", f"mode: {written}"))
+    assert load_experiment(tmp_path / "recipe.yaml").cases["first"].mode == normal
 
 
 def test_like_takes_over_along_a_chain_whatever_the_order(tmp_path: Path) -> None:
@@ -125,7 +128,8 @@ def test_a_case_says_where_its_lora_starts(tmp_path: Path) -> None:
 def test_a_case_s_lora_keeps_the_model_s_where_it_says_nothing(tmp_path: Path) -> None:
     cases = "  first: {mode: lora, train: [korean], lora: {r: 8}}\n"
     text = with_cases(cases).replace("builtin:tiny}", "builtin:tiny, lora: {r: 32, alpha: 64}}")
-    lora = load(tmp_path, text).cases["first"].lora
+    load(tmp_path, text)
+    lora = load_experiment(tmp_path / "recipe.yaml").cases["first"].lora
     assert lora is not None
     assert (lora.r, lora.alpha, lora.dropout) == (8, 64, 0.01)
 
@@ -193,7 +197,7 @@ def test_the_full_size_recipe_loads_and_keeps_the_reference_settings() -> None:
 
 def test_a_list_of_ids_beside_the_recipe_is_found(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("1904", encoding="utf-8")
-    fleurs = "{source: fleurs, splits: [test], ids: ids.txt}"
+    fleurs = "{source: fleurs, languages: [ko_kr, en_us], splits: [test], ids: ids.txt}"
     text = MINIMAL.replace("{source: demo, language: ko}", fleurs)
     corpus = load(tmp_path, text).corpora["korean"]
     assert corpus.model_dump()["ids"] == str(tmp_path / "ids.txt")

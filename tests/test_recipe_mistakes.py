@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from soritune.errors import UserError
+from soritune.experiment.loading import load_experiment
 from soritune.recipe import load_recipe
 from soritune.sources import READERS
 
@@ -25,6 +26,7 @@ cases:
   lora-4: {like: lora-1, epochs: 4}
 evaluate:
   korean: {corpus: korean, task: asr}
+language: ko
 """
 
 
@@ -33,7 +35,7 @@ def mistake(folder: Path, text: str | bytes) -> str:
     path = folder / "x.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(UserError) as caught:
-        load_recipe(path)
+        load_experiment(path)
     return str(caught.value).replace(f"{folder}/", "")
 
 
@@ -91,14 +93,19 @@ CASES = [
     (
         "lora-4:",
         "lora/4:",
-        '10: case "lora/4": "lora/4" is no name; use letters, digits, - _ + and .',
+        '10: case "lora/4": "lora/4" is not a name; use letters, digits, - _ + and .',
     ),
     # Modes, tasks and languages.
     (
         "mode: lora",
         "mode: lora+adio",
-        '8: case "lora-1": mode "lora+adio" is not a sum of lora, audio, projector, full '
-        '("adio": did you mean "audio"?)',
+        '8: case "lora-1": mode "lora+adio" is not a sum of lora, audio, projector, full, the '
+        'modes of Phi-4-multimodal ("adio": did you mean "audio"?)',
+    ),
+    (
+        "mode: lora",
+        "mode: lora+",
+        '8: case "lora-1": mode "lora+" is not a sum of words, such as lora+audio',
     ),
     (
         "mode: lora",
@@ -130,7 +137,7 @@ CASES = [
     (
         "task: asr",
         "task: ast, from: Korean, to: en",
-        '12: "from" in evaluation "korean" must be a language code such as "ko", not "Korean"',
+        '12: "from" in evaluation "korean" must be a language code such as "en", not "Korean"',
     ),
     # What must fit together.
     (
@@ -156,7 +163,7 @@ CASES = [
     (
         "  lora-4:",
         "  original:",
-        '10: case "original" is always there (the base as it is); choose another',
+        '10: case "original" always exists (the untrained base); choose another name',
     ),
     # like.
     ("mode: lora", "like: lora-4", '8: "like" goes in a circle: lora-1 -> lora-4 -> lora-1'),
@@ -164,7 +171,7 @@ CASES = [
     (
         "like: lora-1",
         "like: lora1",
-        '10: case "lora-4" is like "lora1", which is no case: did you mean "lora-1"?',
+        '10: case "lora-4" is like "lora1", which is not a case: did you mean "lora-1"?',
     ),
     ("like: lora-1", "like: [lora-1]", '10: "like" in case "lora-4" must name a case'),
     # Sources, files, the base.
@@ -189,13 +196,13 @@ CASES = [
     (
         "builtin:tiny",
         "builtin:tny",
-        '3: model: base "builtin:tny" does not come with this version: '
-        'did you mean "builtin:tiny"?',
+        '3: model: no built-in model builtin:tny: did you mean "builtin:tiny"?; '
+        "there are: builtin:tiny",
     ),
     (
         "builtin:tiny",
         "./nowhere",
-        "3: base ./nowhere is no folder; give a folder or a hub id",
+        "3: base ./nowhere is not a folder; give a folder or a hub id",
     ),
     # YAML.
     (
@@ -215,15 +222,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("right", "wrong", "message"), CASES)
-def test_a_mistake_is_told_in_one_line(
-    tmp_path: Path, right: str, wrong: str, message: str
-) -> None:
+def test_a_mistake_costs_one_line(tmp_path: Path, right: str, wrong: str, message: str) -> None:
     assert RIGHT.count(right) >= 1
     names = [get_args(source.model_fields["source"].annotation)[0] for source in READERS]
     assert {"demo", "manifest", "zeroth"} < set(names)
     sources = ", ".join(sorted(names))
-    told = mistake(tmp_path, RIGHT.replace(right, wrong))
-    assert told == "x.yaml:" + message.replace("SOURCES", sources)
+    found = mistake(tmp_path, RIGHT.replace(right, wrong))
+    assert found == "x.yaml:" + message.replace("SOURCES", sources)
 
 
 @pytest.mark.parametrize(
@@ -236,18 +241,20 @@ def test_a_mistake_is_told_in_one_line(
         (b"\xff\xfe\x00", ": is not UTF-8 text; save the recipe as UTF-8"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_told_so(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_recipe_is_reported(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     assert mistake(tmp_path, content) == "x.yaml" + message
 
 
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml: no such file"):
         load_recipe(tmp_path / "none.yaml")
     with pytest.raises(UserError, match="is a folder; name the recipe's YAML file"):
         load_recipe(tmp_path)
 
 
-def test_an_inherited_mistake_is_told_where_it_was_made(tmp_path: Path) -> None:
+def test_an_inherited_mistake_is_reported_where_it_was_made(tmp_path: Path) -> None:
     cases = "  lora-4: {like: lora-1, epochs: 4}\n"
     heir_first = RIGHT.replace(cases, "").replace("cases:\n", "cases:\n" + cases)
     wrong = heir_first.replace("mode: lora", "mode: lora\n    batch_size: 0")
@@ -257,7 +264,7 @@ def test_an_inherited_mistake_is_told_where_it_was_made(tmp_path: Path) -> None:
     )
 
 
-def test_of_several_mistakes_the_first_in_the_file_is_told(tmp_path: Path) -> None:
+def test_of_several_mistakes_the_first_in_the_file_is_reported(tmp_path: Path) -> None:
     wrong = RIGHT.replace("epochs: 4", "epoch: 4").replace("train: 10", "train: ten")
     assert mistake(tmp_path, wrong).startswith('x.yaml:5: "train" in corpus "korean"')
 
@@ -270,3 +277,10 @@ def test_aliases_that_multiply_are_stopped(tmp_path: Path) -> None:
 
 def test_deep_nesting_is_no_crash(tmp_path: Path) -> None:
     assert "nested too deeply" in mistake(tmp_path, "name: " + "[" * 5000 + "]" * 5000)
+
+
+def test_an_inherited_mode_is_reported_where_it_was_made(tmp_path: Path) -> None:
+    cases = "  lora-4: {like: lora-1, epochs: 4}\n"
+    heir_first = RIGHT.replace(cases, "").replace("cases:\n", "cases:\n" + cases)
+    found = mistake(tmp_path, heir_first.replace("mode: lora", "mode: lara"))
+    assert found.startswith('x.yaml:9: case "lora-1": mode "lara"')

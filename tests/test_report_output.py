@@ -9,9 +9,10 @@ from rich.console import Console
 
 from soritune.report.content import Report
 from soritune.report.markdown import markdown, write_markdown
-from soritune.report.records import CaseSummary, Result, Sample
+from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import Column
 from soritune.report.terminal import print_report
+from soritune.scoring.score import Score
 
 COLUMNS = tuple(
     Column(title, title.split()[0], metric, lower_is_better=metric != "bleu")
@@ -47,7 +48,16 @@ SIGNATURE = "cer|unit:char|space:kept|bs:1000"
 def a_report() -> Report:
     """Two cases with results, a third that was interrupted before its first."""
     results = [
-        Result(case, column.evaluation, column.metric, value, value - 1, value + 1, 457, SIGNATURE)
+        Score(
+            case=case,
+            evaluation=column.evaluation,
+            metric=column.metric,
+            value=value,
+            low=value - 1,
+            high=value + 1,
+            utterances=457,
+            signature=SIGNATURE,
+        )
         for case, value in [("original", 99.16), ("lora-1", 3.8)]
         for column in COLUMNS
     ]

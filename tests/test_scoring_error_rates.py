@@ -1,6 +1,7 @@
 """CER and WER against jiwer and against strings counted by hand."""
 
 import unicodedata
+from importlib.metadata import version
 
 import jiwer
 import pytest
@@ -83,7 +84,9 @@ def test_punctuation_and_case_count_unless_they_are_taken_out() -> None:
 def test_signature_names_all_that_counts() -> None:
     signature = cer(["가"], ["가"]).signature
     counted = "cer|unit:char|space:kept|case:mixed|punct:kept|norm:nfc"
-    assert signature == f"{counted}|jiwer:{jiwer_version()}|soritune:0.1.0|bs:1000|seed:12345"
+    assert signature == (
+        f"{counted}|jiwer:{version('jiwer')}|soritune:{version('soritune')}|bs:1000|seed:12345"
+    )
     others = {
         cer(["가"], ["가"], "no-punctuation").signature,
         cer(["가"], ["가"], spaces=False).signature,
@@ -93,12 +96,6 @@ def test_signature_names_all_that_counts() -> None:
         signature,
     }
     assert len(others) == 6
-
-
-def jiwer_version() -> str:
-    from importlib.metadata import version
-
-    return version("jiwer")
 
 
 def test_no_utterances_is_a_user_error() -> None:

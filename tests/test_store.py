@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from made_source import prepare_made
 
-from soritune.corpus.prepare import prepare_utterances
 from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
 from soritune.utterance import Utterance
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 translation_language="en" if index % 2 else None,
             )
         )
-    prepare_utterances("c", entries, {}, out, chunk_size=30)
+    prepare_made("c", entries, out, chunk_size=30)
     return out
 
 

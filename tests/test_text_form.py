@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from made_source import is_prepared
 from pydantic import TypeAdapter, ValidationError
 
 import soritune.languages.ko.spacing
-from soritune.corpus.prepare import is_prepared, prepare
+from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.languages.form import TextForm

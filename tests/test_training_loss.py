@@ -11,7 +11,6 @@ from small_model import ASR, noise, said
 from soritune.models.causal import num_targets, shifted_labels
 from soritune.models.family import ModelInput
 from soritune.models.phi4mm.model import Phi4mm
-from soritune.training.ctc import SUBFRAMES, CtcHead, units_of
 
 TARGETS = ("네", "오늘 날씨가 좋습니다.", "와! 정말!", "The weather is nice today!", "아니요")
 Gradients = dict[str, torch.Tensor]
@@ -103,30 +102,3 @@ def test_pads_have_no_say_in_the_loss(model: Phi4mm) -> None:
         atol=1e-5,
         rtol=1e-5,
     )
-
-
-def test_ctc_units_are_letters_and_jamo() -> None:
-    assert units_of("값") == "\u1100\u1161\u11b9"
-    assert units_of("fast") == "fast"
-
-
-def test_ctc_loss_is_that_of_the_only_path_when_there_is_one() -> None:
-    """One token of three sub-frames and three different units: one path, of even chance each."""
-    head = CtcHead(4, ["abc"])
-    torch.nn.init.zeros_(head.linear.weight)
-    torch.nn.init.zeros_(head.linear.bias)
-    loss = head.loss(torch.zeros(1, 1, 4), torch.tensor([1]), ["abc"])
-    assert head(torch.zeros(1, 1, 4)).shape == (1, SUBFRAMES, 4)
-    # Three frames of chance 1/4, over three units.
-    assert float(loss) == pytest.approx(torch.tensor(4.0).log().item(), rel=1e-5)
-
-
-def test_ctc_does_not_look_past_the_tokens_of_a_row() -> None:
-    torch.manual_seed(0)
-    head = CtcHead(4, ["abc"])
-    states = torch.randn(1, 6, 4)
-    dirty = states.clone()
-    dirty[:, 4:] = 100.0
-    tokens = torch.tensor([4])
-    losses = [float(head.loss(s, tokens, ["abca"], flat=1.0)) for s in (states, dirty)]
-    assert losses[0] == pytest.approx(losses[1])

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from soritune.decoding import evaluate as evaluate_module
-from soritune.experiment.lock import locked
+from soritune.experiment.loading import load_experiment
 from soritune.experiment.run import Experiment
-from soritune.recipe import load_recipe
+from soritune.files import locked
 from soritune.report.content import Report
 
 pytest.importorskip("espeakng_loader")
@@ -65,7 +65,7 @@ import soritune.corpus.prepare as prepare
 import soritune.experiment.preparation as preparation
 import soritune.experiment.run as experiment
 import soritune.decoding.evaluate as evaluate
-from soritune.recipe import load_recipe
+from soritune.experiment.loading import load_experiment
 from soritune.training import trainer
 
 recipe, moment, threads, batch_size = sys.argv[1:]
@@ -103,7 +103,7 @@ else:
     assert moment == "evaluate"
     before(evaluate, "generate", third)
 path = Path(recipe)
-experiment.Experiment(load_recipe(path), lambda line: print(line, flush=True)).run()
+experiment.Experiment(load_experiment(path), lambda line: print(line, flush=True)).run()
 """
 
 
@@ -116,7 +116,7 @@ def write_recipe(folder: Path, base: Path) -> Path:
 
 def run(path: Path) -> tuple[Report, list[str]]:
     lines: list[str] = []
-    recipe = load_recipe(path)
+    recipe = load_experiment(path)
     with locked(recipe.output):
         return Experiment(recipe, lines.append, source=path).run(), lines
 

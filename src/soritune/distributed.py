@@ -1,8 +1,8 @@
-"""Several processes at one training, as torchrun starts them: who they are, and how they agree.
+"""The processes of one training, as torchrun starts them: rank, device and broadcasts from rank 0.
 
-Rank 0 leads: it alone holds the output folder, prepares, evaluates, reports and writes. The others
-wait until they are told which case to train. Without torchrun there is one process, and nothing
-here imports torch.
+Rank 0 alone holds the output folder, prepares, evaluates, reports and writes. The other ranks wait
+for the name of the case to train. Without torchrun there is one process, and nothing here imports
+torch.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from datetime import timedelta
 
 from soritune.errors import UserError
 
-# Ranks wait while the first one prepares speech and evaluates, which may take days.
-LONGEST_WAIT = timedelta(days=30)
+# Ranks wait while rank 0 prepares speech and evaluates, which may take days.
+TIMEOUT = timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class Crew:
-    """The place of this process among those of one training.
+class World:
+    """The processes of one training, seen from this one.
 
     Attributes:
-        rank: 0 leads.
+        rank: of this process; 0 is the main one.
         local_rank: among those of this machine, which is the number of its GPU.
         size: number of processes; 1 without torchrun.
     """
@@ -34,8 +34,8 @@ class Crew:
     size: int = 1
 
     @classmethod
-    def of_environment(cls) -> Crew:
-        """By the variables that torchrun sets.
+    def from_environment(cls) -> World:
+        """Read the variables that torchrun sets.
 
         https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
         """
@@ -45,11 +45,11 @@ class Crew:
         return cls(int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), size)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
     def device(self) -> str | None:
-        """Where this process computes; None without torchrun, where `load` decides."""
+        """Return the device of this process; None without torchrun, where `load` decides."""
         if self.size == 1:
             return None
         import torch
@@ -57,8 +57,8 @@ class Crew:
         return f"cuda:{self.local_rank}" if torch.cuda.is_available() else "cpu"
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Connect all processes; they must all come here. Nothing for one process."""
+    def process_group(self) -> Iterator[None]:
+        """Connect all processes, which must all enter it. Does nothing for one process."""
         if self.size == 1:
             yield
             return
@@ -68,48 +68,49 @@ class Crew:
         gpu = torch.cuda.is_available()
         if gpu:
             torch.cuda.set_device(self.local_rank)
-        # What is told goes over gloo, so that waiting for days needs no GPU.
+        # Broadcasts go over gloo, so that waiting for days needs no GPU.
         backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"
-        distributed.init_process_group(backend, timeout=LONGEST_WAIT)
+        distributed.init_process_group(backend, timeout=TIMEOUT)
         try:
             yield
         finally:
             distributed.destroy_process_group()
 
-    def told(self, words: str | None = None) -> str | None:
-        """What rank 0 says, in every process; the others' `words` do not count.
+    def broadcast(self, text: str | None = None) -> str | None:
+        """Return rank 0's `text` in every process; that of the other ranks is ignored.
 
         All processes must call it, and wait here for the last one.
+
+        Raises:
+            UserError: rank 0 has ended.
         """
         if self.size == 1:
-            return words
+            return text
         try:
-            return _broadcast(words if self.leads else None, self.leads)
+            return _broadcast(text if self.is_main else None, self.is_main)
         except RuntimeError as error:
-            if self.leads:
+            if self.is_main:
                 raise
-            raise UserError(
-                f"rank {self.rank}: the first process ended, see its message ({error})"
-            ) from None
+            raise UserError(f"rank {self.rank}: rank 0 ended. See its message ({error}).") from None
 
-    def agreed(self, flag: bool) -> bool:
-        """What rank 0 thinks, in every process."""
-        return self.told("yes" if flag else None) is not None
+    def broadcast_flag(self, flag: bool) -> bool:
+        """Return rank 0's `flag` in every process."""
+        return self.broadcast("yes" if flag else None) is not None
 
 
-def _broadcast(words: str | None, leads: bool) -> str | None:
-    """Length, then UTF-8, as tensors of the CPU: no pickle, no GPU."""
+def _broadcast(text: str | None, is_main: bool) -> str | None:
+    """Send length, then UTF-8, as tensors of the CPU: no pickle, no GPU."""
     import torch
     from torch import distributed
 
-    # A first byte tells "" from nothing.
-    content = b"" if words is None else b"=" + words.encode()
+    # The first byte distinguishes "" from None.
+    content = b"" if text is None else b"=" + text.encode()
     length = torch.tensor([len(content)])
     distributed.broadcast(length, src=0)
     if int(length) == 0:
         return None
     buffer = torch.zeros(int(length), dtype=torch.uint8)
-    if leads:
+    if is_main:
         buffer = torch.tensor(list(content), dtype=torch.uint8)
     distributed.broadcast(buffer, src=0)
     return bytes(buffer.tolist()).removeprefix(b"=").decode()

@@ -1,36 +1,43 @@
-"""Files that are either whole or not there."""
+"""Atomic writes, and the one lock of an output folder."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from soritune.errors import UserError
 
+LOCK_FILE = ".lock"
 TEMPORARY_SUFFIX = ".tmp"
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a kill at any moment leaves the old file or the new one.
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write `content` (text as UTF-8); a kill at any moment leaves the old file or the new one.
 
-    Raises UserError where the folder cannot be written (disk full, no permission).
+    The file has the mode that any new file gets from the umask.
+
+    Raises:
+        UserError: the folder cannot be written (disk full, no permission).
     """
     with atomic_file(path) as file:
-        file.write(content)
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write what `path` shall hold once the block has ended without an error.
+    """Open a file that takes the place of `path` once the block ends without an error.
 
-    Raises UserError where the folder cannot be written.
+    Raises:
+        UserError: the folder cannot be written.
     """
-    # Processes of several machines may write into one folder: a process number is not enough.
+    # Processes on several machines may write into one folder: a process id is not enough.
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("wb") as file:
@@ -47,16 +54,73 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def storage_error(error: OSError, folder: Path) -> UserError:
-    """What to tell a person whose `folder` could not be written."""
+    """Return the message for a `folder` that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
-            f"{folder}: the disk is full; free some space and run the same command again, "
-            f"it goes on where it stopped"
+            f"{folder}: the disk is full. Free some space and run the same command again; it "
+            f"continues where it stopped."
         )
-    return UserError(f"{folder}: cannot be written ({error}); choose another output folder")
+    return UserError(f"{folder}: cannot be written ({error}). Choose another output folder.")
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what killed runs left half written in `folder`."""
+    """Remove the half-written files that killed processes left in `folder`."""
     for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` (made if missing) for this process alone.
+
+    A POSIX record lock: it ends with its process, even by kill -9, reaches over network file
+    systems, and is not inherited by a fork (a data loader would otherwise outlive a killed run
+    with it). The lock file holds the process id, and exists only while the folder is held.
+
+    Raises:
+        UserError: another process holds the folder, or it cannot be written.
+    """
+    file = _lock(folder)
+    with file:
+        file.write(str(os.getpid()).encode())
+        file.flush()
+        try:
+            yield
+        finally:
+            (folder / LOCK_FILE).unlink(missing_ok=True)
+
+
+def _lock(folder: Path) -> IO[bytes]:
+    """Return the locked lock file, empty."""
+    path = folder / LOCK_FILE
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        except OSError as error:
+            raise storage_error(error, folder) from error
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder may have removed the file between our opening and locking it.
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.truncate(0)
+                return file
+        except FileNotFoundError:
+            pass
+        except (BlockingIOError, PermissionError):  # POSIX allows either
+            file.seek(0)
+            holder = file.read().decode(errors="replace").strip() or "unknown"
+            file.close()
+            raise UserError(
+                f"{folder}: another soritune is working here (process {holder}). Wait until it "
+                f"ends, or give the recipe another output."
+            ) from None
+        except OSError as error:
+            file.close()
+            if error.errno in NO_LOCKS:
+                raise UserError(
+                    f"{folder}: its file system has no locks ({error}). Use a local folder for "
+                    f"the output and copy the result."
+                ) from error
+            raise
+        file.close()

@@ -1,7 +1,8 @@
-"""One recording with its transcript: what every reader yields and what `prepare` takes."""
+"""One recording with its transcript: what every source yields and what `prepare` takes."""
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -63,11 +64,17 @@ class Utterance:
 class Rejected:
     """An entry of a source, or a recording, that cannot be used: one line of the quarantine.
 
-    `reason` is one word for programs ("empty-text", "truncated"), `detail` the words for people,
-    `where` the file, line or place in the source that has to be mended.
+    `reason` is one word for programs ("empty-text", "truncated"), `detail` the explanation for
+    people, `where` the file, line or place in the source that has to be fixed.
     """
 
     id: str
     reason: str
     detail: str
     where: str
+
+
+def sentence_key(text: str) -> str:
+    """Return letters and digits only: punctuation, spacing and case make no other sentence."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(c for c in folded if c.isalnum())

@@ -53,7 +53,6 @@ app.add_typer(augment.app, name="augment")
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("blend")(blend.blend)
-app.command("pretrain")(experiment.pretrain)
 
 
 def main() -> None:

@@ -11,13 +11,13 @@ from rich.text import Text
 
 from soritune.progress import duration_text
 
-if TYPE_CHECKING:  # what it shows brings numpy along, which `--help` does without
-    from soritune.experiment.check import BaseCheck, Check, CorpusCheck
+if TYPE_CHECKING:
+    from soritune.experiment.check_records import BaseCheck, CorpusCheck, RunCheck
 
 UNKNOWN = "unknown until prepared"
 
 
-def print_check(check: Check, console: Console | None = None) -> None:
+def print_check(check: RunCheck, console: Console | None = None) -> None:
     """Print all that a run would do; nothing has been done."""
     console = console or Console()
     console.print(Text(f"{check.name}: what a run would do (nothing is done now)", style="bold"))
@@ -69,7 +69,7 @@ def _base_text(base: BaseCheck) -> str:
 
 def _download_text(corpus: CorpusCheck) -> str:
     if corpus.by_hand:
-        return f"not there, to be got by hand: {corpus.by_hand}"
+        return f"missing; get it by hand: {corpus.by_hand}"
     if not corpus.download:
         return "to prepare"
     if corpus.download_bytes is None:

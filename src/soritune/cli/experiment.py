@@ -1,4 +1,4 @@
-"""Commands that work on a recipe: run, prepare, train, evaluate, report, pretrain."""
+"""Commands that take a recipe: run, prepare, train, evaluate, report."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def run(
     """
     if check:
         from soritune.cli.check import print_check
-        from soritune.experiment.check import check as look
-        from soritune.recipe import load_recipe
+        from soritune.experiment.check import check as check_run
+        from soritune.experiment.loading import load_experiment
 
-        print_check(look(load_recipe(recipe), only or ()))
+        print_check(check_run(load_experiment(recipe), only or ()))
         return
 
     def work(experiment: Experiment) -> None:
         _show_report(experiment.run(only or ()))
 
-    _together(recipe, work)
+    _run_on_all_ranks(recipe, work)
 
 
 @plain_errors
@@ -72,10 +72,6 @@ def prepare(
         int | None,
         typer.Option("--workers", min=1, help="Processes that decode; default: one a core."),
     ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option("--shard", metavar="I/N", help="Only part I of N; without it, collect them."),
-    ] = None,
     executor: Annotated[
         ExecutorName, typer.Option("--executor", help="Where chunks are decoded.")
     ] = ExecutorName.local,
@@ -88,17 +84,7 @@ def prepare(
     if ray_address is not None and executor is not ExecutorName.ray:
         raise UserError("--ray-address is for --executor ray")
     cluster = _cluster(ray_address) if executor is ExecutorName.ray else None
-    if shard is not None:
-        from soritune.corpus.unfinished import Part
-        from soritune.experiment.plan import Plan
-        from soritune.experiment.preparation import prepare_part_of_corpora
-        from soritune.recipe import load_recipe
-
-        plan = Plan.of(load_recipe(recipe))
-        part = Part.parse(shard)
-        prepare_part_of_corpora(plan, corpus or (), part, _say, workers=workers, executor=cluster)
-        return
-    with _experiment(recipe) as experiment:
+    with _experiment(recipe, download=False) as experiment:
         experiment.prepare(corpus or (), workers=workers, executor=cluster)
 
 
@@ -113,7 +99,7 @@ def train(
         experiment.prepare(experiment.corpora_of([case], []))
         experiment.train(case)
 
-    _together(recipe, work)
+    _run_on_all_ranks(recipe, work)
 
 
 @plain_errors
@@ -144,61 +130,43 @@ def report(
     ],
 ) -> None:
     """Print the table of what is done, and write results.json and report.md anew."""
+    from soritune.experiment.loading import load_experiment
     from soritune.experiment.plan import Plan
     from soritune.experiment.run import write_report
-    from soritune.recipe import load_recipe
 
-    plan = Plan.read(source) if source.is_dir() else Plan.of(load_recipe(source))
+    plan = Plan.read(source) if source.is_dir() else Plan.of(load_experiment(source))
     _show_report(write_report(plan))
 
 
-@plain_errors
-def pretrain(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="A pre-training recipe: recipes/tiny-base.yaml")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder to work in; the model is DIR/base.")
-    ],
-) -> None:
-    """Make the small base model anew, from nothing but demo speech."""
-    from soritune.experiment.base_card import write_base_card
-    from soritune.experiment.lock import locked
-    from soritune.training.pretrain import pretrain as make_base
+def _run_on_all_ranks(path: Path, work: Callable[[Experiment], None]) -> None:
+    """Do work that trains: all of it in rank 0, only its trainings in the other ranks."""
+    from soritune.distributed import World
+    from soritune.experiment.loading import load_experiment
+    from soritune.experiment.worker import train_with_main
 
-    with locked(out):
-        base = make_base(recipe, out)
-        card = write_base_card(recipe, out, base)
-    print(f"base model: {base}\ncard: {card}")
-
-
-def _together(path: Path, work: Callable[[Experiment], None]) -> None:
-    """Do some work that trains: rank 0 in full, the other ranks of a torchrun its trainings."""
-    from soritune.distributed import Crew
-    from soritune.experiment.follow import follow
-    from soritune.recipe import load_recipe
-
-    crew = Crew.of_environment()
-    with crew.joined():
-        if not crew.leads:
-            follow(load_recipe(path), crew)
+    world = World.from_environment()
+    with world.process_group():
+        if not world.is_main:
+            train_with_main(load_experiment(path, download=True), world)
             return
-        with _experiment(path, crew.size) as experiment:
+        with _experiment(path, world.size) as experiment:
             work(experiment)
-        crew.told(None)  # nothing more to train
+        world.broadcast(None)  # nothing more to train
 
 
 @contextmanager
-def _experiment(path: Path, num_processes: int = 1) -> Iterator[Experiment]:
-    """Hold the output folder for a command that is written for `num_processes`."""
-    from soritune.distributed import Crew
-    from soritune.experiment.lock import locked
+def _experiment(
+    path: Path, num_processes: int = 1, *, download: bool = True
+) -> Iterator[Experiment]:
+    """Lock the output folder for a command that is written for `num_processes`."""
+    from soritune.distributed import World
+    from soritune.experiment.loading import load_experiment
     from soritune.experiment.run import Experiment
-    from soritune.recipe import load_recipe
+    from soritune.files import locked
 
-    if Crew.of_environment().size != num_processes:
+    if World.from_environment().size != num_processes:
         raise UserError("under torchrun only run and train work; start this command without it")
-    recipe = load_recipe(path)
+    recipe = load_experiment(path, download=download)
     with locked(recipe.output):
         yield Experiment(recipe, _say, source=path)
 

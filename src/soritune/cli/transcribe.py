@@ -56,6 +56,9 @@ def transcribe(
     to: Annotated[
         str | None, typer.Option(help="Language to translate into, such as en or ko.")
     ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language that is spoken, such as ko; default: unknown.")
+    ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="Text lines, JSON records, or subtitles.")
     ] = Format.TEXT,
@@ -83,8 +86,9 @@ def transcribe(
         raise UserError("--to is for translations: add --task ast or --task ast-cot")
     if task is not Task.ASR and to is None:
         raise UserError(f"--task {task.value} needs the language to translate into: add --to en")
-    if to is not None:
-        known_language(to)  # reports an unknown language before the model is loaded
+    for code in (language, to):
+        if code is not None:
+            known_language(code)  # reports an unknown language before the model is loaded
     if format_ is Format.SRT and len(files) > 1 and out is None:
         raise UserError(
             "--format srt of several files: subtitles belong to one recording; add --out DIR for "
@@ -102,7 +106,9 @@ def transcribe(
     with track("transcribe", len(files), "files") as advance:
         for start in range(0, len(files), at_once):
             group = files[start : start + at_once]
-            results = transcriber.try_transcribe(group, task=task, to=to, batch_size=batch_size)
+            results = transcriber.try_transcribe(
+                group, task=task, to=to, language=language, batch_size=batch_size
+            )
             for number, result in enumerate(results, start=start):
                 if isinstance(result, Failure):
                     show_error(result.error)

@@ -1,21 +1,22 @@
-"""The card of a prepared corpus: what is in it, where it came from, what was left out.
+"""The card of a prepared corpus: what it contains, where it came from, what was left out.
 
-It is written last, so a folder with a card is complete.
+The card is written last, so a folder with a card is complete.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from soritune.audio import SAMPLE_RATE_HZ
 from soritune.errors import UserError
 
 CARD_FILE = "corpus.json"
-QUARANTINE_FILE = "quarantine.jsonl"
-SHARD_FOLDER = "shards"
 FORMAT_VERSION = 1
+SPLITS = ("train", "dev", "test")
 
 
 class Shard(BaseModel):
@@ -29,7 +30,7 @@ class Shard(BaseModel):
 
 
 class SplitSummary(BaseModel):
-    """Size of one split; `speakers` counts those that are named."""
+    """Size of one split; `speakers` counts named speakers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     utterances: int
@@ -38,16 +39,16 @@ class SplitSummary(BaseModel):
 
 
 class CorpusCard(BaseModel):
-    """taken + quarantined = read. `fingerprint` tells the same source and settings again.
+    """taken + quarantined = read. An equal `fingerprint` means the same source and settings.
 
-    `license` is that of the recordings, `speakers` counts those that are named, `notes` what was
-    noticed beside the reasons of the quarantine (`selection.NOTE_TEXTS`).
+    `license` is that of the recordings, `speakers` counts named speakers, `notes` counts what the
+    selection observed (`selection.NOTE_TEXTS`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format_version: int
     name: str
-    license: str = ""
+    license: str
     fingerprint: str
     source: dict[str, Any]
     settings: dict[str, Any]
@@ -56,34 +57,123 @@ class CorpusCard(BaseModel):
     taken: int
     quarantined: int
     reasons: dict[str, int]
-    notes: dict[str, int] = {}
+    notes: dict[str, int]
     duration_s: float
-    speakers: int | None = None  # cards of earlier versions do not say
+    speakers: int
     languages: dict[str, int]
     splits: dict[str, SplitSummary]
     shards: list[Shard]
 
 
-def read_card(folder: Path) -> CorpusCard | None:
-    """The card of a prepared folder, None where there is none.
+class TakenGroup(BaseModel):
+    """What a chunk took of one split, language and speaker."""
 
-    Raises UserError for a card that cannot be read or is of another version.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    split: str
+    language: str
+    speaker: str | None
+    utterances: int
+    num_samples: int
+
+
+class QuarantineLine(BaseModel):
+    """One entry that was left out: `Rejected` in valid UTF-8."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    reason: str
+    detail: str
+    where: str
+
+
+class ChunkResult(BaseModel):
+    """The outcome of a chunk; written after its shard, so it shows that the chunk is done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    index: int
+    read: int
+    taken: list[TakenGroup]
+    quarantined: list[QuarantineLine]
+    shard: Shard | None
+    notes: dict[str, int]
+
+
+class Totals:
+    """Sums over the results of all chunks, one chunk at a time."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.reasons: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
+        self.languages: Counter[str] = Counter()
+        self.shards: list[Shard] = []
+        self._utterances: Counter[str] = Counter()
+        self._num_samples: Counter[str] = Counter()
+        self._speakers: dict[str, set[str]] = {split: set() for split in SPLITS}
+
+    def add(self, result: ChunkResult) -> None:
+        """Count the result of one chunk."""
+        self.read += result.read
+        self.reasons.update(line.reason for line in result.quarantined)
+        self.notes.update(result.notes)
+        if result.shard is not None:
+            self.shards.append(result.shard)
+        for group in result.taken:
+            self.languages[group.language] += group.utterances
+            self._utterances[group.split] += group.utterances
+            self._num_samples[group.split] += group.num_samples
+            if group.speaker is not None:
+                self._speakers[group.split].add(group.speaker)
+
+    @property
+    def taken(self) -> int:
+        """Utterances of all splits."""
+        return self._utterances.total()
+
+    @property
+    def duration_s(self) -> float:
+        """Speech of all splits."""
+        return self._num_samples.total() / SAMPLE_RATE_HZ
+
+    @property
+    def speakers(self) -> int:
+        """Named speakers, each once, whatever splits they are in."""
+        return len(set().union(*self._speakers.values()))
+
+    def splits(self) -> dict[str, SplitSummary]:
+        """Return the splits that are not empty."""
+        return {
+            split: SplitSummary(
+                utterances=self._utterances[split],
+                duration_s=self._num_samples[split] / SAMPLE_RATE_HZ,
+                speakers=len(self._speakers[split]),
+            )
+            for split in SPLITS
+            if self._utterances[split]
+        }
+
+
+def read_card(folder: Path) -> CorpusCard | None:
+    """Return the card of a prepared folder, None where there is none.
+
+    Raises:
+        UserError: the card cannot be read, or is of another version.
     """
     path = folder / CARD_FILE
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    advice = f"Remove {folder} and run soritune prepare again."
     try:
         card = CorpusCard.model_validate_json(content)
     except ValidationError as error:
         raise UserError(
-            f"{path}: not a card that this version of soritune reads; remove {folder} and run "
-            f"soritune prepare again"
+            f"{path}: is not a card that this version of soritune reads. {advice}"
         ) from error
     if card.format_version != FORMAT_VERSION:
         raise UserError(
-            f"{path}: format {card.format_version}, this version of soritune reads "
-            f"{FORMAT_VERSION}; remove {folder} and run soritune prepare again"
+            f"{path}: has format {card.format_version}; this version of soritune reads "
+            f"{FORMAT_VERSION}. {advice}"
         )
     return card

@@ -1,4 +1,4 @@
-"""What is to be prepared, by what it is told from anything else, and the card it ends in."""
+"""What is to be prepared: the settings that decide the content of a corpus."""
 
 from __future__ import annotations
 
@@ -6,96 +6,93 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel
 
-from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, Limits
-from soritune.corpus.card import FORMAT_VERSION, CorpusCard
-from soritune.corpus.chunk import MAX_CHARACTERS_PER_S
+from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ
+from soritune.corpus.card import FORMAT_VERSION, CorpusCard, Totals
+from soritune.corpus.check import MAX_CHARACTERS_PER_S
 from soritune.corpus.licenses import license_of
-from soritune.corpus.summary import CardSums
 from soritune.languages.form import TextForm
 from soritune.sources import describe_source
 from soritune.sources.options import options_of
-from soritune.sources.sound import AS_IT_IS, SoundForm
+from soritune.sources.sound import SoundForm
 
-CHUNK_SIZE = 250
-"""Utterances that are done or redone together: a few seconds of work, about 20 MB of FLAC."""
-PREPARATION = 3
-"""Raised by hand when the code changes what comes of the same source and settings."""
+PREPARATION = 4
+"""To be raised when a change of the code changes the result for the same source and settings."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be prepared, where, and all that decides what comes of it."""
+    """One corpus to prepare.
+
+    `source` (JSON values) identifies the entries: an equal description promises equal entries in
+    the same order. `chunk_size` is the number of utterances that are done or redone together.
+    """
 
     name: str
-    described_by: Mapping[str, Any]
-    out: Path
-    license: str = ""
-    limits: Limits = DEFAULT_LIMITS
-    chunk_size: int = CHUNK_SIZE
-    form: TextForm | None = None
-    sound: SoundForm = AS_IT_IS
+    source: Mapping[str, Any]
+    license: str
+    chunk_size: int
+    form: TextForm | None
+    sound: SoundForm
+
+    @classmethod
+    def of(cls, name: str, source: BaseModel, chunk_size: int) -> Self:
+        """Return the job for a source of a recipe. Raises UserError where it cannot be read."""
+        described = describe_source(source)
+        options = options_of(source)
+        license = license_of(str(described.get("source", "")), options.license)
+        return cls(name, described, license, chunk_size, options.text, options.sound)
 
     @property
     def fingerprint(self) -> str:
-        """Digest of all that decides what the corpus holds."""
+        """Digest of everything that decides the content of the corpus."""
         identity = {
             "format": FORMAT_VERSION,
             "preparation": PREPARATION,
             "name": self.name,
-            "source": dict(self.described_by),
+            "source": dict(self.source),
             "settings": self.settings,
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What is the same for every source."""
+        """The settings that do not depend on the source."""
         return {
             "sample_rate_hz": SAMPLE_RATE_HZ,
             "chunk_size": self.chunk_size,
             "max_characters_per_s": MAX_CHARACTERS_PER_S,
-            **asdict(self.limits),
+            **asdict(DEFAULT_LIMITS),
         }
 
-
-def job_of(name: str, source: BaseModel, out: Path) -> Job:
-    """The job of preparing a source of a recipe (a `SourceConfig`). Raises UserError."""
-    described = describe_source(source)
-    options = options_of(source)
-    license = license_of(str(described.get("source", "")), options.license)
-    return Job(name, described, out, license, form=options.text, sound=options.sound)
-
-
-def card_of(job: Job, sums: CardSums) -> CorpusCard:
-    """The card of a finished job."""
-    return CorpusCard(
-        format_version=FORMAT_VERSION,
-        name=job.name,
-        license=job.license,
-        fingerprint=job.fingerprint,
-        source=dict(job.described_by),
-        settings=job.settings,
-        versions=versions(),
-        read=sums.read,
-        taken=sums.taken,
-        quarantined=sums.reasons.total(),
-        reasons=dict(sorted(sums.reasons.items())),
-        notes=dict(sorted(sums.notes.items())),
-        duration_s=sums.duration_s,
-        speakers=sums.speakers,
-        languages=dict(sorted(sums.languages.items())),
-        splits=sums.splits(),
-        shards=sums.shards,
-    )
+    def card(self, totals: Totals) -> CorpusCard:
+        """Return the card of this job once it is done."""
+        return CorpusCard(
+            format_version=FORMAT_VERSION,
+            name=self.name,
+            license=self.license,
+            fingerprint=self.fingerprint,
+            source=dict(self.source),
+            settings=self.settings,
+            versions=versions(),
+            read=totals.read,
+            taken=totals.taken,
+            quarantined=totals.reasons.total(),
+            reasons=dict(sorted(totals.reasons.items())),
+            notes=dict(sorted(totals.notes.items())),
+            duration_s=totals.duration_s,
+            speakers=totals.speakers,
+            languages=dict(sorted(totals.languages.items())),
+            splits=totals.splits(),
+            shards=totals.shards,
+        )
 
 
 def versions() -> dict[str, str]:
-    """The libraries that decide the bytes of a corpus."""
+    """Return the versions of the libraries that decide the bytes of a corpus."""
     import numpy
     import pyarrow
     import soundfile

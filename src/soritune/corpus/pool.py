@@ -11,7 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol, TypeVar
 
-from soritune.corpus.chunk import Chunk, ChunkResult
+from soritune.corpus.card import ChunkResult
+from soritune.corpus.chunk import Chunk
 from soritune.errors import UserError
 
 ChunkT = TypeVar("ChunkT")
@@ -77,7 +78,7 @@ def run_chunks(
     except BrokenProcessPool as error:
         raise UserError(
             "a worker process ended by itself (killed, out of memory?); run the same command "
-            "again with fewer workers, it goes on where it stopped"
+            "again with fewer workers, it continues where it stopped"
         ) from error
     except BaseException:
         # Ctrl-C, or an error: what is in flight is redone by the next run.

@@ -1,46 +1,29 @@
-"""From a source to a corpus on disk: checked, 16 kHz, sharded, and able to go on.
-
-`unfinished.py` knows what lies in the folder meanwhile.
-"""
+"""From a source to a corpus on disk: checked, 16 kHz, in shards, and able to continue."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
-from soritune.audio import DEFAULT_LIMITS, Limits
-from soritune.corpus import lock
 from soritune.corpus.card import CorpusCard
-from soritune.corpus.chunk import UNFINISHED_FOLDER, Chunk, prepare_chunk
-from soritune.corpus.hashes import DigestSet, digest64
-from soritune.corpus.job import CHUNK_SIZE, Job, card_of, job_of, versions
+from soritune.corpus.chunk import Chunk, prepare_chunk
+from soritune.corpus.folder import CorpusFolder
+from soritune.corpus.job import Job
 from soritune.corpus.pool import Executor, run_chunks
 from soritune.corpus.selection import Entry, Note, select
-from soritune.corpus.unfinished import (
-    Part,
-    PartDone,
-    chunks_of_parts,
-    close_folder,
-    finished_card,
-    finished_result,
-    is_open,
-    open_folder,
-    tidy,
-    write_part,
-)
 from soritune.files import storage_error
+from soritune.seeding import stable_hash
 from soritune.sources import read_source, splits_are_disjoint
 from soritune.sources.options import options_of
 from soritune.utterance import Rejected, Utterance
 
+CHUNK_SIZE = 250
+"""Utterances of a chunk: a few seconds of work, about 20 MB of FLAC."""
 CHUNK_BYTES = 64 * 2**20
-"""A chunk ends early where its entries bring more than this in memory (long clips of archives)."""
-Advance = Callable[[float], None]
+"""A chunk ends early where its entries hold more than this in memory (long clips of archives)."""
 
 
 def prepare(
@@ -49,213 +32,111 @@ def prepare(
     out: Path,
     *,
     workers: int = 1,
-    advance: Advance = lambda amount: None,
+    advance: Callable[[float], None] = lambda amount: None,
     executor: Executor = run_chunks,
-) -> CorpusCard:
-    """Prepare a source of a recipe (a `SourceConfig`): see `prepare_utterances`.
-
-    Raises UserError where the source cannot be read, nothing in it can be taken, or the folder
-    cannot be written.
-    """
-    return _prepare(job_of(name, source, out), _entries(source), workers, advance, executor)
-
-
-def prepare_part(
-    name: str,
-    source: BaseModel,
-    out: Path,
-    part: Part,
-    *,
-    workers: int = 1,
-    advance: Advance = lambda amount: None,
-    executor: Executor = run_chunks,
-) -> int:
-    """Do the chunks of one part of a source; how many entries they had.
-
-    Any number of parts may be at work in one folder, on any number of machines. When all are
-    done, `prepare` collects them into what it would have written alone. Raises UserError.
-    """
-    job = job_of(name, source, out)
-    return _prepare_part(job, _entries(source), part, workers, advance, executor)
-
-
-def is_prepared(name: str, source: BaseModel, out: Path) -> bool:
-    """Whether `prepare` with these arguments would return at once."""
-    return finished_card(out, job_of(name, source, out).fingerprint) is not None
-
-
-def prepare_utterances(
-    name: str,
-    utterances: Iterable[Entry | Note],
-    described_by: Mapping[str, Any],
-    out: Path,
-    *,
-    workers: int = 1,
-    advance: Advance = lambda amount: None,
-    limits: Limits = DEFAULT_LIMITS,
     chunk_size: int = CHUNK_SIZE,
-    license: str = "",
-    executor: Executor = run_chunks,
 ) -> CorpusCard:
-    """Prepare `utterances` as the corpus `name` in the folder `out` and return its card.
+    """Prepare a source of a recipe as the corpus `name` in the folder `out`.
 
-    `described_by` (JSON values) identifies the utterances: the same description promises the
-    same utterances in the same order. A complete corpus of the same description is returned at
-    once; an unfinished one is continued; one of another description is replaced.
-    `workers` processes decode (0 or 1: this process does); they are started by spawn, so a
-    script that calls this with several needs its `if __name__ == "__main__"`. `advance` is told
-    of utterances that are done. Utterances that cannot be used go to the quarantine, never lost:
-    taken + quarantined = read.
+    A complete corpus of the same source and settings is returned at once; an unfinished one is
+    continued; one of another source is replaced. Entries that cannot be used go to the
+    quarantine: taken + quarantined = read.
 
-    Raises UserError where the folder cannot be written (disk full, no permission), another
-    process is at work in it, or nothing could be taken.
+    Args:
+        name: name of the corpus in the recipe.
+        source: its settings, a `SourceConfig`.
+        out: folder of the corpus.
+        workers: processes that decode; 0 or 1 is this process. They are started by spawn, so a
+            script that asks for several needs its `if __name__ == "__main__"`.
+        advance: called with the number of entries that are done.
+        executor: where chunks are decoded.
+        chunk_size: utterances that are done or redone together.
+
+    Returns:
+        The card of the corpus.
+
+    Raises:
+        UserError: the source cannot be read, nothing of it could be taken, another process is
+            working in the folder, or it cannot be written.
     """
-    job = Job(name, described_by, out, license, limits, chunk_size)
-    return _prepare(job, utterances, workers, advance, executor)
-
-
-def prepare_utterances_part(
-    name: str,
-    utterances: Iterable[Entry | Note],
-    described_by: Mapping[str, Any],
-    out: Path,
-    part: Part,
-    *,
-    workers: int = 1,
-    chunk_size: int = CHUNK_SIZE,
-    executor: Executor = run_chunks,
-) -> int:
-    """`prepare_part` for `utterances`; the rest as in `prepare_utterances`."""
-    job = Job(name, described_by, out, chunk_size=chunk_size)
-    return _prepare_part(job, utterances, part, workers, lambda amount: None, executor)
-
-
-def _entries(source: BaseModel) -> Iterator[Entry | Note]:
-    entries = select(
-        lambda: read_source(source), options_of(source), disjoint=splits_are_disjoint(source)
-    )
-    augmentation = options_of(source).augment
-    if augmentation is None or not augmentation.stored:
-        return entries
-    from soritune.augment.stored import with_copies
-
-    return with_copies(entries, augmentation)
-
-
-def _prepare(
-    job: Job,
-    utterances: Iterable[Entry | Note],
-    workers: int,
-    advance: Advance,
-    executor: Executor,
-) -> CorpusCard:
-    out, fingerprint = job.out, job.fingerprint
-    done = finished_card(out, fingerprint)
-    if done is not None and not (out / UNFINISHED_FOLDER).exists():
-        return done
-    with lock.whole(out):
-        done = finished_card(out, fingerprint)
-        if done is not None:
-            tidy(out)
-            return done
+    job = Job.of(name, source, chunk_size)
+    folder = CorpusFolder(out)
+    card = folder.finished_card(job)
+    if card is not None and folder.is_clean:
+        return card
+    with folder.lock():
+        card = folder.finished_card(job)
+        if card is not None:
+            folder.clean()
+            return card
         try:
-            open_folder(out, fingerprint)
-            num_chunks = chunks_of_parts(out, versions())
-            if num_chunks is None:
-                num_chunks = 0
-                for _ in executor(
-                    prepare_chunk,
-                    _chunks(utterances, job),
-                    workers,
-                    finished=finished_result,
-                    advance=lambda result: advance(result.read),
-                ):
-                    num_chunks += 1
-            return close_folder(out, num_chunks, partial(card_of, job))
+            folder.begin(job)
+            num_chunks = 0
+            for _ in executor(
+                prepare_chunk,
+                _chunks(_entries(source), job, folder),
+                workers,
+                finished=lambda chunk: folder.result(chunk.index),
+                advance=lambda result: advance(result.read),
+            ):
+                num_chunks += 1
+            return folder.finish(job, num_chunks)
         except OSError as error:
             raise storage_error(error, out) from error
 
 
-def _prepare_part(
-    job: Job,
-    utterances: Iterable[Entry | Note],
-    part: Part,
-    workers: int,
-    advance: Advance,
-    executor: Executor,
-) -> int:
-    out, fingerprint = job.out, job.fingerprint
-    if finished_card(out, fingerprint) is not None:
-        return 0
-    with lock.part(out, lambda: is_open(out, fingerprint), lambda: open_folder(out, fingerprint)):
-        num_chunks = num_read = 0
+def _entries(source: BaseModel) -> Iterator[Entry | Note]:
+    options = options_of(source)
+    entries = select(lambda: read_source(source), options, disjoint=splits_are_disjoint(source))
+    if options.augment is None or not options.augment.stored:
+        return entries
+    from soritune.corpus.copies import with_copies
 
-        def of_part() -> Iterator[Chunk]:
-            nonlocal num_chunks
-            for chunk in _chunks(utterances, job):
-                num_chunks += 1
-                if part.holds(chunk.index):
-                    yield chunk
-
-        for result in executor(
-            prepare_chunk,
-            of_part(),
-            workers,
-            finished=finished_result,
-            advance=lambda result: advance(result.read),
-        ):
-            num_read += result.read
-        write_part(out, part, PartDone(chunks=num_chunks, versions=versions()))
-    return num_read
+    return with_copies(entries, options.augment)
 
 
-def _chunks(utterances: Iterable[Entry | Note], job: Job) -> Iterator[Chunk]:
+def _chunks(entries: Iterable[Entry | Note], job: Job, folder: CorpusFolder) -> Iterator[Chunk]:
     index = 0
-    entries: list[Entry] = []
+    held: list[Entry] = []
     positions: list[int] = []
     notes: Counter[str] = Counter()
     num_bytes = 0
 
     def chunk() -> Chunk:
-        where, what = tuple(positions), tuple(entries)
-        return Chunk(index, where, what, job.out, job.limits, dict(notes), job.form, job.sound)
+        return Chunk(index, tuple(positions), tuple(held), folder, dict(notes), job.form, job.sound)
 
-    for position, entry in _without_repeated_ids(utterances):
+    for position, entry in _without_repeated_ids(entries):
         if isinstance(entry, Note):
             notes[entry.kind] += 1
             continue
-        entries.append(entry)
+        held.append(entry)
         positions.append(position)
         if isinstance(entry, Utterance) and isinstance(entry.audio, bytes):
             num_bytes += len(entry.audio)
-        if len(entries) == job.chunk_size or num_bytes > CHUNK_BYTES:
+        if len(held) == job.chunk_size or num_bytes > CHUNK_BYTES:
             yield chunk()
             index += 1
-            entries, positions, num_bytes = [], [], 0
+            held, positions, num_bytes = [], [], 0
             notes.clear()
-    if entries or notes:
+    if held or notes:
         yield chunk()
 
 
-def _without_repeated_ids(
-    utterances: Iterable[Entry | Note],
-) -> Iterator[tuple[int, Entry | Note]]:
-    """Entries with their positions in the source; of several with one id the first counts."""
-    seen = DigestSet()
+def _without_repeated_ids(entries: Iterable[Entry | Note]) -> Iterator[tuple[int, Entry | Note]]:
+    """Yield entries with their positions in the source; of several with one id the first counts."""
+    seen: set[int] = set()  # hashes: an id of a usual length would take half as much again
     position = 0
-    for entry in utterances:
+    for entry in entries:
         if isinstance(entry, Note):
             yield position, entry
             position += entry.stands_for_an_entry
             continue
-        if isinstance(entry, Utterance) and not seen.add(digest64(entry.id)):
-            rejected = Rejected(
-                entry.id,
-                "duplicate-id",
-                "an earlier utterance has the same id",
-                f"entry {position + 1} of the source",
-            )
-            yield position, rejected
+        if isinstance(entry, Utterance) and stable_hash(entry.id) in seen:
+            where = f"entry {position + 1} of the source"
+            detail = "an earlier utterance has the same id"
+            yield position, Rejected(entry.id, "duplicate-id", detail, where)
         else:
+            if isinstance(entry, Utterance):
+                seen.add(stable_hash(entry.id))
             yield position, entry
         position += 1

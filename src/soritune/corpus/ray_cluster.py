@@ -1,8 +1,8 @@
 """Chunks as tasks of a Ray cluster: decoded anywhere, written here.
 
-Only this machine needs the corpus folder. Recordings that a source names by path must be there
-under the same path on every node (a shared folder); archives and Parquet files are read here and
-their clips travel.
+Only this machine needs the corpus folder. Recordings that a source names by path must exist under
+the same path on every node (a shared folder); archives and Parquet files are read here and their
+clips are sent.
 """
 
 from __future__ import annotations
@@ -10,21 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from soritune.corpus.chunk import Chunk, ChunkResult, MadeChunk, make_chunk, store_chunk
+from soritune.corpus.card import ChunkResult
+from soritune.corpus.chunk import Chunk, make_chunk, store_chunk
 from soritune.corpus.job import versions
 from soritune.errors import UserError
 from soritune.utterance import Excerpt, Utterance
 
 SPARE_TASKS = 2
-"""Chunks that wait beside those in work, so that no core does."""
+"""Chunks that wait beside those being decoded, so that no core has to wait."""
+
+
+class NodeResult(NamedTuple):
+    """What a node made of a chunk, with which libraries, and its host name."""
+
+    result: ChunkResult
+    content: bytes
+    versions: dict[str, str]
+    host: str
 
 
 @dataclass(frozen=True)
 class RayExecutor:
-    """An executor for `prepare`. `address` as in `ray.init`; None: RAY_ADDRESS, the cluster that
-    runs on this machine, or a local one that is started for this work alone.
+    """An executor for `prepare`.
+
+    `address` as in `ray.init`; None: RAY_ADDRESS, the cluster that runs on this machine, or a
+    local one that is started for this work alone.
     """
 
     address: str | None = None
@@ -41,9 +53,11 @@ class RayExecutor:
     ) -> Iterator[ChunkResult]:
         """Yield the results of all chunks in the order in which they end.
 
-        `workers` is not asked: a task runs on every free core of the cluster. Raises UserError:
-        no Ray, no cluster at the address, a node that lacks soritune, has other versions of the
-        libraries or does not see the recordings.
+        `workers` is ignored: a task runs on every free core of the cluster.
+
+        Raises:
+            UserError: no Ray, no cluster at the address, or a node that lacks soritune, has other
+                versions of the libraries, or does not see the recordings.
         """
         ray = _ray()
         ours = not ray.is_initialized()
@@ -86,54 +100,57 @@ def _run(
         yield from collect()
 
 
-def _make_on_node(chunk: Chunk) -> tuple[MadeChunk, dict[str, str], str]:
-    """Runs on a node: what came of the chunk, with what, and where."""
+def _make_on_node(chunk: Chunk) -> NodeResult:
     import socket
 
-    return make_chunk(chunk), versions(), socket.gethostname()
+    return NodeResult(*make_chunk(chunk), versions(), socket.gethostname())
 
 
-def _store(
-    answer: tuple[MadeChunk, dict[str, str], str], chunk: Chunk, here: dict[str, str]
-) -> ChunkResult:
-    made, there, node = answer
-    if there != here:
-        other = ", ".join(f"{k} {v}, here {here.get(k)}" for k, v in there.items() if here[k] != v)
-        raise UserError(f"Ray node {node} has {other}; install the same versions on all nodes")
-    lost = {line.id for line in made.result.quarantined if line.reason == "missing"}
-    for entry in chunk.entries if lost else ():
-        if isinstance(entry, Utterance) and entry.id in lost:
+def _store(made: NodeResult, chunk: Chunk, here: dict[str, str]) -> ChunkResult:
+    if made.versions != here:
+        other = ", ".join(
+            f"{name} {version}, here {here.get(name)}"
+            for name, version in made.versions.items()
+            if here.get(name) != version
+        )
+        raise UserError(
+            f"Ray node {made.host}: has {other}. Install the same versions on all nodes."
+        )
+    missing = {line.id for line in made.result.quarantined if line.reason == "missing"}
+    for entry in chunk.entries if missing else ():
+        if isinstance(entry, Utterance) and entry.id in missing:
             path = entry.audio.path if isinstance(entry.audio, Excerpt) else entry.audio
             if isinstance(path, Path) and path.is_file():
                 raise UserError(
-                    f"Ray node {node} does not see {path}; keep the recordings in a folder that "
-                    f"all nodes share, under the same path"
+                    f"Ray node {made.host}: does not see {path}. Keep the recordings in a folder "
+                    f"that all nodes share, under the same path."
                 )
-    return store_chunk(made, chunk.folder)
+    store_chunk(made.result, made.content, chunk.folder)
+    return made.result
 
 
-def _get(ray: Any, done: Any) -> tuple[MadeChunk, dict[str, str], str]:
+def _get(ray: Any, done: Any) -> NodeResult:
     try:
-        answer: tuple[MadeChunk, dict[str, str], str] = ray.get(done)
+        made: NodeResult = ray.get(done)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, UserError):
             raise error.cause from None
         if isinstance(error.cause, ModuleNotFoundError):
             raise UserError(
-                f"a Ray node lacks {error.cause.name}; install the same soritune on all nodes"
+                f"a Ray node lacks {error.cause.name}. Install the same soritune on all nodes."
             ) from error
         raise
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"the Ray cluster gave a chunk up ({reason}); run the same command again, it goes on "
-            f"where it stopped"
+            f"the Ray cluster lost a chunk ({reason}). Run the same command again; it continues "
+            f"where it stopped."
         ) from error
-    return answer
+    return made
 
 
 def _cores(ray: Any) -> int:
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))  # a cluster may grow meanwhile
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))  # a cluster may grow
 
 
 def _connect(ray: Any, address: str | None) -> None:
@@ -142,8 +159,8 @@ def _connect(ray: Any, address: str | None) -> None:
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"no Ray cluster at {address or 'this machine'} ({reason}); start one with: ray start "
-            f"--head, or leave --executor out"
+            f"no Ray cluster at {address or 'this machine'} ({reason}). Start one with: ray start "
+            f"--head, or omit --executor."
         ) from error
 
 
@@ -152,6 +169,6 @@ def _ray() -> Any:
         import ray
     except ImportError as error:
         raise UserError(
-            "--executor ray needs Ray; install it with: pip install soritune[ray]"
+            "--executor ray: Ray is not installed. Install it with: pip install soritune[ray]"
         ) from error
     return ray

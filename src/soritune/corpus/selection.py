@@ -1,8 +1,8 @@
-"""Which entries of a source a corpus takes: caps of its training split, and no shared sentence.
+"""Which entries of a source a corpus takes: caps of its training split, and no leakage.
 
-Both need to know all entries before the first is taken, so the source is passed once more for
-each that is asked for. What is held meanwhile is digests: 14 to 27 bytes for each sentence and
-speaker of dev and test, about 100 for each utterance that a cap lets through.
+Both need to know all entries before the first is taken, so the source is read once more for each
+that is asked for. Hashes are held in the meantime: about 70 bytes for each sentence and speaker
+of dev and test, about 150 for each utterance that a cap lets through.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import heapq
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from soritune.corpus.hashes import DigestSet, digest64
+from soritune.corpus.leakage import HeldOut
+from soritune.corpus.subset import MAX_RANK, rank
 from soritune.errors import UserError
 from soritune.sources.exclude import leave_out, read_ids
 from soritune.sources.options import SourceOptions
-from soritune.sources.split import sentence_key
-from soritune.utterance import Excerpt, Rejected, Split, Utterance
+from soritune.utterance import Excerpt, Rejected, Utterance
 
 NoteKind = Literal[
     "beyond-cap", "shared-sentence-kept", "shared-speaker-kept", "excluded-not-there"
@@ -27,19 +27,16 @@ NoteKind = Literal[
 
 NOTE_TEXTS: dict[str, str] = {
     "beyond-cap": "of train not taken, beyond max_hours or max_utterances",
-    "shared-sentence-kept": "have a sentence that dev or test has, too (kept as asked)",
-    "shared-speaker-kept": "have a speaker that dev or test has, too",
+    "shared-sentence-kept": "have a sentence that is also in dev or test (kept as asked)",
+    "shared-speaker-kept": "have a speaker who is also in dev or test",
     "excluded-not-there": "ids of exclude are not in the source",
 }
 """What the numbers of notes mean, for people."""
 
-HIGHER: dict[Split, tuple[Split, ...]] = {"train": ("test", "dev"), "dev": ("test",), "test": ()}
-"""Which splits go before: what they have is taken from the others, never the other way round."""
-
 
 @dataclass(frozen=True)
 class Note:
-    """Something to count for the card; `beyond-cap` stands in the place of an entry."""
+    """Something to count in the card; `beyond-cap` takes the place of an entry."""
 
     kind: NoteKind
 
@@ -54,140 +51,121 @@ Read = Callable[[], Iterable[Entry]]
 
 
 def select(read: Read, options: SourceOptions, *, disjoint: bool = False) -> Iterator[Entry | Note]:
-    """The entries of a source, those that are not to be taken as `Rejected` or `Note`.
+    """Yield the entries of a source; those that are not taken become `Rejected` or `Note`.
 
-    `read` gives the same entries each time it is called. `disjoint` tells that the splits share
-    nothing by the way they were made, which saves a pass.
+    Args:
+        read: gives the same entries each time it is called.
+        options: what the recipe says of the corpus.
+        disjoint: the splits share nothing by the way they were made, which saves a pass.
     """
     ids = {} if options.exclude is None else read_ids(options.exclude)
     missing: list[str] = []
 
-    def asked_for() -> Iterable[Entry]:
+    def included() -> Iterable[Entry]:
         return leave_out(read(), ids, missing) if ids else read()
 
-    held_out = HeldOut() if disjoint else find_held_out(asked_for())
+    held_out = HeldOut() if disjoint else find_held_out(included())
 
-    def guarded() -> Iterator[Entry | Note]:
-        for entry in asked_for():
+    def without_leakage() -> Iterator[Entry | Note]:
+        for entry in included():
             if isinstance(entry, Utterance):
-                yield from held_out.judge(entry, options)
+                yield from _judge(entry, held_out, options)
             else:
                 yield entry
 
     if options.max_hours is None and options.max_utterances is None:
-        yield from guarded()
-        yield from (Note("excluded-not-there") for _ in missing)
-        return
-    threshold = find_threshold((each for each in guarded() if isinstance(each, Utterance)), options)
-    notes: list[Note] = []  # of the utterance that comes after them
-    for each in guarded():
-        if isinstance(each, Note):
-            notes.append(each)
-            continue
-        if isinstance(each, Utterance) and each.split == "train" and _rank(each) > threshold:
-            yield Note("beyond-cap")
-        else:
-            yield from notes
-            yield each
-        notes.clear()
+        yield from without_leakage()
+    else:
+        yield from _capped(without_leakage, options)
     yield from (Note("excluded-not-there") for _ in missing)
 
 
-@dataclass
-class HeldOut:
-    """Digests of what is said, and by whom, in dev and in test."""
-
-    sentences: dict[Split, DigestSet] = field(
-        default_factory=lambda: {"dev": DigestSet(), "test": DigestSet()}
-    )
-    speakers: dict[Split, DigestSet] = field(
-        default_factory=lambda: {"dev": DigestSet(), "test": DigestSet()}
-    )
-
-    def judge(self, utterance: Utterance, options: SourceOptions) -> Iterator[Entry | Note]:
-        """The utterance, with notes on what it shares, or why it is left out."""
-        kept: list[Note] = []
-        for shared, policy, noun in (
-            (
-                self._where(utterance, _sentence, self.sentences),
-                options.shared_sentences,
-                "sentence",
-            ),
-            (self._where(utterance, _speaker, self.speakers), options.shared_speakers, "speaker"),
-        ):
-            if shared is None:
-                continue
-            if policy == "drop-from-train":
-                yield Rejected(
-                    utterance.id,
-                    f"shared-{noun}",
-                    f"its {noun} is in {shared}, too (shared_{noun}s: keep takes it all the same)",
-                    f"split {utterance.split}",
-                )
-                return
-            kept.append(
-                Note("shared-sentence-kept" if noun == "sentence" else "shared-speaker-kept")
-            )
-        yield from kept
-        yield utterance
-
-    def _where(
-        self,
-        utterance: Utterance,
-        key: Callable[[Utterance], int | None],
-        held: dict[Split, DigestSet],
-    ) -> Split | None:
-        digest = key(utterance)
-        if digest is None:
-            return None
-        return next((s for s in HIGHER[utterance.split] if digest in held[s]), None)
+def _capped(
+    entries: Callable[[], Iterator[Entry | Note]], options: SourceOptions
+) -> Iterator[Entry | Note]:
+    threshold = find_threshold((e for e in entries() if isinstance(e, Utterance)), options)
+    notes: list[Note] = []  # of the utterance that follows them
+    for entry in entries():
+        if isinstance(entry, Note):
+            notes.append(entry)
+            continue
+        if isinstance(entry, Utterance) and entry.split == "train" and rank(entry.id) > threshold:
+            yield Note("beyond-cap")
+        else:
+            yield from notes
+            yield entry
+        notes.clear()
 
 
 def find_held_out(entries: Iterable[Entry]) -> HeldOut:
-    """What dev and test hold, from one pass over the entries."""
+    """Return what dev and test have, from one pass over the entries."""
     found = HeldOut()
     for entry in entries:
         if isinstance(entry, Utterance) and entry.split != "train":
-            for key, held in ((_sentence, found.sentences), (_speaker, found.speakers)):
-                digest = key(entry)
-                if digest is not None:
-                    held[entry.split].add(digest)
+            found.add(entry)
     return found
 
 
+def _judge(
+    utterance: Utterance, held_out: HeldOut, options: SourceOptions
+) -> Iterator[Entry | Note]:
+    """Yield the utterance, after notes on what it shares, or why it is left out."""
+    kept: list[Note] = []
+    sentence_in = held_out.split_with_sentence(utterance)
+    speaker_in = held_out.split_with_speaker(utterance)
+    if sentence_in is not None:
+        if options.shared_sentences != "keep":
+            yield _rejected(utterance, "sentence", sentence_in)
+            return
+        kept.append(Note("shared-sentence-kept"))
+    if speaker_in is not None:
+        if options.shared_speakers != "keep":
+            yield _rejected(utterance, "speaker", speaker_in)
+            return
+        kept.append(Note("shared-speaker-kept"))
+    yield from kept
+    yield utterance
+
+
+def _rejected(utterance: Utterance, noun: str, split: str) -> Rejected:
+    detail = f"its {noun} is also in {split} (shared_{noun}s: keep takes it)"
+    return Rejected(utterance.id, f"shared-{noun}", detail, f"split {utterance.split}")
+
+
 def find_threshold(utterances: Iterable[Utterance], options: SourceOptions) -> int:
-    """The highest rank that the caps let through: train utterances up to it fit into them.
+    """Return the highest rank that the caps let through: the train utterances up to it fit.
 
     Lengths are those that the headers of the files claim; a file whose header cannot be read
-    counts as nothing, for it is not taken.
+    counts as nothing, because it will not be taken.
     """
     room_s = None if options.max_hours is None else options.max_hours * 3600
-    # Of a heap of negative ranks the first is the one that is out when there are too many.
+    # A heap of negative ranks: its first is the one that goes when there are too many.
     chosen: list[tuple[int, float]] = []
-    seen = DigestSet()
+    seen: set[int] = set()
     total_s = 0.0
-    threshold = (1 << 64) - 1
+    threshold = MAX_RANK
     for utterance in utterances:
         if utterance.split != "train":
             continue
-        rank = _rank(utterance)
-        if rank > threshold or not seen.add(rank):
+        place = rank(utterance.id)
+        if place > threshold or place in seen:
             continue
+        seen.add(place)
         length_s = 0.0 if room_s is None else claimed_duration_s(utterance)
-        heapq.heappush(chosen, (-rank, length_s))
+        heapq.heappush(chosen, (-place, length_s))
         total_s += length_s
         while chosen and (
             (options.max_utterances is not None and len(chosen) > options.max_utterances)
             or (room_s is not None and total_s > room_s)
         ):
-            out, length_s = heapq.heappop(chosen)
+            highest, length_s = heapq.heappop(chosen)
             total_s -= length_s
-            threshold = -out - 1
+            threshold = -highest - 1
     return threshold
 
 
 def claimed_duration_s(utterance: Utterance) -> float:
-    """Length of the audio as its header claims it, 0 where it cannot be read."""
+    """Return the length of the audio as its header claims it, 0 where it cannot be read."""
     import soundfile
 
     audio = utterance.audio
@@ -209,19 +187,5 @@ def claimed_duration_s(utterance: Utterance) -> float:
 def _duration_s(path: Path) -> float:
     import soundfile
 
-    # A pipe would never end; a folder is no audio.
+    # A pipe would never end; a folder is not audio.
     return float(soundfile.info(str(path)).duration) if path.is_file() else 0.0
-
-
-def _rank(utterance: Utterance) -> int:
-    """An order that has nothing to do with the source's and does not change with other entries."""
-    return digest64("cap", utterance.id)
-
-
-def _sentence(utterance: Utterance) -> int | None:
-    key = sentence_key(utterance.text)
-    return digest64(key) if key else None
-
-
-def _speaker(utterance: Utterance) -> int | None:
-    return None if utterance.speaker is None else digest64(utterance.speaker)

@@ -3,124 +3,39 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from soritune.corpus.leakage import held_out_splits, overlaps_of
+from soritune.experiment.check_records import (
+    BaseCheck,
+    CaseCheck,
+    CorpusCheck,
+    EvaluationCheck,
+    RunCheck,
+)
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import corpora_of
-from soritune.experiment.shared import held_against, overlaps_of
 from soritune.experiment.summary import case_title
 from soritune.recipe import Case, Recipe
-from soritune.recipe.schema import BUILTIN, ORIGINAL
+from soritune.recipe.schema import ORIGINAL
 from soritune.sources import count_source, published_source
 from soritune.sources.corpora.demo.source import DemoSource
 
-# Parameters and bytes of the checkpoint (bfloat16), from the model's own files.
-KNOWN_BASES = {"microsoft/Phi-4-multimodal-instruct": (5_574_460_224, 11_148_920_448)}
 
+def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
+    """Find out what a run would do; nothing is written or downloaded.
 
-@dataclass(frozen=True)
-class BaseCheck:
-    """The base model; sizes are None where only a download would tell."""
-
-    name: str
-    parameters: int | None
-    num_bytes: int | None
-    download: bool
-
-
-@dataclass(frozen=True)
-class CorpusCheck:
-    """One corpus. `splits` is None where only preparing it would tell, then `total` may help."""
-
-    name: str
-    source: str
-    prepared: bool
-    splits: Mapping[str, int] | None
-    total: int | None
-    duration_s: float | None
-    download_bytes: int | None
-    languages: Mapping[str, int] | None = None
-    download: bool = False
-    by_hand: str = ""
-
-    def utterances(self, split: str) -> tuple[int | None, bool]:
-        """Utterances of a split, at most, and whether that is the exact number."""
-        if self.splits is not None:
-            return self.splits.get(split, 0), True
-        return self.total, False
-
-    def compares_with(self, other: CorpusCheck) -> bool:
-        """Whether it is known how many sentences both have.
-
-        The demo's test sentences stand in none of its training sets.
-        """
-        return (self.prepared and other.prepared) or self.source == other.source == "demo"
-
-    def utterances_in(self, duration_s: float) -> int:
-        """About how many fit into a time; more than any corpus has where nothing is known."""
-        if not self.duration_s or not self.total:
-            return sys.maxsize
-        return max(1, int(duration_s * self.total / self.duration_s))
-
-
-@dataclass(frozen=True)
-class CaseCheck:
-    """One case; numbers are upper bounds where `exact` is false, None where nothing is known."""
-
-    name: str
-    title: str
-    corpora: tuple[str, ...]
-    utterances_per_epoch: int | None
-    steps: int | None
-    exact: bool
-    done: bool
-
-
-@dataclass(frozen=True)
-class EvaluationCheck:
-    """One evaluation; `cases_done` of the cases that go through it have their figures already."""
-
-    name: str
-    corpus: str
-    split: str
-    task: str
-    metrics: tuple[str, ...]
-    utterances: int | None
-    exact: bool
-    cases: int
-    cases_done: int
-
-
-@dataclass(frozen=True)
-class Check:
-    """All that a run would do."""
-
-    name: str
-    output: Path
-    base: BaseCheck
-    corpora: tuple[CorpusCheck, ...]
-    cases: tuple[CaseCheck, ...]
-    evaluations: tuple[EvaluationCheck, ...]
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def check(recipe: Recipe, only: Sequence[str] = ()) -> Check:
-    """Look at a recipe; nothing is written or downloaded.
-
-    Raises UserError where a file, a folder or a built-in base that it names is missing.
+    Raises UserError where a file, a folder or a built-in base that the recipe names is missing.
     """
     plan = Plan.of(recipe)
     cases = list(only) or [ORIGINAL, *recipe.cases]
     corpora = {
         name: _check_corpus(plan, name) for name in corpora_of(recipe, cases, list(recipe.evaluate))
     }
-    return Check(
+    return RunCheck(
         name=recipe.name,
         output=recipe.output,
         base=_check_base(recipe),
@@ -134,31 +49,31 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> Check:
         ),
         notes=tuple(
             dict.fromkeys(
-                str(left_out)
+                str(excluded)
                 for case in cases
                 if case != ORIGINAL
-                for left_out in plan.left_out(case)
+                for excluded in plan.excluded(case)
             )
         ),
     )
 
 
 def _check_base(recipe: Recipe) -> BaseCheck:
+    from soritune import hub
     from soritune.models import resolve
+    from soritune.models.registry import builtin_names, family_of
 
-    base = recipe.model.base
-    folder = resolve(base) if base.startswith(BUILTIN) else Path(base).expanduser()
+    base, revision = recipe.model.base, recipe.model.revision
+    folder = resolve(base) if base in builtin_names() else Path(base).expanduser()
     if folder.is_dir():
         weights = list(folder.glob("*.safetensors"))
         return BaseCheck(base, None, sum(path.stat().st_size for path in weights), False)
-    parameters, num_bytes = KNOWN_BASES.get(base, (None, None))
-    return BaseCheck(base, parameters, num_bytes, not _is_cached(base, recipe.model.revision))
-
-
-def _is_cached(base: str, revision: str | None) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(base, "config.json", revision=revision), str)
+    family = family_of(base, revision)
+    published = None if family is None else family.published_bases.get(base)
+    download = hub.cached_file(base, "config.json", revision) is None
+    if published is None:
+        return BaseCheck(base, None, None, download)
+    return BaseCheck(base, published.parameters, published.num_bytes, download)
 
 
 def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
@@ -173,13 +88,12 @@ def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
             splits,
             card.taken,
             card.duration_s,
-            None,
             languages=card.languages,
         )
     published = published_source(source)
     if published is None:
         known = _known_splits(source)
-        return CorpusCheck(name, source.source, False, known, count_source(source), None, None)
+        return CorpusCheck(name, source.source, False, known, count_source(source))
     return CorpusCheck(
         name,
         source.source,
@@ -203,12 +117,12 @@ def _known_splits(source: BaseModel) -> Mapping[str, int] | None:
 
 def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> CaseCheck:
     case = plan.recipe.cases[name]
-    left_out = {each.trained: len(each.ids) for each in plan.left_out(name)}
-    utterances, exact = _per_epoch(case, corpora, left_out)
+    excluded = {each.trained: len(each.ids) for each in plan.excluded(name)}
+    utterances, exact = _per_epoch(case, corpora, excluded)
     exact &= all(
         corpora[part.corpus].compares_with(corpora[held])
         for part in case.train
-        for held, _ in held_against(plan.recipe, case, (part.corpus, part.split))
+        for held, _ in held_out_splits(plan.recipe, case, (part.corpus, part.split))
     )
     steps = None
     if utterances is not None:
@@ -220,17 +134,17 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
         utterances_per_epoch=utterances,
         steps=steps,
         exact=exact,
-        done=plan.train_stage(name).outcome() is not None,
+        done=plan.train_stage(name).done() is not None,
     )
 
 
 def _per_epoch(
-    case: Case, corpora: Mapping[str, CorpusCheck], left_out: Mapping[tuple[str, str], int]
+    case: Case, corpora: Mapping[str, CorpusCheck], excluded: Mapping[tuple[str, str], int]
 ) -> tuple[int | None, bool]:
-    """Utterances of an epoch, as training takes them: shares first, replays of their sum.
+    """Return the utterances of an epoch as training takes them: shares, then replays of their sum.
 
-    Weights only divide their sum. A cap by hours is known once the corpus has been prepared, and
-    then as if all its utterances were of one length.
+    Weights only divide their sum. A limit by hours is known once the corpus is prepared, and then
+    as if all its utterances were of one length.
     """
     total = 0
     all_exact = True
@@ -240,7 +154,7 @@ def _per_epoch(
             if number is None:
                 return None, False
             all_exact &= exact and part.max_hours is None
-            number -= left_out.get((part.corpus, part.split), 0)
+            number -= excluded.get((part.corpus, part.split), 0)
             number = max(1, round(number * part.share))
             if part.max_utterances is not None:
                 number = min(number, part.max_utterances)
@@ -260,13 +174,13 @@ def _check_evaluation(
     corpus = corpora[evaluation.corpus]
     number, exact = corpus.utterances(evaluation.split)
     if number is not None and corpus.languages and len(corpus.languages) > 1:
-        # A corpus of several languages: a translation takes what is spoken in one of them.
+        # Of a corpus of several languages, a translation takes what is spoken in one of them.
         spoken = evaluation.source_language
         if spoken is not None:
             number, exact = min(number, corpus.languages.get(spoken, 0)), False
     if number is not None and evaluation.limit is not None:
         number = min(number, evaluation.limit)
-    done = sum(plan.score_stage(case, name).outcome() is not None for case in cases)
+    done = sum(plan.score_stage(case, name).done() is not None for case in cases)
     return EvaluationCheck(
         name=name,
         corpus=evaluation.corpus,

@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from soritune.corpus.card import CorpusCard, read_card
-from soritune.corpus.overlap import Folders, LeftOut
+from soritune.corpus.leakage import Folders, LeftOut, LeftOutFinder
 from soritune.errors import UserError
 from soritune.experiment.fingerprint import (
     DECODING_FORMAT,
@@ -29,11 +29,12 @@ from soritune.experiment.fingerprint import (
     corpus_identity,
     fingerprint,
 )
-from soritune.experiment.shared import SharedSentences
+from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
+from soritune.training.summary import TrainingSummary
 
 EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
@@ -48,7 +49,7 @@ class Plan:
     recipe: Recipe
     output: Path
     base: str
-    _shared: SharedSentences = field(default_factory=SharedSentences, compare=False, repr=False)
+    _finder: LeftOutFinder = field(default_factory=LeftOutFinder, compare=False, repr=False)
 
     @classmethod
     def of(cls, recipe: Recipe) -> Plan:
@@ -118,16 +119,16 @@ class Plan:
             if card is not None
         }
 
-    def left_out(self, case: str) -> tuple[LeftOut, ...]:
+    def excluded(self, case: str) -> tuple[LeftOut, ...]:
         """What a case does not train on, for other corpora are tested with its sentences.
 
         As far as they are prepared; reads their texts the first time.
         """
         trained = [part.corpus for part in self.recipe.cases[case].train]
         tested = [each.corpus for each in self.recipe.evaluate.values()]
-        return self._shared.left_out(self.recipe, case, self.folders([*trained, *tested]))
+        return self._finder.left_out(self.recipe, case, self.folders([*trained, *tested]))
 
-    def train_stage(self, case: str) -> Stage:
+    def train_stage(self, case: str) -> Stage[TrainingSummary]:
         """Training of a case: case, model settings, base, seed and the corpora it takes.
 
         What is left out of these counts only where something is.
@@ -142,17 +143,18 @@ class Plan:
             "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
             "seed": self.recipe.seed,
         }
-        left_out = self.left_out(case)
-        if left_out:
-            depends_on["left_out"] = [[each.trained, each.ids] for each in left_out]
+        excluded = self.excluded(case)
+        if excluded:
+            depends_on["excluded"] = [[each.trained, each.ids] for each in excluded]
         return Stage(
             stamp=folder / "train.json",
             fingerprint=fingerprint(depends_on),
+            kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
             scratch=(folder / "checkpoints", folder / "hypotheses", folder / "scores"),
         )
 
-    def decode_stage(self, case: str, evaluation: str) -> Stage:
+    def decode_stage(self, case: str, evaluation: str) -> Stage[DecodingOutcome]:
         """Decoding of an evaluation's utterances by a case's model."""
         settings = self.recipe.evaluate[evaluation]
         depends_on = {
@@ -163,9 +165,10 @@ class Plan:
             "dtype": self.recipe.model.dtype,
         }
         path = self.hypotheses_path(case, evaluation)
-        return Stage(path.with_suffix(".json"), fingerprint(depends_on), outputs=(path,))
+        stamp = path.with_suffix(".json")
+        return Stage(stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,))
 
-    def score_stage(self, case: str, evaluation: str) -> Stage:
+    def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
         """Scores of what was decoded; other metrics need no other decoding."""
         depends_on = {
             "format": SCORING_FORMAT,
@@ -173,7 +176,7 @@ class Plan:
             "metrics": list(self.recipe.evaluate[evaluation].metric_names),
         }
         path = self.case_folder(case) / "scores" / f"{evaluation}.json"
-        return Stage(path, fingerprint(depends_on))
+        return Stage(path, fingerprint(depends_on), ScoringOutcome)
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

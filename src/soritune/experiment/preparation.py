@@ -1,4 +1,4 @@
-"""The corpora of a recipe: prepared as a whole, or in parts on several machines."""
+"""The corpora of a recipe: read, checked and stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from soritune.recipe import Recipe
 
 if TYPE_CHECKING:
     from soritune.corpus.pool import Executor
-    from soritune.corpus.unfinished import Part
 
 MAX_WORKERS = 8
 
@@ -30,9 +29,10 @@ def prepare_corpora(
     workers: int | None = None,
     executor: Executor | None = None,
 ) -> None:
-    """Prepare the named corpora of a recipe (all, if none is named) and say what came of them.
+    """Prepare the named corpora of a recipe (all, if none is named) and report the outcome.
 
-    Raises UserError where one does not exist, cannot be read, or gives nothing.
+    Raises:
+        UserError: a corpus does not exist, cannot be read, or gives nothing.
     """
     from soritune.corpus.pool import run_chunks
     from soritune.corpus.prepare import prepare
@@ -51,57 +51,25 @@ def prepare_corpora(
                 advance=advance,
                 executor=executor or run_chunks,
             )
-        again = before is not None and before == _changed_at(folder / CARD_FILE)
-        say(f"corpus {name}: {'done before, ' if again else ''}{card_text(card)}")
+        unchanged = before is not None and before == _changed_at(folder / CARD_FILE)
+        say(f"corpus {name}: {'done before, ' if unchanged else ''}{card_text(card)}")
         for line in _remarks(card, folder):
             say(f"  {line}")
 
 
-def prepare_part_of_corpora(
-    plan: Plan,
-    names: Sequence[str],
-    part: Part,
-    say: Say,
-    *,
-    workers: int | None = None,
-    executor: Executor | None = None,
-) -> None:
-    """Do one part of the named corpora (all, if none is named). Raises UserError.
-
-    Several of these may be at work in one output folder, so nothing else there is touched.
-    """
-    from soritune.corpus.pool import run_chunks
-    from soritune.corpus.prepare import prepare_part
-
-    for name in _known(names, plan.recipe):
-        with track(f"prepare {name} {part}", None, "utterances") as advance:
-            num_read = prepare_part(
-                name,
-                plan.recipe.corpora[name],
-                plan.corpus_folder(name),
-                part,
-                workers=default_workers() if workers is None else workers,
-                advance=advance,
-                executor=executor or run_chunks,
-            )
-        say(
-            f"corpus {name}: shard {part} done, {num_read:,} utterances; when all are, collect "
-            f"them with: soritune prepare RECIPE --corpus {name}"
-        )
-
-
 def card_text(card: CorpusCard) -> str:
-    """`12,000 utterances, 6 h 20 min (train 11,000, test 1,000)`."""
+    """Return `12,000 utterances, 6 h 20 min (train 11,000, test 1,000)`."""
     splits = ", ".join(f"{name} {split.utterances:,}" for name, split in card.splits.items())
     return f"{card.taken:,} utterances, {duration_text(card.duration_s)} ({splits or 'empty'})"
 
 
 def default_workers() -> int:
-    """Processes that prepare speech: one a core that this process may use, within reason."""
+    """Return the number of processes that prepare speech: one a usable core, within reason."""
     return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
 
 def _remarks(card: CorpusCard, folder: Path) -> list[str]:
+    from soritune.corpus.folder import CorpusFolder
     from soritune.corpus.selection import NOTE_TEXTS
 
     lines = []
@@ -109,15 +77,15 @@ def _remarks(card: CorpusCard, folder: Path) -> list[str]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in card.reasons.items())
         lines.append(
             f"{card.quarantined} of {card.read} left out ({reasons}): see "
-            f"{folder / 'quarantine.jsonl'}"
+            f"{CorpusFolder(folder).quarantine_path}"
         )
     shared = card.reasons.get("shared-sentence", 0)
     if shared:
         lines.append(
-            f"{shared:,} of those have a sentence that dev or test has, too; to train on them all "
-            f"the same: shared_sentences: keep"
+            f"{shared:,} of those have a sentence that is also in dev or test; to train on them "
+            f"nevertheless: shared_sentences: keep"
         )
-    lines += [f"{count:,} {NOTE_TEXTS.get(kind, kind)}" for kind, count in card.notes.items()]
+    lines += [f"{count:,} {NOTE_TEXTS[kind]}" for kind, count in card.notes.items()]
     return lines
 
 

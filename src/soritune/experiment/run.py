@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import gc
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from soritune.corpus.leakage import held_out_splits, overlaps_of, trained_splits
 from soritune.corpus.store import Corpus
-from soritune.distributed import Crew
+from soritune.corpus.subset import subset
+from soritune.distributed import World
 from soritune.errors import UserError, nearest
+from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
-from soritune.experiment.selection import select_records, spoken_language, spread
-from soritune.experiment.shared import held_against, overlaps_of, parts_of
+from soritune.experiment.selection import select_records, spoken_language
 from soritune.experiment.summary import build_report, case_title
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.markdown import write_markdown
-from soritune.report.records import Result, Sample, write_results
+from soritune.report.records import Sample
+from soritune.scoring.results import write_results
 
 if TYPE_CHECKING:
     from soritune.corpus.pool import Executor
     from soritune.corpus.store import Record
-    from soritune.decoding.evaluate import Hypothesis
+    from soritune.decoding.hypotheses import Hypothesis
     from soritune.models.family import SpeechModel
+    from soritune.training.summary import TrainingSummary
 
 NUM_SAMPLES = 3
 """Utterances of each evaluation that the report shows."""
@@ -38,7 +42,7 @@ Say = Callable[[str], None]
 
 
 class Experiment:
-    """A recipe at work in its output folder; hold `lock.locked(recipe.output)` meanwhile.
+    """A recipe at work in its output folder; hold `files.locked(recipe.output)` meanwhile.
 
     `say` is told one line for each thing that is done or was done before.
     """
@@ -94,27 +98,26 @@ class Experiment:
         settings = self.recipe.cases[self._known_case(case, trained=True)]
         stage = self.plan.train_stage(case)
         title = case_title(case, self.recipe)
-        if stage.outcome() is not None:
+        if stage.done() is not None:
             self._say(f"train {title}: done before")
             return
         corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
-        left_out = self.plan.left_out(case)
+        excluded = self.plan.excluded(case)
         self._say(f"train {title}")
-        for each in left_out:
+        for each in excluded:
             self._say(f"  {each}")
 
-        def work() -> Mapping[str, Any]:
-            Crew.of_environment().told(case)  # the other ranks begin the same training
-            summary = train_case(
+        def work() -> TrainingSummary:
+            World.from_environment().broadcast(case)  # the other ranks begin the same training
+            return train_case(
                 settings,
                 name=case,
                 model=self.recipe.model,
                 corpora=corpora,
                 out=self.plan.case_folder(case),
                 seed=self.recipe.seed,
-                left_out={each.trained: frozenset(each.ids) for each in left_out},
+                excluded={each.trained: frozenset(each.ids) for each in excluded},
             )
-            return {"summary": asdict(summary)}
 
         stage.run(work)
 
@@ -125,7 +128,7 @@ class Experiment:
         """
         self._known_case(case)
         names = [self._known_evaluation(name) for name in evaluations] or list(self.recipe.evaluate)
-        if case != ORIGINAL and self.plan.train_stage(case).outcome() is None:
+        if case != ORIGINAL and self.plan.train_stage(case).done() is None:
             raise UserError(
                 f'case "{case}" is not trained with these settings yet; '
                 f"run: soritune train RECIPE --case {case}"
@@ -133,17 +136,17 @@ class Experiment:
         model: SpeechModel | None = None
         for name in names:
             stage = self.plan.score_stage(case, name)
-            outcome = stage.outcome()
-            again = outcome is not None
-            if outcome is None:
+            done = stage.done()
+            again = done is not None
+            if done is None:
                 corpus = self._open(self.recipe.evaluate[name].corpus)
                 records = select_records(name, self.recipe.evaluate[name], corpus)
-                if self.plan.decode_stage(case, name).outcome() is None and model is None:
+                if self.plan.decode_stage(case, name).done() is None and model is None:
                     model = self._load(case)
                 hypotheses, seconds = self._decode(case, name, corpus, records, model)
-                outcome = stage.run(partial(self._score, case, name, records, hypotheses, seconds))
+                done = stage.run(partial(self._score, case, name, records, hypotheses, seconds))
             figures = ", ".join(
-                f"{result['metric']} {result['value']:.2f}" for result in outcome["results"]
+                f"{score.metric} {score.value:.2f}" for score in done.outcome.scores
             )
             self._say(f"evaluate {case}, {name}: {'done before, ' if again else ''}{figures}")
         if model is not None:
@@ -163,7 +166,7 @@ class Experiment:
     def trained_cases(self) -> list[str]:
         """The base as it is, and the cases whose training is done."""
         done = [
-            case for case in self.recipe.cases if self.plan.train_stage(case).outcome() is not None
+            case for case in self.recipe.cases if self.plan.train_stage(case).done() is not None
         ]
         return [ORIGINAL, *done]
 
@@ -175,20 +178,21 @@ class Experiment:
         records: Sequence[Record],
         model: SpeechModel | None,
     ) -> tuple[list[Hypothesis], float | None]:
-        from soritune.decoding.evaluate import decode_records, read_hypotheses
+        from soritune.decoding.evaluate import decode_records
+        from soritune.decoding.hypotheses import read_hypotheses
 
         stage = self.plan.decode_stage(case, name)
         path = self.plan.hypotheses_path(case, name)
-        outcome = stage.outcome()
-        if outcome is not None:
+        done = stage.done()
+        if done is not None:
             by_id = {hypothesis.id: hypothesis for hypothesis in read_hypotheses(path)}
             if all(record.id in by_id for record in records):
-                return [by_id[record.id] for record in records], outcome["seconds"]
+                return [by_id[record.id] for record in records], done.seconds
         loaded = model or self._load(case)
         settings = self.recipe.evaluate[name]
         found: list[Hypothesis] = []
 
-        def work() -> Mapping[str, Any]:
+        def work() -> DecodingOutcome:
             with track(f"evaluate {case}, {name}", len(records), "utterances") as advance:
                 found.extend(
                     decode_records(
@@ -202,9 +206,9 @@ class Experiment:
                         advance=advance,
                     )
                 )
-            return {"utterances": len(records)}
+            return DecodingOutcome(len(records))
 
-        return found, stage.run(work)["seconds"]
+        return found, stage.run(work).seconds
 
     def _score(
         self,
@@ -213,7 +217,7 @@ class Experiment:
         records: Sequence[Record],
         hypotheses: Sequence[Hypothesis],
         decoding_s: float | None,
-    ) -> Mapping[str, Any]:
+    ) -> ScoringOutcome:
         from soritune.scoring.evaluate import evaluate_hypotheses
 
         settings = self.recipe.evaluate[name]
@@ -225,13 +229,13 @@ class Experiment:
             [hypothesis.scored for hypothesis in hypotheses],
         )
         by_id = {hypothesis.id: hypothesis for hypothesis in hypotheses}
-        shown = [by_id[each] for each in spread(list(by_id), NUM_SAMPLES)]
-        return {
-            "language": language,
-            "decoding_s": decoding_s,
-            "results": [asdict(Result.of(case, name, score)) for score in scores],
-            "samples": [asdict(Sample(case, name, h.reference, h.output)) for h in shown],
-        }
+        shown = [by_id[each] for each in subset(by_id, NUM_SAMPLES)]
+        return ScoringOutcome(
+            language=language,
+            decoding_s=decoding_s,
+            scores=[replace(score, case=case, evaluation=name) for score in scores],
+            samples=[Sample(case, name, h.reference, h.output) for h in shown],
+        )
 
     def _load(self, case: str) -> SpeechModel:
         from soritune.models import load
@@ -270,8 +274,9 @@ def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str])
     """
     needed = {recipe.evaluate[name].corpus for name in evaluations}
     for settings in (recipe.cases[case] for case in cases if case != ORIGINAL):
-        for part in parts_of(settings):
-            needed |= {part[0], *(held for held, _ in held_against(recipe, settings, part))}
+        for trained in trained_splits(settings):
+            held_out = held_out_splits(recipe, settings, trained)
+            needed |= {trained[0], *(corpus for corpus, _ in held_out)}
     return [name for name in recipe.corpora if name in needed]
 
 

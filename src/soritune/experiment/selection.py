@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
 from soritune.corpus.store import Corpus, Record
+from soritune.corpus.subset import subset
 from soritune.errors import UserError
 from soritune.recipe import Evaluation
 from soritune.tasks import Task
@@ -33,13 +33,8 @@ def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Re
         )
     if evaluation.limit is None or evaluation.limit >= len(found):
         return found
-    kept = set(spread([record.id for record in found], evaluation.limit))
+    kept = set(subset((record.id for record in found), evaluation.limit))
     return [record for record in found if record.id in kept]
-
-
-def spread(ids: Sequence[str], count: int) -> list[str]:
-    """`count` of `ids`, drawn by their hash: always the same, in no order of the source."""
-    return sorted(ids, key=lambda each: hashlib.sha256(each.encode()).digest())[:count]
 
 
 def spoken_language(records: Sequence[Record]) -> str:

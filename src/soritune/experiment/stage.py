@@ -5,81 +5,115 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from soritune.files import write_atomically
 
-BEGUN = "begun"
-DONE = "done"
+OutcomeT = TypeVar("OutcomeT")
 
 
 @dataclass(frozen=True)
-class Stage:
+class Done(Generic[OutcomeT]):
+    """A finished stage.
+
+    Attributes:
+        seconds: that its work took; None where an interruption makes that unknown.
+    """
+
+    outcome: OutcomeT
+    seconds: float | None
+
+
+class _Stamp(BaseModel):
+    """The file that says how far a stage is."""
+
+    fingerprint: str
+    state: Literal["begun", "done"]
+    seconds: float | None = None
+    outcome: object = None
+
+
+@dataclass(frozen=True)
+class Stage(Generic[OutcomeT]):
     """One stage of a run.
 
-    `stamp` is the small JSON file that says how far it is, `outputs` the files and folders that
-    are there when it is done, `scratch` what it or later stages may have left besides. Both belong
-    to the fingerprint in the stamp: they are removed before anything is made for another one, so
-    results of two recipes never mix.
+    Outputs and scratch belong to the fingerprint in the stamp: they are removed before anything is
+    made for another one, so results of two recipes never mix.
+
+    Attributes:
+        stamp: small JSON file that says how far the stage is.
+        fingerprint: of all that the result depends on.
+        kind: type of the outcome, a record that is valid JSON.
+        outputs: files and folders that exist when it is done.
+        scratch: what it or later stages may leave besides.
     """
 
     stamp: Path
     fingerprint: str
+    kind: type[OutcomeT]
     outputs: Sequence[Path] = ()
     scratch: Sequence[Path] = ()
 
-    def outcome(self) -> Mapping[str, Any] | None:
-        """What the finished stage returned, None where it is not finished for these inputs."""
-        stamp = _read(self.stamp)
-        if stamp is None or stamp.get("fingerprint") != self.fingerprint:
+    def done(self) -> Done[OutcomeT] | None:
+        """Return the finished stage, None where it is not finished for these inputs."""
+        stamp = self._read()
+        if stamp is None or stamp.state != "done":
             return None
-        if stamp.get("state") != DONE or not all(path.exists() for path in self.outputs):
+        if not all(path.exists() for path in self.outputs):
             return None
-        outcome = stamp.get("outcome")
-        return outcome if isinstance(outcome, dict) else None
+        try:
+            return Done(TypeAdapter(self.kind).validate_python(stamp.outcome), stamp.seconds)
+        except ValidationError:
+            return None
 
-    def run(self, work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Do `work` and remember that it is done, with its outcome (JSON values).
+    def run(self, work: Callable[[], OutcomeT]) -> Done[OutcomeT]:
+        """Do `work` and record that it is done, with its outcome.
 
         What an interrupted run of the same fingerprint left in the outputs is still there for
-        `work` to go on from. The outcome gets `seconds`, None where earlier runs had a part in
-        it and the time of the whole is not known.
+        `work` to continue from.
         """
-        stamp = _read(self.stamp)
-        resumed = stamp is not None and stamp.get("fingerprint") == self.fingerprint
+        resumed = self._read() is not None
         if not resumed:
-            # Stamp first: whatever happens next, what is half removed is not taken for whole.
+            # Stamp first: after a kill, half-removed outputs do not count as finished.
             self.stamp.unlink(missing_ok=True)
             for path in (*self.outputs, *self.scratch):
                 remove(path)
             self.stamp.parent.mkdir(parents=True, exist_ok=True)
-        _write(self.stamp, {"fingerprint": self.fingerprint, "state": BEGUN})
+        self._write(_Stamp(fingerprint=self.fingerprint, state="begun"))
         started_s = time.monotonic()
-        outcome = dict(work())
-        outcome["seconds"] = None if resumed else round(time.monotonic() - started_s, 3)
-        _write(self.stamp, {"fingerprint": self.fingerprint, "state": DONE, "outcome": outcome})
-        return outcome
+        outcome = work()
+        seconds = None if resumed else round(time.monotonic() - started_s, 3)
+        self._write(
+            _Stamp(
+                fingerprint=self.fingerprint,
+                state="done",
+                seconds=seconds,
+                outcome=TypeAdapter(self.kind).dump_python(outcome, mode="json"),
+            )
+        )
+        return Done(outcome, seconds)
+
+    def _read(self) -> _Stamp | None:
+        """Return the stamp of this fingerprint; None where there is none that can be read."""
+        try:
+            stamp = _Stamp.model_validate_json(self.stamp.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return stamp if stamp.fingerprint == self.fingerprint else None
+
+    def _write(self, stamp: _Stamp) -> None:
+        text = json.dumps(stamp.model_dump(), ensure_ascii=False, indent=2) + "\n"
+        write_atomically(self.stamp, text.encode())
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _read(stamp: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(stamp.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # a stamp that cannot be read: not done
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _write(stamp: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    write_atomically(stamp, text.encode("utf-8"))

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from soritune.errors import UserError
 from soritune.experiment.plan import Plan
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
-from soritune.report.records import CaseSummary, Result, Sample
+from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
+from soritune.scoring.score import Score
 
-MODE_WORDS = {
-    "lora": "LoRA",
-    "audio": "audio encoder unfrozen",
-    "projector": "projector unfrozen",
-    "full": "all parameters",
-}
 # The source whose speech is synthesised; the report has to say so.
 SYNTHETIC_SOURCE = "demo"
 
@@ -24,21 +18,21 @@ SYNTHETIC_SOURCE = "demo"
 def build_report(plan: Plan) -> Report:
     """The report of all stages that are done with exactly this recipe; the rest stays open."""
     recipe = plan.recipe
-    results: list[Result] = []
+    results: list[Score] = []
     samples: list[Sample] = []
     languages: dict[str, str] = {}
     cases = []
     for case in (ORIGINAL, *recipe.cases):
-        outcomes = {name: plan.score_stage(case, name).outcome() for name in recipe.evaluate}
         times_s: list[float | None] = []
-        for name, outcome in outcomes.items():
-            if outcome is None:
+        for name in recipe.evaluate:
+            done = plan.score_stage(case, name).done()
+            if done is None:
                 times_s.append(None)
                 continue
-            results += [Result(**result) for result in outcome["results"]]
-            samples += [Sample(**sample) for sample in outcome["samples"]]
-            languages[name] = outcome["language"]
-            times_s.append(outcome["decoding_s"])
+            results += done.outcome.scores
+            samples += done.outcome.samples
+            languages[name] = done.outcome.language
+            times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
         evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
         cases.append(_case_summary(plan, case, evaluating_s))
@@ -69,19 +63,31 @@ def build_report(plan: Plan) -> Report:
 
 def case_title(name: str, recipe: Recipe) -> str:
     """`baseline (LoRA, 1 epoch, part of the data)`; the base as it is has its name alone."""
-    return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name])})"
+    return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name], recipe)})"
 
 
-def _words(case: Case) -> str:
-    words = [" + ".join(MODE_WORDS[part] for part in case.mode.split("+"))]
+def _words(case: Case, recipe: Recipe) -> str:
+    words = [" + ".join(_mode_title(word, recipe) for word in case.mode.split("+"))]
     words.append(f"{case.epochs:g} epoch{'' if case.epochs == 1 else 's'}")
     if any(part.share < 1 for part in case.train):
         words.append("part of the data")
     return ", ".join(words)
 
 
+def _mode_title(word: str, recipe: Recipe) -> str:
+    """Return a mode in words for people, those of the family where it is known."""
+    from soritune.models.registry import family_of
+
+    try:
+        family = family_of(recipe.model.base, recipe.model.revision)
+    except UserError:  # the report of a run whose base is not here any more
+        family = None
+    title = "" if family is None or word not in family.modes else family.modes[word].title
+    return title or word
+
+
 def _language(plan: Plan, evaluation: str) -> str:
-    """What is spoken in an evaluation that is not done yet, as far as that is known."""
+    """Return what is spoken in an evaluation that is not done yet, as far as that is known."""
     settings = plan.recipe.evaluate[evaluation]
     if settings.source_language is not None:
         return settings.source_language
@@ -97,20 +103,20 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
         base = plan.recipe.model.base
         return CaseSummary(name=case, title=title, evaluating_s=evaluating_s, model=base)
     mode = plan.recipe.cases[case].mode
-    outcome = plan.train_stage(case).outcome()
-    if outcome is None:
+    done = plan.train_stage(case).done()
+    if done is None:
         return CaseSummary(name=case, title=title, mode=mode)
-    summary: dict[str, Any] = outcome["summary"]
+    summary = done.outcome
     return CaseSummary(
         name=case,
         title=title,
         mode=mode,
-        trained=summary["trained"],
-        parameters=summary["parameters"],
-        trained_tensors=summary["trained_tensors"],
-        moved_tensors=summary["moved_tensors"],
-        training_s=summary["seconds"],
+        trained=summary.trained,
+        parameters=summary.parameters,
+        trained_tensors=summary.trained_tensors,
+        moved_tensors=summary.moved_tensors,
+        training_s=summary.seconds,
         evaluating_s=evaluating_s,
         model=str(plan.model_folder(case)),
-        left_out=summary.get("left_out", {}),
+        excluded=summary.excluded,
     )

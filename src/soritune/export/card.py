@@ -9,7 +9,8 @@ from soritune.models.family import ADAPTER, ExportPlan, ExportTarget
 from soritune.models.lora import Lora
 from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.stored import StoredModel
-from soritune.report.records import Result, read_results
+from soritune.scoring.results import read_results
+from soritune.scoring.score import Score
 
 
 def card(source: StoredModel, name: str, target: ExportTarget, plan: ExportPlan) -> str:
@@ -98,7 +99,7 @@ def _figures(source: StoredModel) -> list[str]:
     ]
 
 
-def _row(result: Result) -> str:
+def _row(result: Score) -> str:
     return (
         f"| {result.evaluation} | {result.metric} | {result.value:.2f} | "
         f"{result.low:.2f}–{result.high:.2f} | {result.utterances} |"

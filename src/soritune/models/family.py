@@ -197,12 +197,14 @@ class Mode:
 
     Attributes:
         parts: parts of the model that it trains (`Family.part_of`).
+        title: what it trains, in a table for people; the word itself where it is empty.
         alone: whether it cannot be added to another.
         lora_layers: pattern of the full names of the layers that a fresh LoRA is put on, where
             it differs from `LoraDefaults.layers`.
     """
 
     parts: frozenset[str]
+    title: str = ""
     alone: bool = False
     lora_layers: str | None = None
 
@@ -289,6 +291,7 @@ class Family(Protocol):
         model_types: values of "model_type" in a config.json that it opens.
         clip_limits: see `ClipLimits`.
         modes: words of a recipe's mode, in the order in which a sum is written.
+        audio_parts: parts that hear (encoder, projector); `audio_learning_rate` is theirs.
         lora: see `LoraDefaults`.
         builtin_bases: folders of bases that come with the package: NAME in "builtin:NAME".
         published_bases: bases on the hub by id.
@@ -302,6 +305,7 @@ class Family(Protocol):
     model_types: tuple[str, ...]
     clip_limits: ClipLimits
     modes: Mapping[str, Mode]
+    audio_parts: frozenset[str] = frozenset()
     lora: LoraDefaults
     builtin_bases: Mapping[str, Path] = {}
     published_bases: Mapping[str, PublishedBase] = {}

@@ -1,7 +1,7 @@
-"""YAML read safely, with the line of every value, so that a mistake can be pointed at.
+"""YAML read safely, with the line of every value for error messages.
 
 Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), not
-PyYAML's YAML 1.1: `4e-5` is a number, `no` (Norwegian, too) and `1:30` are text.
+PyYAML's YAML 1.1: `4e-5` is a number, `no` (also Norwegian) and `1:30` are text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from soritune.errors import UserError
 
 Scalar = str | int | float | bool | None
-# An alias may repeat a part of the document; this many values is no recipe but an attack.
+# An alias may repeat a part of the document; more values than this are not a recipe but an attack.
 MAX_NODES = 50_000
 
 _NULL = re.compile(r"null|Null|NULL|~|")
@@ -27,7 +27,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 @dataclass(frozen=True)
 class Node:
-    """A value and where it stands.
+    """A value and its line.
 
     `line` (from 1) is that of the key for an entry of a mapping, of the item for one of a list.
     Exactly one of `scalar`, `entries` and `items` is in use; `kind` says which.
@@ -40,20 +40,20 @@ class Node:
     items: tuple[Node, ...] = ()
 
     def child(self, step: str | int) -> Node | None:
-        """The entry or item `step`, None where there is none."""
+        """Return the entry or item `step`, None where there is none."""
         if isinstance(step, str):
             return self.entries.get(step)
         return self.items[step] if 0 <= step < len(self.items) else None
 
     def line_of(self, loc: tuple[str | int, ...]) -> int:
-        """Line of the deepest value on the way `loc`; steps that do not exist are left out."""
+        """Return the line of the deepest value along `loc`; steps that do not exist are skipped."""
         node = self
         for step in loc:
             node = node.child(step) or node
         return node.line
 
     def value(self) -> object:
-        """The value as dicts, lists and scalars."""
+        """Return the value as dicts, lists and scalars."""
         if self.kind == "mapping":
             return {key: entry.value() for key, entry in self.entries.items()}
         if self.kind == "list":
@@ -64,8 +64,9 @@ class Node:
 def read_document(path: Path) -> Node:
     """Read the YAML mapping in `path`.
 
-    Raises UserError (one line with file and line) for a file that is missing, unreadable, empty,
-    no YAML, no mapping, or that gives a key twice.
+    Raises:
+        UserError: one line with file and line, for a file that is missing, unreadable, empty, not
+            YAML, not a mapping, or that gives a key twice.
     """
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the recipe's YAML file")
@@ -102,7 +103,7 @@ def read_document(path: Path) -> Node:
 
 
 class _Builder:
-    """Turns PyYAML's nodes into ours; nothing is ever constructed from a tag."""
+    """Converts PyYAML's nodes to `Node`; nothing is ever constructed from a tag."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,31 +1,60 @@
-"""Reads a recipe: YAML to the typed experiment, or one line that says what to mend and where."""
+"""Reads a recipe: YAML to the typed experiment, or one line that says what to fix and where."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from soritune.augment.config import PATHS as AUGMENT_PATHS
-from soritune.errors import UserError, nearest
+from soritune.augment.transforms import PATHS as AUGMENT_PATHS
+from soritune.errors import RecipeProblem, UserError, nearest
 from soritune.recipe.document import Node, read_document
-from soritune.recipe.messages import describe, full_loc
+from soritune.recipe.messages import describe, describe_problem, full_loc
 from soritune.recipe.schema import Recipe
 from soritune.sources.options import options_of
 
 Loc = tuple[str | int, ...]
 
 
+@dataclass(frozen=True)
+class RecipeFile:
+    """A recipe with the lines of its values, for checks that need more than the recipe.
+
+    Attributes:
+        inherited: places that a case has from another one by `like`.
+    """
+
+    recipe: Recipe
+    path: Path
+    root: Node
+    inherited: frozenset[Loc]
+
+    def error(self, problems: Sequence[RecipeProblem]) -> UserError:
+        """Return the problem that is first in the file as an error with its line."""
+        own = [each for each in problems if each.loc[:3] not in self.inherited] or problems
+        first = min(own, key=lambda each: self.root.line_of(each.loc))
+        line = self.root.line_of(first.loc)
+        return UserError(f"{self.path}:{line}: {describe_problem(first.loc, str(first))}")
+
+
 def load_recipe(path: Path) -> Recipe:
-    """Read and check the recipe in `path`; `like` is resolved, files of corpora are found.
+    """Return the recipe in `path`, checked as far as that needs no model: see `read_recipe`."""
+    return read_recipe(path).recipe
+
+
+def read_recipe(path: Path) -> RecipeFile:
+    """Read and check a recipe; `like` is resolved, files of corpora are found.
 
     Paths of corpora and a base given as a folder are relative to the recipe's folder if they
-    exist there, else to the current directory. Raises UserError with one line, `file:line: what`,
-    for the first mistake in the file.
+    exist there, else to the current directory.
+
+    Raises:
+        UserError: one line, `file:line: what`, for the first mistake in the file.
     """
     # 1. YAML with lines.
     root = read_document(path)
@@ -34,56 +63,56 @@ def load_recipe(path: Path) -> Recipe:
     inherited: set[Loc] = set()
     if cases is not None and cases.kind == "mapping":
         root, inherited = _resolve_likes(path, root, cases)
-    # 3. Paths beside the recipe.
+    # 3. Paths relative to the recipe.
     root = _with_paths(root, path.parent)
     # 4. Types, and what must fit together. JSON mode: text becomes a path or a task, but "4" is
-    #    no number and 1.5 no whole one.
+    #    not a number and 1.5 not a whole one.
     try:
         recipe = Recipe.model_validate_json(json.dumps(root.value()), strict=True)
     except ValidationError as failure:
         raise UserError(_first_mistake(path, root, failure, inherited)) from None
-    # 5. Files that must be there.
+    # 5. Files that must exist.
     _check_files(path, root, recipe)
-    return recipe
+    return RecipeFile(recipe, path, root, frozenset(inherited))
 
 
 def _first_mistake(path: Path, root: Node, failure: ValidationError, inherited: set[Loc]) -> str:
-    """The mistake that stands first in the file; an inherited one is told where it was made."""
+    """Return the mistake that is first in the file; an inherited one where it was made."""
     errors = failure.errors(include_url=False)
     own = [error for error in errors if full_loc(error)[:3] not in inherited] or errors
-    # A key that is lacking beside one that is unknown is most likely that one misspelt.
+    # A missing key next to an unknown one is most likely that one misspelt.
     misspelt = {error["loc"][:-1] for error in own if error["type"] == "extra_forbidden"}
 
     def order(error: ErrorDetails) -> tuple[bool, int]:
-        lacking = error["type"] == "missing" and error["loc"][:-1] in misspelt
-        return lacking, root.line_of(full_loc(error))
+        missing = error["type"] == "missing" and error["loc"][:-1] in misspelt
+        return missing, root.line_of(full_loc(error))
 
     first = min(own, key=order)
     return f"{path}:{root.line_of(full_loc(first))}: {describe(first)}"
 
 
 def _resolve_likes(path: Path, root: Node, cases: Node) -> tuple[Node, set[Loc]]:
-    """The document with `like` replaced by what it stands for, and the places it filled."""
+    """Return the document with each `like` replaced by its keys, and the places they fill."""
     done: dict[str, Node] = {}
     inherited: set[Loc] = set()
 
-    def resolve(name: str, way: tuple[str, ...]) -> Node:
+    def resolve(name: str, seen: tuple[str, ...]) -> Node:
         case = cases.entries[name]
         if name in done or case.kind != "mapping" or "like" not in case.entries:
             return done.setdefault(name, case)
         like = case.entries["like"]
-        if name in way:
-            circle = " -> ".join((*way[way.index(name) :], name))
+        if name in seen:
+            circle = " -> ".join((*seen[seen.index(name) :], name))
             raise UserError(f'{path}:{like.line}: "like" goes in a circle: {circle}')
         other = like.scalar
         if not isinstance(other, str):
             raise UserError(f'{path}:{like.line}: "like" in case "{name}" must name a case')
         if other not in cases.entries:
             raise UserError(
-                f'{path}:{like.line}: case "{name}" is like "{other}", which is no case'
+                f'{path}:{like.line}: case "{name}" is like "{other}", which is not a case'
                 f"{nearest(other, cases.entries)}"
             )
-        taken = resolve(other, (*way, name)).entries
+        taken = resolve(other, (*seen, name)).entries
         own = {key: entry for key, entry in case.entries.items() if key != "like"}
         inherited.update(("cases", name, key) for key in taken if key not in own)
         done[name] = replace(case, entries={**taken, **own})
@@ -94,11 +123,11 @@ def _resolve_likes(path: Path, root: Node, cases: Node) -> tuple[Node, set[Loc]]
 
 
 def _with_paths(root: Node, folder: Path) -> Node:
-    """The document with files of corpora, and the base, made to start at `folder` if there."""
+    """Return the document with paths of corpora and of the base below `folder` where they exist."""
     corpora, model = root.child("corpora"), root.child("model")
     if corpora is not None:
         found = {
-            name: _augment_beside(_files_of_corpus(corpus, folder), folder)
+            name: _resolve_augment(_resolve_corpus(corpus, folder), folder)
             for name, corpus in corpora.entries.items()
         }
         root = _put(root, "corpora", replace(corpora, entries=found))
@@ -107,47 +136,47 @@ def _with_paths(root: Node, folder: Path) -> Node:
         for name, case in cases.entries.items():
             train = case.child("train")
             if train is not None:
-                parts = tuple(_augment_beside(part, folder) for part in train.items)
+                parts = tuple(_resolve_augment(part, folder) for part in train.items)
                 case = _put(case, "train", replace(train, items=parts))  # noqa: PLW2901
                 cases = _put(cases, name, case)
         root = _put(root, "cases", cases)
-    return _put(root, "model", _beside(model, "base", folder)) if model is not None else root
+    return _put(root, "model", _resolve_path(model, "base", folder)) if model is not None else root
 
 
-def _files_of_corpus(corpus: Node, folder: Path) -> Node:
+def _resolve_corpus(corpus: Node, folder: Path) -> Node:
     for key in ("path", "ids", "exclude"):
-        corpus = _beside(corpus, key, folder)
+        corpus = _resolve_path(corpus, key, folder)
     return corpus
 
 
-def _beside(node: Node, key: str, folder: Path) -> Node:
+def _resolve_path(node: Node, key: str, folder: Path) -> Node:
     entry = node.child(key)
     if entry is None or not isinstance(entry.scalar, str) or not entry.scalar:
         return node
-    # os.path, not Path: it answers False, too, where a name is too long or a ~user unknown.
+    # os.path, not Path: it returns False where a name is too long or a ~user unknown.
     there = str(folder / os.path.expanduser(entry.scalar))
     return _put(node, key, replace(entry, scalar=there)) if os.path.exists(there) else node
 
 
-def _augment_beside(owner: Node, folder: Path) -> Node:
-    """A corpus or a part of a training with the files that its `augment` names."""
+def _resolve_augment(owner: Node, folder: Path) -> Node:
+    """Resolve the files that the `augment` of a corpus or of a part of a training names."""
 
-    def found(node: Node) -> Node:
+    def resolve(node: Node) -> Node:
         entries = {
-            key: _files_beside(entry, folder) if key in AUGMENT_PATHS else found(entry)
+            key: _resolve_paths(entry, folder) if key in AUGMENT_PATHS else resolve(entry)
             for key, entry in node.entries.items()
         }
-        return replace(node, entries=entries, items=tuple(found(item) for item in node.items))
+        return replace(node, entries=entries, items=tuple(resolve(item) for item in node.items))
 
     augment = owner.child("augment")
-    return owner if augment is None else _put(owner, "augment", found(augment))
+    return owner if augment is None else _put(owner, "augment", resolve(augment))
 
 
-def _files_beside(node: Node, folder: Path) -> Node:
-    """A path, or each of a list of paths."""
+def _resolve_paths(node: Node, folder: Path) -> Node:
+    """Resolve a path, or each of a list of paths."""
     if node.kind == "list":
-        return replace(node, items=tuple(_files_beside(item, folder) for item in node.items))
-    return _beside(Node(node.line, "mapping", entries={"": node}), "", folder).entries[""]
+        return replace(node, items=tuple(_resolve_paths(item, folder) for item in node.items))
+    return _resolve_path(Node(node.line, "mapping", entries={"": node}), "", folder).entries[""]
 
 
 def _put(node: Node, key: str, entry: Node) -> Node:
@@ -155,7 +184,7 @@ def _put(node: Node, key: str, entry: Node) -> Node:
 
 
 def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
-    """Whatever a source's settings type as a Path must exist.
+    """Check that each `Path` in the settings of a source exists.
 
     What may be a hub id is typed as text and checked where it can only be meant as a path.
     """
@@ -181,7 +210,7 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
     base = recipe.model.base
     if _is_path(base) and not os.path.isdir(os.path.expanduser(base)):
         line = root.line_of(("model", "base"))
-        raise UserError(f"{path}:{line}: base {base} is no folder; give a folder or a hub id")
+        raise UserError(f"{path}:{line}: base {base} is not a folder; give a folder or a hub id")
 
 
 def _check_augment_file(path: Path, line: int, given: str) -> None:

@@ -16,7 +16,7 @@ from soritune.recipe.schema import Case, Recipe
 Loc = tuple[str | int, ...]
 
 _OWNERS = {"cases": "case", "corpora": "corpus", "evaluate": "evaluation"}
-# How a wrong type is told: pydantic's error type -> what the value must be.
+# What a value of the wrong type must be, by pydantic's type of error.
 _MUST_BE = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -42,23 +42,30 @@ _BOUNDS = {
 }
 
 
+def describe_problem(loc: Loc, message: str) -> str:
+    """Return the message of one of our own checks, with what holds the key at `loc`."""
+    return _one_line(_above(loc) + message)
+
+
 def full_loc(error: ErrorDetails) -> Loc:
-    """Way to the key to mend, the part that one of our own checks adds included."""
+    """Return the keys that lead to the value to fix, with what our own checks add."""
     problem = error.get("ctx", {}).get("error")
     return error["loc"] + (problem.loc if isinstance(problem, RecipeProblem) else ())
 
 
 def describe(error: ErrorDetails) -> str:
-    """What is wrong, in one line without file and line number."""
+    """Return what is wrong, in one line without file and line number."""
     kind, loc, ctx = error["type"], error["loc"], error.get("ctx", {})
     given = error["input"]
     if kind == "value_error":
-        return _one_line(_above(full_loc(error)) + str(ctx["error"]))
+        return describe_problem(full_loc(error), str(ctx["error"]))
     if kind == "extra_forbidden":
         key = str(loc[-1])
         return f'unknown key "{key}"{_owner(loc[:-1])}{nearest(key, keys_at(loc[:-1]))}'
     if kind == "missing" and isinstance(loc[-1], int):
         return f"{_place(loc[:-1])} has too few items"
+    if kind == "missing" and loc == ("language",):
+        return 'missing key "language": the language being learnt, such as language: ko'
     if kind == "missing":
         return f'missing key "{loc[-1]}"{_owner(loc[:-1])}'
     if kind in ("union_tag_invalid", "union_tag_not_found") or _is_source(kind, loc):
@@ -78,16 +85,16 @@ def describe(error: ErrorDetails) -> str:
     if kind in ("too_short", "string_too_short"):
         return f"{where} is empty"
     if kind == "too_long":
-        return f"{where} has {ctx['actual_length']} items, at most {ctx['max_length']} belong there"
+        return f"{where} has {ctx['actual_length']} items, at most {ctx['max_length']} are allowed"
     if kind == "string_pattern_mismatch":
         if ctx["pattern"].startswith("^[a-z]"):
-            return f'{where} must be a language code such as "ko", not {_shown(given)}'
-        return f"{where}: {_shown(given)} is no name; use letters, digits, - _ + and ."
+            return f'{where} must be a language code such as "en", not {_shown(given)}'
+        return f"{where}: {_shown(given)} is not a name; use letters, digits, - _ + and ."
     return _one_line(f"{where}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_shown(given)}")
 
 
 def keys_at(loc: Loc) -> list[str]:
-    """Keys that a recipe may have at the place `loc`, as they are written in YAML."""
+    """Return the keys that a recipe may have at `loc`, as they are written in YAML."""
     found = _model_at(Recipe, loc)
     if found is None:
         return []
@@ -96,7 +103,7 @@ def keys_at(loc: Loc) -> list[str]:
 
 
 def source_names() -> list[str]:
-    """Names of the sources that this version reads, sorted."""
+    """Return the names of the sources that this version reads, sorted."""
     return sorted(_tags(Recipe.model_fields["corpora"].annotation))
 
 
@@ -126,7 +133,7 @@ def _model_at(annotation: Any, loc: Loc) -> type[BaseModel] | None:
 
 
 def _tags(annotation: Any) -> set[str]:
-    """All values of `source` of the models inside an annotation."""
+    """Return all values of `source` of the models inside an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         source = annotation.model_fields.get("source")
         return set(typing.get_args(source.annotation)) if source else set()
@@ -152,21 +159,21 @@ def _unknown_source(error: ErrorDetails) -> str:
 
 
 def _owner(loc: Loc) -> str:
-    """` in case "x"`, with the way inside it where there is one; empty for the recipe itself."""
+    """Return ` in case "x"` with the keys inside it, if any; empty for the recipe itself."""
     rest, owner = _split(loc)
     inside = f' in "{rest}"' if rest else ""
     return f"{inside}{' of' if inside and owner else ' in' if owner else ''}{owner}"
 
 
 def _above(loc: Loc) -> str:
-    """`case "x", train[0]: `, what holds the key at `loc`; empty for the recipe itself."""
+    """Return `case "x", train[0]: `, what holds the key at `loc`; empty for the recipe itself."""
     rest, owner = _split(loc[:-1])
     text = ", ".join(part for part in (owner.strip(), rest) if part and part not in _OWNERS)
     return f"{text}: " if text else ""
 
 
 def _place(loc: Loc) -> str:
-    """`"epochs" in case "x"`: the value at `loc`."""
+    """Return `"epochs" in case "x"`: the value at `loc`."""
     rest, owner = _split(loc)
     if not rest:
         return owner.strip() or "the recipe"
@@ -174,7 +181,7 @@ def _place(loc: Loc) -> str:
 
 
 def _split(loc: Loc) -> tuple[str, str]:
-    """The way inside its owner, dotted, and the owner: (`train[0].tasks`, ` case "x"`)."""
+    """Return the keys inside the owner, dotted, and the owner: (`train[0].tasks`, ` case "x"`)."""
     steps, owner = list(_without_tags(loc)), ""
     if len(steps) > 1 and steps[0] in _OWNERS:
         owner = f' {_OWNERS[str(steps[0])]} "{steps[1]}"'
@@ -183,7 +190,7 @@ def _split(loc: Loc) -> tuple[str, str]:
 
 
 def _without_tags(loc: Loc) -> Iterable[str | int]:
-    """pydantic puts the tag of a union into the way, and [key] behind a wrong key."""
+    """Drop what pydantic adds: the tag of a union, and [key] after a wrong key."""
     for index, step in enumerate(loc):
         is_tag = index == 2 and loc[0] == "corpora" and step in source_names()
         if not is_tag and step != "[key]":
@@ -198,7 +205,7 @@ def _dotted(steps: Iterable[str | int]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as the user would recognise it."""
+    """Return a value as the user would recognise it."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

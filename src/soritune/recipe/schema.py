@@ -1,8 +1,9 @@
 """The typed experiment: model, corpora, cases and evaluations.
 
-Defaults of training are those of the published reference recipe for Phi-4-multimodal (AdamW
-betas 0.9 and 0.95, eps 1e-7, learning rate 4e-5, weight decay 0.01, clipping at 1.0, linear
-schedule with 50 warm-up steps, LoRA r 320, alpha 640, dropout 0.01).
+Defaults of the optimizer are those of the published reference recipe for fine-tuning a speech LLM
+on Korean (AdamW betas 0.9 and 0.95, eps 1e-7, learning rate 4e-5, weight decay 0.01, clipping at
+1.0, linear schedule with 50 warm-up steps). Modes and the size of a LoRA depend on the model family
+and are completed when the family is known (`soritune.experiment.loading`).
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ from pydantic import (
     AfterValidator,
     Field,
     PositiveInt,
-    SerializerFunctionWrapHandler,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
-# The imports from rooms further down: each source's settings stand beside its reader, and those of
-# augmentation beside its transforms, so that a new one is one new file and this schema stays.
+# Each source's settings are in the module of its reader, and those of augmentation in the module of
+# its effects: a new one is one new file, without a change here.
 from soritune.augment.config import Augmentation
 from soritune.errors import RecipeProblem, UserError, nearest
 from soritune.languages.names import known_language
@@ -32,10 +31,6 @@ from soritune.tasks import Task
 from soritune.utterance import Split
 
 ORIGINAL = "original"
-BUILTIN = "builtin:"
-BUILTIN_BASES = ("builtin:tiny",)
-# In this order a mode is written: "lora+audio", whatever order the recipe has.
-MODE_PARTS = ("lora", "audio", "projector", "full")
 
 # Names become names of folders and of columns.
 Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]
@@ -44,7 +39,7 @@ Metric = Literal["cer", "wer", "bleu", "chrf"]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
 
-def _named(code: str) -> str:
+def _has_name(code: str) -> str:
     try:
         known_language(code)
     except UserError as error:
@@ -52,49 +47,46 @@ def _named(code: str) -> str:
     return code
 
 
-# Its name stands in the prompt, so it must have one.
-TargetLanguage = Annotated[LanguageCode, AfterValidator(_named)]
+# A prompt may contain its name, so it must have one.
+TargetLanguage = Annotated[LanguageCode, AfterValidator(_has_name)]
 
 
 class LoraConfig(Settings):
-    """Low-rank adapters of the language model's layers.
+    """Low-rank adapters of the model's layers.
 
-    `start` says what becomes of the speech LoRA that the base brings, if it brings one: base
-    trains it on (r and alpha must be its own), merge adds it to the weights and puts a fresh one
-    beside them, fresh leaves it out.
+    Attributes:
+        start: what becomes of the LoRA that the base brings, if it brings one: "base" continues to
+            train it (r and alpha must be its own), "merge" adds it to the weights and adds a new
+            one, "fresh" leaves it out.
+        r, alpha, dropout: None: those of the model family.
     """
 
     start: Literal["base", "merge", "fresh"] = "base"
-    r: PositiveInt = 320
-    alpha: PositiveInt = 640
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    r: PositiveInt | None = None
+    alpha: PositiveInt | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 class ModelConfig(Settings):
-    """The base that every case starts from: hub id, folder, or `builtin:tiny`."""
+    """The base that every case starts from: hub id, folder, or `builtin:NAME`."""
 
     base: Annotated[str, Field(min_length=1)]
     revision: str | None = None
     lora: LoraConfig = LoraConfig()
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
-    @field_validator("base")
-    @classmethod
-    def _is_known_builtin(cls, base: str) -> str:
-        if base.startswith(BUILTIN) and base not in BUILTIN_BASES:
-            hint = nearest(base, BUILTIN_BASES)
-            raise RecipeProblem(f'base "{base}" does not come with this version{hint}')
-        return base
-
 
 class TrainPart(Settings):
     """What a case takes from one corpus; a bare name in a recipe means all of its training split.
 
-    `share` is the part of the split that is used, `max_hours` and `max_utterances` its most;
-    they keep the same utterances in every epoch. `replay` instead takes as many examples as that
-    fraction of all other parts. Parts with a `weight` take turns in proportion to their weights,
-    in as many examples as they have utterances together. `tasks` are weights that are made to sum
-    to 1. `to` is the language of translations, by default the one that the corpus has.
+    Attributes:
+        share, max_hours, max_utterances: limits; the same utterances are taken in every epoch.
+        replay: as many examples as that fraction of all other parts, drawn in every epoch.
+        weight: parts with weights are mixed in proportion to them, in as many examples as they have
+            utterances together.
+        tasks: weights, normalised to sum to 1.
+        to: language of translations; None: the one that the corpus has.
+        augment: None: what the corpus says.
     """
 
     corpus: Name
@@ -106,16 +98,7 @@ class TrainPart(Settings):
     max_utterances: PositiveInt | None = None
     tasks: dict[Task, PositiveNumber] = Field(default={Task.ASR: 1.0})
     to: TargetLanguage | None = None
-    augment: Augmentation | None = None  # None: what the corpus says
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """So that trainings of recipes from before these keys stay done."""
-        written: dict[str, Any] = write(self)
-        for key in ("weight", "max_hours", "max_utterances", "augment"):
-            if written.get(key) is None:
-                written.pop(key, None)
-        return written
+    augment: Augmentation | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -126,7 +109,7 @@ class TrainPart(Settings):
     @classmethod
     def _weights_sum_to_one(cls, tasks: dict[Task, float]) -> dict[Task, float]:
         if not tasks:
-            raise RecipeProblem('"tasks" is empty; name at least one, such as {asr: 1}')
+            raise RecipeProblem('"tasks" is empty; give at least one, such as {asr: 1}')
         total = sum(tasks.values())
         return {task: weight / total for task, weight in tasks.items()}
 
@@ -150,10 +133,14 @@ class TrainPart(Settings):
 class Case(Settings):
     """One training run on the base.
 
-    `mode` is a sum of lora (adapters of the language model), audio (encoder and projector) and
-    projector, or full alone. In a recipe `like: other-case` takes over every key that the case
-    does not give itself; a loaded case has all of them. `shared_sentences` says what becomes of
-    utterances whose sentence stands in dev or test of another corpus of the evaluations.
+    In a recipe, `like: other-case` takes every key that the case does not give itself from the
+    other case; a loaded case has all of them.
+
+    Attributes:
+        mode: what trains, a sum of the family's modes ("lora+audio").
+        audio_learning_rate: of the parts that hear (encoder, projector); None: `learning_rate`.
+        shared_sentences: what becomes of utterances whose sentence is in dev or test of another
+            evaluated corpus.
     """
 
     mode: str
@@ -161,7 +148,7 @@ class Case(Settings):
     epochs: PositiveNumber = 1.0
     batch_size: PositiveInt = 16  # utterances of one optimizer step
     learning_rate: PositiveNumber = 4e-5
-    audio_learning_rate: PositiveNumber | None = None  # encoder, projector; None: learning_rate
+    audio_learning_rate: PositiveNumber | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
         0.9,
@@ -171,35 +158,19 @@ class Case(Settings):
     max_grad_norm: PositiveNumber = 1.0
     warmup_steps: Annotated[int, Field(ge=0)] = 50
     schedule: Literal["linear", "cosine"] = "linear"
-    max_tokens: PositiveInt | None = None  # tokens of one micro-batch; None: 8,192
+    max_tokens: PositiveInt | None = None  # of one micro-batch; None: 8,192
     gradient_checkpointing: bool | None = None  # None: from a billion parameters on
-    lora: LoraConfig | None = None  # None: the model's; keys left out come from there, too
+    lora: LoraConfig | None = None  # None: the model's, which also completes keys left out
     shared_sentences: SharedPolicy = "drop-from-train"
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """So that what was written of cases from before this key stays the same."""
-        written: dict[str, Any] = write(self)
-        if self.shared_sentences == "drop-from-train":
-            written.pop("shared_sentences", None)
-        return written
 
     @field_validator("mode")
     @classmethod
-    def _in_fixed_order(cls, mode: str) -> str:
-        parts = [part.strip() for part in mode.split("+")]
-        for part in parts:
-            if part not in MODE_PARTS:
-                hint = nearest(part, MODE_PARTS)
-                raise RecipeProblem(
-                    f'mode "{mode}" is not a sum of {", ".join(MODE_PARTS)}'
-                    + (f' ("{part}"{hint})' if hint else "")
-                )
-            if parts.count(part) > 1:
-                raise RecipeProblem(f'mode "{mode}" names "{part}" twice')
-        if "full" in parts and len(parts) > 1:
-            raise RecipeProblem(f'mode "{mode}": "full" stands alone, it trains everything')
-        return "+".join(part for part in MODE_PARTS if part in parts)
+    def _is_sum_of_words(cls, mode: str) -> str:
+        """Check the syntax; which words there are depends on the base (`soritune.models.modes`)."""
+        words = [word.strip() for word in mode.split("+")]
+        if not all(words):
+            raise RecipeProblem(f'mode "{mode}" is not a sum of words, such as lora+audio')
+        return "+".join(words)
 
     @model_validator(mode="after")
     def _replays_beside_something(self) -> Self:
@@ -224,7 +195,7 @@ class Evaluation(Settings):
 
     @property
     def metric_names(self) -> tuple[Metric, ...]:
-        """`metrics`, or where none are given those that are usual for the task."""
+        """`metrics`, or the usual ones of the task where none are given."""
         if self.metrics is not None:
             return self.metrics
         return ("cer", "wer") if self.task is Task.ASR else ("bleu", "chrf")
@@ -242,15 +213,17 @@ class Evaluation(Settings):
 
 
 class Recipe(Settings):
-    """An experiment: every case is trained from the same base and put through every evaluation.
+    """An experiment: every case is trained from the same base and evaluated in every evaluation.
 
-    `output` is relative to the current directory. `language` (ISO 639-1) is the one being learnt.
+    Attributes:
+        output: folder, relative to the current directory.
+        language: ISO 639-1 code of the one being learnt, and that of corpora that name none.
     """
 
     name: Name
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     output: Path
-    language: LanguageCode = "ko"
+    language: LanguageCode
     model: ModelConfig
     corpora: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
     cases: Annotated[dict[Name, Case], Field(min_length=1)]
@@ -261,7 +234,7 @@ class Recipe(Settings):
         for name, case in self.cases.items():
             if name == ORIGINAL:
                 raise RecipeProblem(
-                    f'case "{ORIGINAL}" is always there (the base as it is); choose another',
+                    f'case "{ORIGINAL}" always exists (the untrained base); choose another name',
                     *("cases", name),
                 )
             for index, part in enumerate(case.train):
@@ -271,8 +244,15 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
+    def _corpora_in_its_language(self) -> Self:
+        """The recipe's language is that of corpora that name none."""
+        for name, source in self.corpora.items():
+            self.corpora[name] = source.in_language(self.language)
+        return self
+
+    @model_validator(mode="after")
     def _augment_as_the_corpora_say(self) -> Self:
-        """A part that says nothing of it is augmented as its corpus is while training."""
+        """Take `augment` from the corpus where a part does not give it."""
         for name, case in self.cases.items():
             parts = tuple(self._augmented(part) for part in case.train)
             self.cases[name] = case.model_copy(update={"train": parts})
@@ -286,7 +266,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _complete_lora(self) -> Self:
-        """A case's `lora` that gives some keys has the others from the model's."""
+        """Complete a case's `lora` by the keys of the model's."""
         completed = {
             name: case.model_copy(
                 update={

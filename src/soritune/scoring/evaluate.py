@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
-from soritune.errors import UserError
+from soritune.errors import UserError, nearest
 from soritune.scoring.bootstrap import NUM_RESAMPLES, SEED
 from soritune.scoring.error_rates import cer, wer
 from soritune.scoring.normalization import RAW
@@ -50,6 +49,6 @@ def evaluate_hypotheses(
 def _check_metric(metric: str) -> None:
     if metric in METRICS:
         return
-    near = difflib.get_close_matches(metric.lower(), METRICS, n=1)
-    meant = f" (did you mean {near[0]}?)" if near else ""
-    raise UserError(f"metric {metric!r} is unknown{meant}: use {', '.join(METRICS)}")
+    raise UserError(
+        f'metric "{metric}" is unknown; use {", ".join(METRICS)}{nearest(metric.lower(), METRICS)}'
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from soritune.errors import UserError
+from soritune.seeding import stable_hash
 from soritune.utterance import Split
 
 OVERSHOOT = 1.25
@@ -31,12 +30,6 @@ class Keys:
 
     speaker: str | None
     sentence: str | None
-
-
-def sentence_key(text: str) -> str:
-    """Letters and digits only, so that punctuation, spacing and case make no other sentence."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if c.isalnum())
 
 
 def split_entries(entries: Sequence[Keys], shares: Shares, seed: int) -> list[Split | None]:
@@ -83,7 +76,7 @@ def share_out(sizes: Mapping[str, int], shares: Shares, seed: int, kind: str) ->
     """
     if shares.test and len(sizes) < 2:
         raise UserError(f"all recordings have the same {kind}: {_ADVICE}")
-    left = sorted(sizes, key=lambda key: (_order(seed, kind, key), key))
+    left = sorted(sizes, key=lambda key: (stable_hash(seed, kind, key), key))
     total = sum(sizes.values())
     result: dict[str, Split] = {}
     wanted: list[tuple[Split, float]] = [("test", shares.test), ("dev", shares.dev)]
@@ -176,7 +169,3 @@ def _follow_speakers(
         wanted = drawn.get(sentence, most)
         result[sentence] = wanted if wanted in splits else most
     return result
-
-
-def _order(seed: int, kind: str, key: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{kind}:{key}".encode("utf-8", "backslashreplace")).digest()

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -16,41 +16,24 @@ from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from soritune.corpus.store import Corpus
-from soritune.distributed import Crew
+from soritune.distributed import World
+from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.family import LORA, SpeechModel
+from soritune.models.family import LORA, ClipLimits, SpeechModel
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
+from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.lora_size import lora_size
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
+from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
 from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
 
-# Tokens of a micro-batch where the recipe names none: fits the 5.6 B model with LoRA on 80 GB.
-DEFAULT_MAX_TOKENS = 8192
 LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed by default
 LOGGING_STEPS = 10
 # A warm-up longer than this share of a run would leave a short run without a learning rate.
 MAX_WARMUP_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class TrainingSummary:
-    """What a training was: sizes, proof, time."""
-
-    mode: str
-    trained: dict[str, int]  # parameters that train, by part
-    parameters: int  # of the whole model
-    trained_tensors: int
-    moved_tensors: int
-    steps: int
-    utterances: int  # presented, all epochs together
-    audio_s: float  # presented
-    seconds: float  # of training, those before an interruption included
-    audio_s_per_s: float
-    peak_memory_bytes: int
-    final_loss: float | None  # mean of the last logged steps
-    left_out: dict[str, int]  # utterances of each corpus, for sentences that others test
 
 
 def train_case(
@@ -61,37 +44,42 @@ def train_case(
     corpora: Mapping[str, Corpus],
     out: Path,
     seed: int,
-    left_out: LeftOutIds = NOTHING_LEFT_OUT,
+    excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> TrainingSummary:
     """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
 
-    Utterances of `left_out` are not trained on.
-    Goes on from `out/checkpoints` if an earlier run was interrupted; the result is that of an
+    Continues from `out/checkpoints` if an earlier run was interrupted; the result is that of an
     uninterrupted run.
 
-    Raises UserError for data that do not fit the tasks, TrainabilityError where the wrong thing
-    would train.
+    Args:
+        excluded: utterances that are not trained on.
+
+    Raises:
+        UserError: the data do not fit the tasks.
+        TrainabilityError: something would train that should not, or the reverse.
     """
     # 1. The base, with a LoRA where the mode trains one, and exactly the mode's parts free.
     lora = case.lora or model.lora
-    crew = Crew.of_environment()
+    world = World.from_environment()
     speech_model = load(
         model.base,
         revision=model.revision,
         dtype=model.dtype,
-        device=crew.device(),
+        device=world.device(),
         lora=lora.start,
     )
     if LORA in speech_model.parts_of_mode(case.mode):
-        speech_model.add_lora(r=lora.r, alpha=lora.alpha, dropout=lora.dropout, seed=seed)
+        size = lora_size(lora, speech_model.family.lora)
+        speech_model.add_lora(**asdict(size), seed=seed, mode=case.mode)
     trainable = set_trainable(speech_model, case.mode)
     large = trainable.parameters >= LARGE_MODEL
     if case.gradient_checkpointing or (case.gradient_checkpointing is None and large):
         speech_model.checkpoint_layers()
-    if crew.leads:
+    if world.is_main:
         print(f"  trains {share_text(trainable)}", file=sys.stderr)
 
     # 2. The data as optimizer steps.
+    _check_lengths(case, corpora, speech_model.family.clip_limits)
     arguments = _arguments(case, model, out, seed)
     dataset = StepDataset(
         case.train,
@@ -103,7 +91,7 @@ def train_case(
         seed=seed,
         world_size=arguments.world_size,
         mask_value=speech_model.feature_fill,
-        left_out=left_out,
+        excluded=excluded,
     )
     arguments.max_steps = dataset.num_steps
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
@@ -111,11 +99,12 @@ def train_case(
 
     # 3. Training, from the last whole checkpoint if there is one.
     before = checksums(speech_model)
-    with _track(f"train {name}", dataset.num_steps, crew) as advance, _quiet():
+    with _track(f"train {name}", dataset.num_steps, world) as advance, _quiet():
         trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance)
-        found = last_checkpoint(out / "checkpoints", num_ranks=crew.size) if crew.leads else None
-        named = crew.told(str(found) if found else None)
-        checkpoint = Path(named) if named else None
+        found = last_checkpoint(out / "checkpoints", num_ranks=world.size)
+        # Rank 0 decides: the others may not see its folder yet.
+        chosen = world.broadcast(str(found) if found else None)
+        checkpoint = Path(chosen) if chosen else None
         if checkpoint is not None:
             trainer.watcher.elapsed_before_s = elapsed_s(checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -138,16 +127,36 @@ def train_case(
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=_peak_memory_bytes(speech_model),
         final_loss=float(history[-1]["loss"]) if history else None,
-        left_out={" ".join(part): len(ids) for part, ids in left_out.items()},
+        excluded={" ".join(part): len(ids) for part, ids in excluded.items()},
     )
-    if crew.leads:
-        _write(speech_model, case, name, out, summary, moved, history)
+    if world.is_main:
+        about = {
+            "case": name,
+            "mode": case.mode,
+            # What most examples ask for: a family may take it where nothing else is said.
+            "task": dataset.main_request.task.value,
+            "language": dataset.main_request.source_language,
+            "settings": json.loads(case.model_dump_json()),
+        }
+        speech_model.save(out / "model", trained=moved, about=about)
+        _write(out, summary, moved, history)
     return summary
 
 
-def _track(label: str, total: int, crew: Crew) -> AbstractContextManager[Advance]:
-    """Progress that one of several processes shows."""
-    return track(label, total, "steps") if crew.leads else nullcontext(lambda _: None)
+def _check_lengths(case: Case, corpora: Mapping[str, Corpus], limits: ClipLimits) -> None:
+    """Raise UserError for an utterance that is too long for the model."""
+    for part in case.train:
+        for record in corpora[part.corpus].records(part.split):
+            if record.duration_s > limits.max_duration_s:
+                raise UserError(
+                    f'corpus "{part.corpus}": utterance {record.id} lasts {record.duration_s:.1f} '
+                    f"s, the model takes {limits.max_duration_s:g} s at most; exclude it"
+                )
+
+
+def _track(label: str, total: int, world: World) -> AbstractContextManager[Advance]:
+    """Show progress in rank 0 alone."""
+    return track(label, total, "steps") if world.is_main else nullcontext(lambda _: None)
 
 
 def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> TrainingArguments:
@@ -191,16 +200,8 @@ def _peak_memory_bytes(model: SpeechModel) -> int:
 
 
 def _write(
-    model: SpeechModel,
-    case: Case,
-    name: str,
-    out: Path,
-    summary: TrainingSummary,
-    moved: list[str],
-    history: list[dict[str, float]],
+    out: Path, summary: TrainingSummary, moved: list[str], history: list[dict[str, float]]
 ) -> None:
-    about = {"case": name, "mode": case.mode, "settings": json.loads(case.model_dump_json())}
-    model.save(out / "model", trained=moved, about=about)
     (out / "log.jsonl").write_text(
         "".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8"
     )

@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from soritune.distributed import Crew
+from soritune.distributed import World
 from soritune.files import write_atomically
 from soritune.models.family import SpeechModel
 from soritune.models.weights import save_tensors
@@ -92,7 +92,7 @@ class SpeechTrainer(Trainer):
                 self.speech_model,
                 self.trainable.names,
                 decay=frozenset(self.get_decay_parameter_names(self.speech_model.module)),
-                audio_parts=self.speech_model.parts_of_mode("audio"),
+                audio_parts=self.speech_model.family.audio_parts,
             )
             self.optimizer = torch.optim.AdamW(
                 [
@@ -167,7 +167,7 @@ class _Watcher(TrainerCallback):
         self.model = model
         self.trainable = trainable
         self.advance = advance
-        self.crew = Crew.of_environment()
+        self.world = World.from_environment()
         self.gradients_seen = False
         self.started = self.last_save = self.save_started = time.monotonic()
         self.save_s = 0.0
@@ -178,9 +178,9 @@ class _Watcher(TrainerCallback):
     ) -> None:
         self.advance(state.global_step)
         self.started = self.last_save = time.monotonic()
-        if not self.crew.leads and state.global_step == 0:
+        if not self.world.is_main and state.global_step == 0:
             # Dropout of its own; a checkpoint brings each rank's state back later.
-            torch.manual_seed(args.seed + self.crew.rank)
+            torch.manual_seed(args.seed + self.world.rank)
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -197,7 +197,7 @@ class _Watcher(TrainerCallback):
         done = state.global_step >= state.max_steps
         due = waited > max(MIN_SAVE_INTERVAL_S, self.save_s / SAVE_SHARE)
         # Each rank has a random state to save, so all do it in the same step.
-        if not done and self.crew.agreed(due):
+        if not done and self.world.broadcast_flag(due):
             control.should_save = True
             self.save_started = time.monotonic()
 
@@ -206,7 +206,7 @@ class _Watcher(TrainerCallback):
     ) -> None:
         self.last_save = time.monotonic()
         self.save_s = self.last_save - self.save_started
-        if not self.crew.leads:
+        if not self.world.is_main:
             return
         folder = Path(args.output_dir or ".") / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         write_atomically(folder / ELAPSED_FILE, json.dumps({"elapsed_s": self.elapsed_s}).encode())

@@ -32,6 +32,7 @@ class Phi4mmFamily(family.Family):
         min_samples=constants.WINDOW_SAMPLES, max_duration_s=constants.MAX_CLIP_S
     )
     modes = parts.MODES
+    audio_parts = parts.AUDIO_PARTS
     # Size of the official speech LoRA.
     lora = family.LoraDefaults(
         r=320,

@@ -20,14 +20,13 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 
+AUDIO_PARTS = frozenset({"audio encoder", "projector"})
 # The vision-speech projector never sees a clip without an image, so no mode trains it.
 MODES: dict[str, Mode] = {
-    "lora": Mode(frozenset({LORA})),
-    "audio": Mode(frozenset({"audio encoder", "projector"})),
-    "projector": Mode(frozenset({"projector"})),
-    "full": Mode(
-        frozenset({"audio encoder", "projector", "language model", "embeddings"}), alone=True
-    ),
+    "lora": Mode(frozenset({LORA}), "LoRA"),
+    "audio": Mode(AUDIO_PARTS, "audio encoder unfrozen"),
+    "projector": Mode(frozenset({"projector"}), "projector unfrozen"),
+    "full": Mode(AUDIO_PARTS | {"language model", "embeddings"}, "all parameters", alone=True),
 }
 
 # Bare names would also hit the linear layers of encoder and projector.

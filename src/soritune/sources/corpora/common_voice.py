@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -26,8 +26,7 @@ from soritune.sources.corpora.common_voice_release import (
 )
 from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
-from soritune.sources.split import sentence_key
-from soritune.utterance import Rejected, Split, Utterance
+from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
 ListName = Literal["train", "dev", "test", "validated", "other", "invalidated"]
 
@@ -39,16 +38,27 @@ OFFICIAL_OWNER = "mozilla-foundation/"
 class CommonVoiceSource(SourceOptions):
     """`path` is a release's tar.gz, its folder, or the hub id of a mirror.
 
-    `splits` are the lists to take. Clips of validated, other and invalidated (transcripts that
-    two listeners confirmed, that too few heard, that two refused) that stand in no official list
-    go to train, except those whose speaker or sentence is in dev or test.
+    `locale` is the language as Common Voice writes it (ko, zh-CN); None: the recipe's. `splits`
+    are the lists to take. Clips of validated, other and invalidated (transcripts that two
+    listeners confirmed, that too few heard, that two refused) that are in no official list go
+    to train, except those whose speaker or sentence is in dev or test.
     """
 
     source: Literal["common-voice"]
     path: str
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z-]{2,10}$")] = "ko"
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z-]{2,10}$")] | None = None
     splits: list[ListName] = Field(["train", "dev", "test"], min_length=1)
     revision: str | None = None
+
+    def in_language(self, language: str) -> Self:
+        return self if self.locale else self.model_copy(update={"locale": language})
+
+    @property
+    def own_locale(self) -> str:
+        """The locale. Raises UserError where it is not known."""
+        if self.locale is None:
+            raise UserError("common-voice: no locale is given. Add locale, such as locale: ko.")
+        return self.locale
 
 
 def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
@@ -57,7 +67,7 @@ def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
     Raises UserError: no such file or folder, a damaged or unsafe archive, no lists of the
     locale, the hub copy that is empty.
     """
-    release = open_release(_place(source), source.locale)
+    release = open_release(_place(source), source.own_locale)
     listed, rejected = _listed(release, source)
     yield from rejected
     yield from join_clips(listed, release.clips(listed), release.name)
@@ -67,14 +77,14 @@ def count(source: CommonVoiceSource) -> int | None:
     """Lines of the lists of a folder; None for an archive, which would have to be read whole."""
     if not Path(source.path).is_dir():
         return None
-    listed, rejected = _listed(open_release(Path(source.path), source.locale), source)
+    listed, rejected = _listed(open_release(Path(source.path), source.own_locale), source)
     return len(listed) + len(rejected)
 
 
 def identity(source: CommonVoiceSource) -> str:
-    """What tells a changed file or folder; a hub id stands for itself."""
+    """Text that changes with the file or folder; a hub id is its own identity."""
     path = Path(source.path)
-    return describe_release(path, source.locale) if path.exists() else ""
+    return describe_release(path, source.own_locale) if path.exists() else ""
 
 
 def published(source: CommonVoiceSource) -> Published | None:
@@ -96,7 +106,7 @@ def _place(source: CommonVoiceSource) -> Path:
     if not is_hub_id(source.path):
         kind = "file" if source.path.endswith(ARCHIVE_SUFFIXES) else "file or folder"
         raise UserError(f"common-voice: there is no {kind} {source.path}; {REMEDY}")
-    locale = source.locale
+    locale = source.own_locale
     patterns = [f"{locale}/*", f"*/{locale}/*", "data/*.parquet"]
     return download(source.path, source.revision, patterns, "common-voice")
 
@@ -109,7 +119,7 @@ def _listed(
     for name, table in release.tables():
         lines[name] += table
     if not lines:
-        raise no_lists(release.name, source.locale)
+        raise no_lists(release.name, source.own_locale)
     held_out = [line for name in ("test", "dev") for line in lines[name] if isinstance(line, Line)]
     in_train = [line for line in lines["train"] if isinstance(line, Line)]
     official = {line.clip for line in held_out + in_train}
@@ -123,7 +133,7 @@ def _listed(
             if isinstance(line, Rejected):
                 rejected.append(line)
             elif name in EXTRA and line.clip in official:
-                continue  # every clip of the official lists stands in validated, too
+                continue  # every clip of the official lists is also in validated
             elif bare_name(line.clip) is None:
                 detail = f"names no file among the clips ({line.clip!r})"
                 rejected.append(Rejected(line.clip, "bad-line", detail, line.where))
@@ -141,7 +151,7 @@ def _listed(
                     id=PurePosixPath(line.clip).stem,
                     audio=b"",
                     text=line.sentence,
-                    language=source.locale.partition("-")[0].lower(),
+                    language=source.own_locale.partition("-")[0].lower(),
                     split=split,
                     speaker=line.speaker or None,
                 )

@@ -1,0 +1,161 @@
+"""The folder of a corpus, while it is prepared and afterwards.
+
+corpus.json           the card, written last: a folder that has it is complete
+quarantine.jsonl      what was left out (id, reason, detail, where)
+shards/NNNNN.parquet  the utterances, a shard for each chunk of which something was taken
+work/                 only during preparation: the fingerprint of the job, and the result of
+                      each finished chunk
+.lock                 only while a process prepares
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from soritune.corpus.card import CARD_FILE, ChunkResult, CorpusCard, Shard, Totals, read_card
+from soritune.corpus.job import Job
+from soritune.errors import UserError
+from soritune.files import atomic_file, locked, remove_temporaries, write_atomically
+
+QUARANTINE_FILE = "quarantine.jsonl"
+SHARD_FOLDER = "shards"
+WORK_FOLDER = "work"
+FINGERPRINT_FILE = "fingerprint"
+
+
+@dataclass(frozen=True)
+class CorpusFolder:
+    """The files of one corpus. `begin`, `write_result` and `finish` need the `lock`."""
+
+    path: Path
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the folder for this process. Raises UserError where another one holds it."""
+        return locked(self.path)
+
+    @property
+    def quarantine_path(self) -> Path:
+        """One JSON line for each entry that was left out."""
+        return self.path / QUARANTINE_FILE
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing of a preparation is left."""
+        return not self._work.exists()
+
+    def finished_card(self, job: Job) -> CorpusCard | None:
+        """Return the card of the finished `job`, None unless all its shards are there."""
+        try:
+            card = read_card(self.path)
+        except UserError:  # a card that cannot be read: prepare again
+            return None
+        if card is None or card.fingerprint != job.fingerprint:
+            return None
+        return card if all(map(self._is_whole, card.shards)) else None
+
+    def begin(self, job: Job) -> None:
+        """Keep the finished chunks of the same job, remove those of another."""
+        # The card goes first: whatever happens next, the folder is not taken for complete.
+        (self.path / CARD_FILE).unlink(missing_ok=True)
+        marker = self._work / FINGERPRINT_FILE
+        same = marker.is_file() and marker.read_text(encoding="utf-8") == job.fingerprint
+        shards = self.path / SHARD_FOLDER
+        for folder in (self._work, shards):
+            if folder.exists() and not same:
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.path, self._work, shards):
+            remove_temporaries(folder)
+        if not same:
+            write_atomically(marker, job.fingerprint)
+
+    @staticmethod
+    def shard_name(index: int) -> str:
+        """The name of the shard of chunk `index` in the card."""
+        return f"{SHARD_FOLDER}/{index:05d}.parquet"
+
+    def open_shard(self, index: int) -> AbstractContextManager[BinaryIO]:
+        """Open the shard of chunk `index` for writing; it exists once the block has ended."""
+        return atomic_file(self.path / self.shard_name(index))
+
+    def write_result(self, result: ChunkResult) -> None:
+        """Mark a chunk as done; its shard must have been written before."""
+        if result.shard is None:
+            (self.path / self.shard_name(result.index)).unlink(missing_ok=True)
+        write_atomically(self._result_path(result.index), result.model_dump_json())
+
+    def result(self, index: int) -> ChunkResult | None:
+        """Return the result of chunk `index`, None where it is still to do."""
+        try:
+            result = ChunkResult.model_validate_json(self._result_path(index).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return result if result.shard is None or self._is_whole(result.shard) else None
+
+    def finish(self, job: Job, num_chunks: int) -> CorpusCard:
+        """Collect the results of all chunks into the quarantine and the card.
+
+        One result is held at a time.
+
+        Raises:
+            UserError: nothing was taken; the quarantine says why.
+        """
+        totals = Totals()
+        with atomic_file(self.quarantine_path) as file:
+            for result in self._results(num_chunks):
+                totals.add(result)
+                for line in result.quarantined:
+                    file.write((json.dumps(line.model_dump(), ensure_ascii=False) + "\n").encode())
+        card = job.card(totals)
+        if not card.taken:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in card.reasons.items())
+            raise UserError(
+                f"corpus {card.name}: nothing could be taken, "
+                + (
+                    f"all {card.read:,} entries were left out ({reasons}). See "
+                    f"{self.quarantine_path}."
+                    if card.read
+                    else "the source has no entries. Check its path and its splits in the recipe."
+                )
+            )
+        wanted = {shard.file for shard in card.shards}
+        for path in (self.path / SHARD_FOLDER).iterdir():
+            if f"{SHARD_FOLDER}/{path.name}" not in wanted:
+                path.unlink()
+        write_atomically(self.path / CARD_FILE, card.model_dump_json(indent=2) + "\n")
+        self.clean()
+        return card
+
+    def clean(self) -> None:
+        """Remove what only the preparation needs; a kill may come between the card and this."""
+        if self._work.exists():
+            shutil.rmtree(self._work)
+
+    @property
+    def _work(self) -> Path:
+        return self.path / WORK_FOLDER
+
+    def _result_path(self, index: int) -> Path:
+        return self._work / f"{index:05d}.json"
+
+    def _results(self, num_chunks: int) -> Iterator[ChunkResult]:
+        for index in range(num_chunks):
+            result = self.result(index)
+            if result is None:
+                raise UserError(
+                    f"{self._result_path(index)}: was removed while soritune was running. Run the "
+                    f"same command again."
+                )
+            yield result
+
+    def _is_whole(self, shard: Shard) -> bool:
+        path = self.path / shard.file
+        return path.is_file() and path.stat().st_size == shard.num_bytes

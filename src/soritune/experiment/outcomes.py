@@ -1,0 +1,31 @@
+"""The records that decoding and scoring leave in their stamps; training has `TrainingSummary`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soritune.report.records import Sample
+from soritune.scoring.score import Score
+
+
+@dataclass(frozen=True)
+class DecodingOutcome:
+    """Hypotheses of one evaluation, which lie in a file of their own."""
+
+    utterances: int
+
+
+@dataclass(frozen=True)
+class ScoringOutcome:
+    """Scores of one evaluation.
+
+    Attributes:
+        language: the one that is spoken.
+        decoding_s: None where the decoding was interrupted.
+        samples: a few utterances for the report.
+    """
+
+    language: str
+    decoding_s: float | None
+    scores: list[Score]
+    samples: list[Sample]
