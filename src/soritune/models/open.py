@@ -81,30 +81,18 @@ class Chain:
     """A base and what was trained on it, from the bottom up.
 
     Attributes:
-        name: of the whole, as it was asked for.
         base_name: of the base at the bottom: hub id, folder or "builtin:…".
         base_revision: of a hub id; None for the newest.
         base_folder: where the base is.
         config: its config.json.
     """
 
-    name: str
     family: Family
     base_name: str
     base_revision: str | None
     base_folder: Path
     config: Mapping[str, Any]
     additions: tuple[Addition, ...] = ()
-
-    @property
-    def folder(self) -> Path:
-        """Where the model itself is."""
-        return self.additions[-1].folder if self.additions else self.base_folder
-
-    @property
-    def record(self) -> Mapping[str, Any]:
-        """soritune.json of a trained model, else empty."""
-        return self.additions[-1].record if self.additions else {}
 
 
 def resolve(source: str, revision: str | None = None, *, whole: bool = False) -> Path:
@@ -179,7 +167,7 @@ def open_chain(
                 f"{addition.folder}: was trained on a model of family {recorded}, but its base "
                 f"{name} is of family {family.name}; give the right one with --base DIR"
             )
-    return Chain(source, family, name, revision, folder, config, tuple(reversed(additions)))
+    return Chain(family, name, revision, folder, config, tuple(reversed(additions)))
 
 
 def load(
