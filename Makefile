@@ -31,12 +31,13 @@ test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that tra
 test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 	$(BIN)/python -m pytest
 
-lint: $(READY) ## Check style, format and types
+lint: $(READY) ## Check style, format, types and the layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-format: $(READY) ## Format the code and mend what can be mended
+format: $(READY) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -44,7 +45,7 @@ bench: $(READY) ## Measure the training step beside the reference behaviour (min
 	$(BIN)/python benchmarks/training_step.py
 
 clean: ## Remove the environment and the tools' caches (runs are kept)
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info
 
 # torch comes first and alone, so that the build that pip is set up for, CPU or CUDA, is the one
 # taken; a fitting torch that $(PYTHON) already has is used as it is.

@@ -28,7 +28,7 @@ from soritune.doctor.audit import open_sources
 from soritune.doctor.duplicates import MAX_ERROR_RATE, MIN_COMPARED
 from soritune.doctor.fingerprint import bit_error_rate, frame_bits, worst_stretch
 from soritune.doctor.losses import loss_findings, mean_losses
-from soritune.doctor.scan import Utterance, scan
+from soritune.doctor.scan import ScannedUtterance, scan
 from soritune.doctor.shared_checks import OTHER_TEXT_WORST_RATE
 from soritune.doctor.signal import Signal, measure, power_spectra
 from soritune.doctor.text_checks import text_findings
@@ -210,7 +210,7 @@ def print_copies(clips: Sequence[Samples], speakers: Sequence[str | None]) -> No
                 print(row(name, listed, sum(each <= limit for each in listed) / len(listed)))
 
 
-def exchanged(utterances: Sequence[Utterance]) -> tuple[list[Utterance], set[str]]:
+def exchanged(utterances: Sequence[ScannedUtterance]) -> tuple[list[ScannedUtterance], set[str]]:
     """Some of the utterances with each other's transcripts, and which they are."""
     chosen = np.random.default_rng(0).permutation(len(utterances))
     chosen = chosen[: max(2, round(EXCHANGED * len(utterances)))]

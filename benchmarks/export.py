@@ -23,6 +23,7 @@ import transformers
 
 from soritune.models import resolve
 from soritune.models.lora import Lora, write_lora
+from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.layout import TIED_HEAD, is_adapted
 from soritune.models.phi4mm.loading import read_config
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
@@ -36,7 +37,7 @@ SHARD_BYTES = 500_000_000
 CHILD = """
 import sys, time
 from pathlib import Path
-from soritune.export.export import Target, export
+from soritune.export.export import export
 from soritune.models.stored import open_stored
 
 def memory(key):
@@ -45,7 +46,7 @@ def memory(key):
 open_stored(sys.argv[1])
 Path('/proc/self/clear_refs').write_text('5')
 before, start = memory('VmRSS:'), time.perf_counter()
-done = export(sys.argv[1], Target(sys.argv[2]), Path(sys.argv[3]), max_shard_bytes=int(sys.argv[4]))
+done = export(sys.argv[1], sys.argv[2], Path(sys.argv[3]), max_shard_bytes=int(sys.argv[4]))
 seconds = time.perf_counter() - start
 print(seconds, before, memory('VmHWM:'), done.num_bytes)
 """
@@ -84,7 +85,7 @@ def generate(folder: Path, gigabytes: float) -> None:
         layer = name.removesuffix(".weight")
         tensors[f"{layer}.lora_A.weight"] = random_tensor((RANK, columns), torch.float32, seed)
         tensors[f"{layer}.lora_B.weight"] = random_tensor((rows, RANK), torch.float32, seed)
-    write_lora(Lora(RANK, 2 * RANK, 0.0, tensors), folder / "speech-lora", None)
+    write_lora(Lora(RANK, 2 * RANK, 0.0, tensors), folder / "speech-lora", FAMILY.lora, None)
 
 
 def measure(source: Path, target: str, out: Path) -> str:

@@ -235,7 +235,7 @@ def test_each_mend_names_options_that_exist() -> None:
     known: dict[str, Any] = {**SourceOptions.model_fields, **ManifestSource.model_fields}
     named_options = set()
     for check in CHECKS.values():
-        for span in re.findall(r"`([^`]+)`", check.mend):
+        for span in re.findall(r"`([^`]+)`", check.fix):
             option = yaml.safe_load(span)
             if isinstance(option, dict):
                 ManifestSource.model_validate({"source": "manifest", "path": "x", **option})

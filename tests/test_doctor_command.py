@@ -128,8 +128,8 @@ def test_ctrl_c_leaves_nothing_half_written(
     [
         (["no-such-folder"], "no prepared corpus"),
         (["no-such-recipe.yaml"], "no-such-recipe.yaml"),
-        (["CLEAN", "--html", "no/such/page.html"], "no folder"),
-        (["CLEAN", "--json", "no/such/found.json"], "no folder"),
+        (["CLEAN", "--html", "no/such/page.html"], "does not exist"),
+        (["CLEAN", "--json", "no/such/found.json"], "does not exist"),
         (["CLEAN", "--model", "./no/such/model"], "no such folder"),
     ],
 )
@@ -321,8 +321,8 @@ def test_findings_become_lists_that_prepare_leaves_out(tmp_path: Path) -> None:
     expected = [f"{TRAIN[0].id}\tshared-sentence", f"{TRAIN[1].id}\tclipping"]
     assert (lists / "mine.txt").read_text(encoding="utf-8").splitlines() == expected
     assert f"exclude: {lists / 'mine.txt'}" in done.stdout
-    mended = ManifestSource.model_validate({**given, "exclude": lists / "mine.txt"})
-    assert prepare("mine", mended, folder).reasons == {"excluded": 2}
+    fixed = ManifestSource.model_validate({**given, "exclude": lists / "mine.txt"})
+    assert prepare("mine", fixed, folder).reasons == {"excluded": 2}
     again = invoke(folder, "--no-html", "--workers", "1", *options)
     assert "list: none" in again.stdout
     assert "0 errors, 0 warnings" in again.stdout
@@ -344,7 +344,7 @@ def test_a_list_grows_and_keeps_what_a_person_wrote(ill: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("check", "message"),
-    [("cliping", 'did you mean "clipping"'), ("numbers", "is mended otherwise: in Korean")],
+    [("cliping", 'did you mean "clipping"'), ("numbers", "is fixed otherwise: in Korean")],
 )
 def test_only_what_can_be_left_out_is_listed(clean: Path, check: str, message: str) -> None:
     done = invoke(clean, "--no-html", "--exclude", check)

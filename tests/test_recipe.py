@@ -42,7 +42,7 @@ def with_cases(cases: str) -> str:
 
 def test_what_is_not_given_is_the_reference_setting(tmp_path: Path) -> None:
     recipe = load(tmp_path, MINIMAL)
-    assert (recipe.seed, recipe.language, recipe.output) == (0, None, Path("runs/small"))
+    assert (recipe.seed, recipe.language, recipe.output) == (0, "ko", Path("runs/small"))
     lora = load_experiment(tmp_path / "recipe.yaml").model.lora
     assert (lora.r, lora.alpha, lora.dropout) == (320, 640, 0.01)
     assert lora.start == "base"

@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 
 from soritune.errors import UserError
-from soritune.report.records import (
-    CaseSummary,
-    Sample,
-    read_records,
-    read_results,
-    write_records,
-    write_results,
-)
+from soritune.report.records import CaseSummary
 from soritune.scoring.error_rates import cer
+from soritune.scoring.results import read_results, write_results
 from soritune.scoring.score import Score
 
 KEYS = ["case", "evaluation", "metric", "value", "low", "high", "utterances", "signature"]
@@ -42,13 +36,6 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     assert read_results(path) == [a_result()]
     write_results(path, [])
     assert read_results(path) == []
-    cases = [CaseSummary("original", "original"), CaseSummary("a", "A", "lora", {"LoRA": 3}, 10)]
-    write_records(path, cases)
-    assert read_records(path, CaseSummary) == cases
-    samples = [Sample("a", "zeroth", "한국어 \u2028 “x”", "")]
-    write_records(path, samples)
-    assert read_records(path, Sample) == samples
-    assert "한국어" in path.read_text(encoding="utf-8")
 
 
 def test_share_is_trained_over_all_parameters() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from soritune.report.content import Report, findings, not_comparable, unfinished_sentence
+from soritune.report.content import Report, certainties, not_comparable, unfinished_sentence
 from soritune.report.records import CaseSummary
 from soritune.report.table import (
     Column,
@@ -123,25 +123,29 @@ def test_overlapping_intervals_are_not_certain_and_touching_ones_overlap() -> No
 
 def test_findings_name_what_is_worse_and_what_is_not_certain() -> None:
     found = report(result("original", 90), result("lora-1", 4), result("lora-4", 3.5))
-    (finding,) = findings(found)
-    assert finding.worse == ()
-    assert finding.unsure == ("“LORA-4” against “LORA-1”",)
+    (certainty,) = certainties(found)
+    assert certainty.worse == ()
+    assert certainty.unsure == ("“LORA-4” against “LORA-1”",)
 
-    (finding,) = findings(report(result("original", 4), result("lora-1", 9), result("lora-4", 8)))
-    assert finding.worse == ("“LORA-1” against “ORIGINAL”", "“LORA-4” against “ORIGINAL”")
+    (certainty,) = certainties(
+        report(result("original", 4), result("lora-1", 9), result("lora-4", 8))
+    )
+    assert certainty.worse == ("“LORA-1” against “ORIGINAL”", "“LORA-4” against “ORIGINAL”")
 
-    (finding,) = findings(report(*(result(n, v) for n, v in zip(NAMES, (5, 6, 5), strict=True))))
-    assert finding.unsure[-1] == "“LORA-4” against every earlier case"
+    (certainty,) = certainties(
+        report(*(result(n, v) for n, v in zip(NAMES, (5, 6, 5), strict=True)))
+    )
+    assert certainty.unsure[-1] == "“LORA-4” against every earlier case"
 
-    (finding,) = findings(report(result("original", 90), result("lora-1", 40)))
-    assert "every case is better" in finding.sentence
+    (certainty,) = certainties(report(result("original", 90), result("lora-1", 40)))
+    assert "every case is better" in certainty.sentence
 
 
 def test_higher_bleu_is_better() -> None:
     found = report(result("original", 5, 1, BLEU), result("lora-1", 9, 1, BLEU))
-    (finding,) = findings(found)
-    assert finding.worse == ()
-    assert "every case is better" in finding.sentence
+    (certainty,) = certainties(found)
+    assert certainty.worse == ()
+    assert "every case is better" in certainty.sentence
 
 
 def test_cases_that_were_scored_otherwise_are_not_to_be_compared() -> None:

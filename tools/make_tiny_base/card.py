@@ -9,7 +9,7 @@ from pathlib import Path
 from soritune.corpus.store import Corpus
 from soritune.files import write_atomically
 from soritune.progress import track
-from soritune.report.records import write_results
+from soritune.scoring.results import write_results
 
 CARD = """\
 ---

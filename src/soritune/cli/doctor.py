@@ -68,7 +68,7 @@ def doctor(
         typer.Option("--workers", min=1, help="Processes that listen; default: one a core."),
     ] = None,
 ) -> None:
-    """Audit prepared corpora: what is in them, what is wrong, and what mends it.
+    """Audit prepared corpora: what is in them, what is wrong, and what fixes it.
 
     Sentences, speakers and recordings shared by training and test, telephone speech that claims
     16 kHz, clipping, noise, silence, transcripts that do not fit, characters and numbers.
@@ -87,7 +87,7 @@ def doctor(
     sources = open_sources(_folders(corpora))
     for path in (None if no_html else html, json):
         if path is not None and not path.parent.is_dir():
-            raise UserError(f"{path}: there is no folder {path.parent}; make it first")
+            raise UserError(f"{path}: folder {path.parent} does not exist; make it first")
     speech_model = None
     if model is not None:
         from soritune.models import load
@@ -146,8 +146,8 @@ def _of_recipe(path: Path) -> list[Path]:
     folders = [plan.corpus_folder(name) for name in plan.recipe.corpora]
     prepared = [folder for folder in folders if read_card(folder) is not None]
     if not prepared:
-        raise UserError(f"{path}: no corpus of it is prepared; run: soritune prepare {path}")
+        raise UserError(f"{path}: none of its corpora is prepared; run: soritune prepare {path}")
     lacking = [folder.name for folder in folders if folder not in prepared]
     if lacking:
-        typer.echo(f"not prepared, so not audited: {', '.join(lacking)}", err=True)
+        typer.echo(f"not prepared, not audited: {', '.join(lacking)}", err=True)
     return prepared

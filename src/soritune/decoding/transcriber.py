@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from soritune.audio import SAMPLE_RATE_HZ, AudioError, load_mono_16k
-from soritune.models.family import SpeechModel
+from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, load_mono_16k
+from soritune.models.family import ClipLimits, SpeechModel
 from soritune.tasks import Request, Task
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What is said in one file. With chain of thought `text` is the transcript and `translation`
-    the translation; with plain translation `text` is the translation."""
+    """What is said in one file.
+
+    With plain translation, `text` is the translation and `translation` None.
+    """
 
     file: str
     text: str
@@ -85,7 +87,7 @@ class Transcriber:
         paths = [files] if isinstance(files, str | Path) else list(files)
         request = Request(Task(task), language, to)
         results: dict[int, Transcript | Failure] = {}
-        for batch in _batches(paths, batch_size, results):
+        for batch in _batches(paths, self.model.family.clip_limits, batch_size, results):
             inputs = [self.model.processor.encode(samples, request) for _, samples in batch]
             durations = [len(samples) / SAMPLE_RATE_HZ for _, samples in batch]
             limits = [self.model.processor.max_new_tokens(duration) for duration in durations]
@@ -102,16 +104,28 @@ class Transcriber:
         return [results[index] for index in range(len(paths))]
 
 
+def _load(file: Path, limits: ClipLimits) -> npt.NDArray[np.float32]:
+    """Read a clip that the model can take. Raises AudioError."""
+    samples = load_mono_16k(file, Limits(max_duration_s=limits.max_duration_s))
+    if len(samples) < limits.min_samples:
+        needed_ms = 1000 * limits.min_samples / SAMPLE_RATE_HZ
+        raise AudioError("too-short", f"is shorter than {needed_ms:.0f} ms", str(file))
+    return samples
+
+
 def _batches(
-    paths: Sequence[str | Path], batch_size: int, failures: dict[int, Transcript | Failure]
+    paths: Sequence[str | Path],
+    limits: ClipLimits,
+    batch_size: int,
+    failures: dict[int, Transcript | Failure],
 ) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
-    """Batches of readable clips with their places; a window of files is sorted by length."""
+    """Yield batches of readable clips with their index; a window of files is sorted by length."""
     window = 8 * batch_size
     for start in range(0, len(paths), window):
         clips: list[tuple[int, npt.NDArray[np.float32]]] = []
         for index in range(start, min(start + window, len(paths))):
             try:
-                clips.append((index, load_mono_16k(Path(paths[index]))))
+                clips.append((index, _load(Path(paths[index]), limits)))
             except AudioError as error:
                 failures[index] = Failure(str(paths[index]), str(error))
         clips.sort(key=lambda clip: -len(clip[1]))

@@ -14,14 +14,16 @@ from soritune.doctor.catalogue import (
 )
 from soritune.doctor.findings import Finding
 from soritune.doctor.make import Hit, make_finding
-from soritune.doctor.scan import Utterance
+from soritune.doctor.scan import ScannedUtterance
 from soritune.doctor.signal import HIGH_HZ, PLATEAU_RUN, Signal
 
 Verdict = tuple[str, float] | None
 """What was measured, in words, and how bad it is; None where nothing is wrong."""
 
 
-def audio_findings(utterances: Sequence[Utterance], names: Sequence[str]) -> Iterator[Finding]:
+def audio_findings(
+    utterances: Sequence[ScannedUtterance], names: Sequence[str]
+) -> Iterator[Finding]:
     """Findings of the utterances of one corpus, in the order of the checks."""
     unreadable = [Hit(u, u.problem, 0) for u in utterances if u.signal is None]
     found = make_finding("unreadable", names, unreadable, len(utterances))
@@ -74,7 +76,7 @@ def offset(signal: Signal) -> Verdict:
 
 
 def noise(signal: Signal) -> Verdict:
-    """Speech that hardly stands out of what is between it."""
+    """Find speech that is hardly louder than the sound between it."""
     if signal.snr_db >= NOISY_DB:
         return None
     return f"speech {signal.snr_db:.0f} dB above the noise", -signal.snr_db

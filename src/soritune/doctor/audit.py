@@ -16,7 +16,7 @@ from soritune.doctor.facts import facts_of
 from soritune.doctor.findings import FORMAT_VERSION, SEVERITIES, Audit, Finding
 from soritune.doctor.losses import loss_findings, mean_losses
 from soritune.doctor.make import Hit, make_finding
-from soritune.doctor.scan import ShardResult, Source, Utterance, scan
+from soritune.doctor.scan import AuditedCorpus, ScannedUtterance, ShardResult, scan
 from soritune.doctor.shared_checks import copy_findings, sentence_findings, speaker_findings
 from soritune.doctor.text_checks import text_findings
 from soritune.errors import UserError
@@ -34,12 +34,12 @@ class Audited:
     """The audit, and the way back to the audio of its examples."""
 
     audit: Audit
-    sources: tuple[Source, ...]
-    places: dict[tuple[str, str], Utterance]
+    sources: tuple[AuditedCorpus, ...]
+    places: dict[tuple[str, str], ScannedUtterance]
     """Utterances of the examples, by the names of their corpora and their ids."""
 
 
-def open_sources(folders: Sequence[Path]) -> list[Source]:
+def open_sources(folders: Sequence[Path]) -> list[AuditedCorpus]:
     """The corpora in `folders`, each with a name of its own.
 
     Raises UserError where one is not prepared, not whole, or given twice.
@@ -51,13 +51,13 @@ def open_sources(folders: Sequence[Path]) -> list[Source]:
             raise UserError(f"{folders[place]}: given twice; give each corpus once")
     names = [card.name for card in cards]
     return [
-        Source(str(folder) if names.count(card.name) > 1 else card.name, folder, card)
+        AuditedCorpus(str(folder) if names.count(card.name) > 1 else card.name, folder, card)
         for folder, card in zip(folders, cards, strict=True)
     ]
 
 
 def audit(
-    sources: Sequence[Source],
+    sources: Sequence[AuditedCorpus],
     *,
     track: Track,
     workers: int = 1,
@@ -67,7 +67,7 @@ def audit(
     """Audit corpora together; the result does not depend on `workers`.
 
     Memory grows with the number of utterances (about 5 kB each), not with their hours. With a
-    `model` every transcript's loss is computed, too. Raises UserError where a corpus cannot be
+    `model` every transcript's loss is computed as well. Raises UserError where a corpus cannot be
     read.
     """
     names = [source.name for source in sources]
@@ -77,7 +77,7 @@ def audit(
     with track("listening", total, "utterances") as advance:
         shards = scan(sources, workers, advance)
     utterances = [utterance for shard in shards for utterance in shard.utterances]
-    of_corpus: list[list[Utterance]] = [[] for _ in sources]
+    of_corpus: list[list[ScannedUtterance]] = [[] for _ in sources]
     for utterance in utterances:
         of_corpus[utterance.corpus].append(utterance)
 

@@ -1,6 +1,6 @@
-"""The checks: what each is called, how much it weighs, what it means and what mends it.
+"""The checks: what each is called, how much it weighs, what it means and what fixes it.
 
-What stands in backticks in `mend` are keys of a recipe's corpora (`tests/test_doctor.py` looks
+Words in backticks in `fix` are keys of a recipe's corpora (`tests/test_doctor.py` looks
 that they exist); where one is `exclude`, `--exclude CHECK` writes its list. Thresholds stand here
 too, each with where it comes from; figures measured by us are in docs/doctor.md.
 """
@@ -38,20 +38,20 @@ LOSS_Z = 4.0
 
 @dataclass(frozen=True)
 class Check:
-    """What a finding of a check says, whatever the corpus."""
+    """What a finding of a check means, for every corpus."""
 
     severity: Severity
     title: str
     meaning: str
-    mend: str
+    fix: str
 
     @property
     def can_be_left_out(self) -> bool:
-        """Whether leaving utterances out mends it."""
-        return "`exclude`" in self.mend
+        """Whether leaving utterances out fixes it."""
+        return "`exclude`" in self.fix
 
 
-_LISTEN = "listen; mend the transcript in the source, or `exclude` the clip"
+_LISTEN = "listen; fix the transcript in the source, or `exclude` the clip"
 
 CHECKS: dict[str, Check] = {
     "changed-shard": Check(
@@ -91,14 +91,14 @@ CHECKS: dict[str, Check] = {
     "shared-audio": Check(
         "error",
         "recordings are trained on and tested with",
-        "The same audio stands in both: the figures flatter.",
+        "The same audio is in both: the figures are too good.",
         "`exclude`, with a list of those that are trained on",
     ),
     "other-text": Check(
         "error",
         "the same recording has different transcripts",
         "At least one of the two is wrong.",
-        "listen, and mend the wrong one in the source; or `exclude` all of them",
+        "listen, and fix the wrong one in the source; or `exclude` all of them",
     ),
     "duplicate-audio": Check(
         "warning",
@@ -136,7 +136,7 @@ CHECKS: dict[str, Check] = {
     "noise": Check(
         "warning",
         f"clips have speech less than {NOISY_DB:g} dB above the noise",
-        "Hard to hear for people, too; a transcript may be a guess.",
+        "Also hard to hear for people; the transcript may be a guess.",
         "listen to some, and `exclude` them if they are not what is wanted",
     ),
     "too-much-text": Check(
@@ -148,29 +148,29 @@ CHECKS: dict[str, Check] = {
     "too-little-text": Check(
         "warning",
         "transcripts are too short for their audio",
-        "Something that is heard is not written, or most of the clip is no speech.",
+        "Something that is heard is not written, or most of the clip is not speech.",
         _LISTEN,
     ),
     "characters": Check(
         "warning",
         "transcripts hold characters that the language does not write",
         "Marks of annotators, another script, or damaged text: the model learns to write them.",
-        "in Korean any `text` makes one form of jamo and full-width letters, and "
-        "`text: {punctuation: drop}` takes marks out; the rest is mended in the source, or left "
+        "where the language has rules for `text`, any `text` unifies the forms of a letter, and "
+        "`text: {punctuation: drop}` removes marks; fix the rest in the source, or leave it "
         "out by `exclude`",
     ),
     "numbers": Check(
         "info",
         "numbers are written in digits here and in words there",
         "The same speech has two spellings; each costs errors where the other is the reference.",
-        "in Korean `text: {numerals: words}` writes them in one way; in other languages write them "
-        "so in the source",
+        "where the language has rules for `text`, `text: {numerals: words}` writes them in one "
+        "way; otherwise write them so in the source",
     ),
     "high-loss": Check(
         "warning",
         "transcripts that the model finds unlikely for their audio",
         "Likely label errors, or recordings that are hard to hear; the most unlikely come first.",
-        "listen from the top; mend the transcript in the source, or `exclude` the clip",
+        "listen from the top; fix the transcript in the source, or `exclude` the clip",
     ),
 }
 """In the order in which they are shown within a severity."""

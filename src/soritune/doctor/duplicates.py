@@ -13,7 +13,7 @@ import numpy.typing as npt
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.corpus.pool import run_chunks
 from soritune.doctor.fingerprint import Bits, bit_error_rate, frame_bits, worst_stretch
-from soritune.doctor.scan import Source, Utterance, read_samples
+from soritune.doctor.scan import AuditedCorpus, ScannedUtterance, read_samples
 from soritune.doctor.signal import HOP, WINDOW, power_spectra
 
 MAX_ERROR_RATE = 0.30
@@ -47,14 +47,14 @@ class Copy:
 
 
 def find_copies(
-    utterances: Sequence[Utterance],
-    sources: Sequence[Source],
+    utterances: Sequence[ScannedUtterance],
+    sources: Sequence[AuditedCorpus],
     workers: int = 1,
     advance: Callable[[float], None] = lambda amount: None,
 ) -> list[Copy]:
     """All utterances whose audio an earlier one has, exactly or nearly.
 
-    `original` is the first of its group. `advance` is told of clips read again.
+    `original` is the first of its group. `advance` is called with the number of clips read again.
     """
     copies: dict[int, Copy] = {}
     first: dict[bytes, int] = {}
@@ -88,7 +88,7 @@ def find_copies(
 
 
 def _candidates(
-    utterances: Sequence[Utterance], places: Sequence[int]
+    utterances: Sequence[ScannedUtterance], places: Sequence[int]
 ) -> list[tuple[int, int, int]]:
     """Pairs of `places` (the earlier first) with frames alike at the same distance in frames."""
     with_keys = [place for place in places if len(utterances[place].keys)]
@@ -100,7 +100,7 @@ def _candidates(
     owners = np.repeat(np.array(with_keys, np.int64), sizes)
     order = np.lexsort((frames, owners, keys))
     keys, frames, owners = keys[order], frames[order], owners[order]
-    # Frames side by side are often equal: the first of a clip stands for them.
+    # Frames side by side are often equal: the first of a clip represents them.
     fresh = np.ones(len(keys), np.bool_)
     fresh[1:] = (keys[1:] != keys[:-1]) | (owners[1:] != owners[:-1])
     keys, frames, owners = keys[fresh], frames[fresh], owners[fresh]
@@ -142,8 +142,8 @@ _Fingerprint = tuple[Bits, npt.NDArray[np.bool_]]
 
 
 def _fingerprints(
-    utterances: Sequence[Utterance],
-    sources: Sequence[Source],
+    utterances: Sequence[ScannedUtterance],
+    sources: Sequence[AuditedCorpus],
     candidates: Sequence[tuple[int, int, int]],
     workers: int,
     advance: Callable[[float], None],

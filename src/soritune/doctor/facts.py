@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from soritune.doctor.findings import CorpusFacts, Histogram, RateFacts, SpeakerFacts, SplitFacts
-from soritune.doctor.scan import Source, Utterance
+from soritune.doctor.scan import AuditedCorpus, ScannedUtterance
 from soritune.doctor.text_checks import speech_s
-from soritune.doctor.words import rate_unit
+from soritune.languages import find_language
 
 SPLITS = ("train", "dev", "test")
 MAX_SPEAKERS = 20
@@ -22,7 +22,7 @@ RATE_EDGES = {
 SNR_EDGES_DB = tuple(float(n) for n in range(0, 80, 6))
 
 
-def facts_of(source: Source, utterances: Sequence[Utterance]) -> CorpusFacts:
+def facts_of(source: AuditedCorpus, utterances: Sequence[ScannedUtterance]) -> CorpusFacts:
     """The facts of one corpus from all its utterances."""
     speakers = _speakers(utterances)
     durations_s = [u.duration_s for u in utterances]
@@ -72,7 +72,7 @@ def histogram(
 
 
 def _sizes(
-    utterances: Sequence[Utterance], attribute: str, values: Iterable[str]
+    utterances: Sequence[ScannedUtterance], attribute: str, values: Iterable[str]
 ) -> dict[str, SplitFacts]:
     sizes = {}
     for value in values:
@@ -85,9 +85,9 @@ def _sizes(
     return sizes
 
 
-def _speakers(utterances: Sequence[Utterance]) -> list[SpeakerFacts]:
+def _speakers(utterances: Sequence[ScannedUtterance]) -> list[SpeakerFacts]:
     """Named speakers, those with the most speech first."""
-    by_speaker: defaultdict[str, list[Utterance]] = defaultdict(list)
+    by_speaker: defaultdict[str, list[ScannedUtterance]] = defaultdict(list)
     for utterance in utterances:
         if utterance.speaker is not None:
             by_speaker[utterance.speaker].append(utterance)
@@ -103,12 +103,12 @@ def _speakers(utterances: Sequence[Utterance]) -> list[SpeakerFacts]:
     return sorted(speakers, key=lambda speaker: (-speaker.duration_s, speaker.speaker))
 
 
-def _rates(utterances: Sequence[Utterance]) -> list[RateFacts]:
+def _rates(utterances: Sequence[ScannedUtterance]) -> list[RateFacts]:
     rates = []
     for language in sorted({u.language for u in utterances}):
         own = [u for u in utterances if u.language == language and u.signal is not None]
         if own:
-            unit = rate_unit(language)
+            unit = find_language(language).spoken_unit
             values = [u.units / speech_s(u) for u in own]
             durations_s = [u.duration_s for u in own]
             shown = histogram(values, durations_s, RATE_EDGES[unit], f"{unit}/s")
@@ -116,7 +116,7 @@ def _rates(utterances: Sequence[Utterance]) -> list[RateFacts]:
     return rates
 
 
-def _seconds(utterances: Iterable[Utterance]) -> float:
+def _seconds(utterances: Iterable[ScannedUtterance]) -> float:
     return round(sum(u.duration_s for u in utterances), 3)
 
 

@@ -1,4 +1,4 @@
-"""What the audit says: one typed record for each finding, and the facts it stands on."""
+"""What the audit says: one typed record for each finding, and the facts behind it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Example(_Record):
+class FoundUtterance(_Record):
     """One utterance that a finding is about; `detail` says what was measured or with which."""
 
     corpus: str
@@ -30,8 +30,8 @@ class Finding(_Record):
 
     `utterances` of the `of` that were looked at, `share` their quotient; `ids` are all of them in
     the order of the corpus, `examples` the few that are shown, the worst first. `where` names the
-    part of the corpus ("test against train"), "" for all of it. `meaning` says why it matters,
-    `mend` what to do about it. `leave_out` are ids by corpus without which it would not be there,
+    part of the corpus ("test against train"), "" for all of it. `meaning` is why it matters,
+    `fix` what to do about it. `leave_out` are ids by corpus without which it would not be there,
     where those are others than `ids`: what is trained on, not what is tested with.
     """
 
@@ -44,16 +44,16 @@ class Finding(_Record):
     of: int
     share: float
     meaning: str
-    mend: str
+    fix: str
     ids: list[str]
     leave_out: dict[str, list[str]]
-    examples: list[Example]
+    examples: list[FoundUtterance]
 
 
 class Histogram(_Record):
     """`counts[i]` utterances from `edges[i]` to below `edges[i + 1]`, of `durations_s[i]` together.
 
-    What lies beyond the edges counts in the first and the last. `low` and `high` are the 5th and
+    Values beyond the edges count in the first and the last. `low` and `high` are the 5th and
     the 95th percentile of the values.
     """
 

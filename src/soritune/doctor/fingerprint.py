@@ -79,7 +79,7 @@ def bit_error_rate(
 ) -> tuple[float, float]:
     """Share of bits that differ where both are loud, and the share of frames that are compared.
 
-    `offset` is the frame of `one` where frame 0 of `other` lies (may be negative). The second
+    `offset` is the frame of `one` where frame 0 of `other` is (may be negative). The second
     figure is of the loud frames of the one that has fewer. 0.5 is what unrelated clips have.
     """
     differing = _differing(one, other, offset)

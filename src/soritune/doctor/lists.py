@@ -23,18 +23,18 @@ class AddedTo:
 
 
 def check_names(checks: Sequence[str]) -> None:
-    """Raise UserError where leaving utterances out is nothing that mends a check."""
+    """Raise UserError where leaving utterances out is nothing that fixes a check."""
     possible = [name for name, check in CHECKS.items() if check.can_be_left_out]
     for check in checks:
         if check not in possible:
             known = check in CHECKS
-            about = f"is mended otherwise: {CHECKS[check].mend}" if known else "is no check"
+            about = f"is fixed otherwise: {CHECKS[check].fix}" if known else "is not a check"
             hint = f"; these can be left out: {', '.join(possible)}"
             raise UserError(f"--exclude {check}: {about}{nearest(check, possible)}{hint}")
 
 
 def add_to_lists(audit: Audit, checks: Sequence[str], folder: Path) -> list[AddedTo]:
-    """Add the ids of what `checks` found to `folder/CORPUS.txt`; what stands there stays.
+    """Add the ids of what `checks` found to `folder/CORPUS.txt`; what is there stays.
 
     So an audit of the corpus that is prepared without them does not bring them back. The name of
     the check goes behind each id. Raises UserError where two corpora have one name, or a list

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from soritune.doctor.catalogue import LOSS_Z, MIN_FOR_STATISTICS
 from soritune.doctor.findings import Finding
 from soritune.doctor.make import Hit, make_finding
-from soritune.doctor.scan import Source, Utterance, read_samples
+from soritune.doctor.scan import AuditedCorpus, ScannedUtterance, read_samples
 from soritune.doctor.text_checks import robust_z
 from soritune.tasks import Answer, Request, Task
 from soritune.training.batching import DEFAULT_MAX_TOKENS, micro_batches
@@ -23,8 +23,8 @@ MIN_SPREAD = 0.25
 
 
 def mean_losses(
-    utterances: Sequence[Utterance],
-    sources: Sequence[Source],
+    utterances: Sequence[ScannedUtterance],
+    sources: Sequence[AuditedCorpus],
     model: SpeechModel,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     advance: Callable[[float], None] = lambda amount: None,
@@ -66,10 +66,10 @@ def batch_losses(model: SpeechModel, inputs: Sequence[ModelInput]) -> list[float
 
 
 def loss_findings(
-    utterances: Sequence[Utterance], losses: Sequence[float | None], names: Sequence[str]
+    utterances: Sequence[ScannedUtterance], losses: Sequence[float | None], names: Sequence[str]
 ) -> Iterator[Finding]:
     """Yield, per corpus and language, the utterances whose loss is far above that of the others."""
-    groups: defaultdict[tuple[int, str], list[tuple[Utterance, float]]] = defaultdict(list)
+    groups: defaultdict[tuple[int, str], list[tuple[ScannedUtterance, float]]] = defaultdict(list)
     for utterance, loss in zip(utterances, losses, strict=True):
         if loss is not None:
             groups[utterance.corpus, utterance.language].append((utterance, loss))

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from soritune.doctor.catalogue import CHECKS
-from soritune.doctor.findings import Example, Finding, Severity
-from soritune.doctor.scan import Utterance
+from soritune.doctor.findings import Finding, FoundUtterance, Severity
+from soritune.doctor.scan import ScannedUtterance
 
 MAX_EXAMPLES = 5
 MAX_TEXT = 200
@@ -17,7 +17,7 @@ MAX_TEXT = 200
 class Hit:
     """An utterance that a check picked; hits with the highest `weight` are shown."""
 
-    utterance: Utterance
+    utterance: ScannedUtterance
     detail: str
     weight: float
 
@@ -31,12 +31,12 @@ def make_finding(
     where: str = "",
     severity: Severity | None = None,
     title: str | None = None,
-    leave_out: Iterable[Utterance] = (),
+    leave_out: Iterable[ScannedUtterance] = (),
 ) -> Finding | None:
     """The finding of `check` in the corpus of the hits; None where there are none.
 
     `names` are those of the corpora, by their places; `of` is how many were looked at.
-    `leave_out` are what to leave out to mend it, where that is not the hits.
+    `leave_out` are what to leave out to fix it, where that is not the hits.
     """
     if not hits:
         return None
@@ -52,14 +52,16 @@ def make_finding(
         of=of,
         share=len(hits) / of,
         meaning=about.meaning,
-        mend=about.mend,
+        fix=about.fix,
         ids=[hit.utterance.id for hit in hits],
         leave_out=_by_corpus(leave_out, names),
         examples=[_example(hit, names) for hit in ordered[:MAX_EXAMPLES]],
     )
 
 
-def _by_corpus(utterances: Iterable[Utterance], names: Sequence[str]) -> dict[str, list[str]]:
+def _by_corpus(
+    utterances: Iterable[ScannedUtterance], names: Sequence[str]
+) -> dict[str, list[str]]:
     """Ids of each corpus, each once, in the order of the utterances."""
     ids: dict[str, dict[str, None]] = {}
     for utterance in utterances:
@@ -67,9 +69,9 @@ def _by_corpus(utterances: Iterable[Utterance], names: Sequence[str]) -> dict[st
     return {corpus: list(own) for corpus, own in ids.items()}
 
 
-def _example(hit: Hit, names: Sequence[str]) -> Example:
+def _example(hit: Hit, names: Sequence[str]) -> FoundUtterance:
     text = hit.utterance.text
-    return Example(
+    return FoundUtterance(
         corpus=names[hit.utterance.corpus],
         id=hit.utterance.id,
         split=hit.utterance.split,

@@ -64,7 +64,7 @@ def share_text(share: float) -> str:
 
 
 def list_hint(check: str) -> str:
-    """How the list for `exclude` is written, where that mends a check; else ""."""
+    """How the list for `exclude` is written, where that fixes a check; else ""."""
     return f" (`--exclude {check}` writes the list)" if CHECKS[check].can_be_left_out else ""
 
 

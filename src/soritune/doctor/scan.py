@@ -22,14 +22,14 @@ from soritune.corpus.pool import run_chunks
 from soritune.corpus.shard import ROWS_IN_GROUP
 from soritune.doctor.fingerprint import exact_hash, frame_bits, sample_frames
 from soritune.doctor.signal import Signal, measure, power_spectra
-from soritune.doctor.words import spoken_units
 from soritune.errors import UserError
+from soritune.languages import find_language
 
 COLUMNS = ["id", "text", "language", "speaker", "split", "duration_s", "audio"]
 
 
 @dataclass(frozen=True)
-class Source:
+class AuditedCorpus:
     """A corpus to audit: the name it goes by, its folder and its card."""
 
     name: str
@@ -38,12 +38,12 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class ScannedUtterance:
     """What is known of one utterance after the pass.
 
     `corpus` is the place of its corpus among those audited; `shard` and `row` lead to its audio.
-    `units` is the length of what is said (`words.spoken_units`). `signal` is None where the audio
-    cannot be decoded, `problem` then says why. `keys` and `places` are bits and frames of its
+    `units` is the length of what is said (`Language.spoken_units`). `signal` is None where the
+    audio cannot be decoded, `problem` then says why. `keys` and `places` are bits and frames of its
     sampled fingerprint, shape (samples,).
     """
 
@@ -81,16 +81,16 @@ class ShardResult:
     corpus: int
     shard: int
     changed: bool
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[ScannedUtterance, ...]
 
 
 def scan(
-    sources: Sequence[Source], workers: int, advance: Callable[[float], None]
+    sources: Sequence[AuditedCorpus], workers: int, advance: Callable[[float], None]
 ) -> list[ShardResult]:
     """Read all shards, by `workers` processes; results in the order of the corpora.
 
-    `advance` is told of utterances that are done. Raises UserError for a shard that is missing or
-    no Parquet file.
+    `advance` is called with the number of utterances done. Raises UserError for a shard that is
+    missing or not a Parquet file.
     """
     tasks = (
         ShardTask(number, index, source.folder / shard.file, shard.sha256)
@@ -170,7 +170,7 @@ def _rows(content: bytes, path: Path) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def _examine(task: ShardTask, row: int, values: dict[str, Any]) -> Utterance:
+def _examine(task: ShardTask, row: int, values: dict[str, Any]) -> ScannedUtterance:
     samples = decode(values.pop("audio"))
     if isinstance(samples, str):
         signal, audio_hash, problem = None, b"", samples
@@ -181,11 +181,11 @@ def _examine(task: ShardTask, row: int, values: dict[str, Any]) -> Utterance:
         frames = sample_frames(bits, loud)
         signal, audio_hash, problem = measure(samples, spectra), exact_hash(samples), ""
         keys, places = bits[frames], frames.astype(np.uint32)
-    return Utterance(
+    return ScannedUtterance(
         corpus=task.corpus,
         shard=task.shard,
         row=row,
-        units=spoken_units(values["text"], values["language"]),
+        units=find_language(values["language"]).spoken_units(values["text"]),
         signal=signal,
         problem=problem,
         audio_hash=audio_hash,

@@ -45,8 +45,8 @@ def near_sentences(
 ) -> Iterator[Near]:
     """For each of `ones` the nearest of `others`, if its ratio is at least `ratio`.
 
-    Equal ones have 100. Of several that are as near the first counts. `advance` is told of
-    sentences of `ones` that are done.
+    Equal ones have 100. Of several that are as near the first counts. `advance` is called with
+    the number of sentences of `ones` that are done.
     """
     slack = 1 - ratio / 100
     # d is at least |a - b|, so lengths that differ by more cannot reach the ratio.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from soritune.doctor.duplicates import Copy
 from soritune.doctor.findings import Finding
 from soritune.doctor.make import Hit, make_finding
-from soritune.doctor.scan import Utterance
+from soritune.doctor.scan import ScannedUtterance
 from soritune.doctor.sentences import near_sentences
 from soritune.utterance import sentence_key
 
@@ -20,19 +20,21 @@ under 0.14; where a synthetic voice says another word in the same sentence, 0.21
 
 
 def sentence_findings(
-    utterances: Sequence[Utterance],
+    utterances: Sequence[ScannedUtterance],
     names: Sequence[str],
     advance: Callable[[float], None] = lambda amount: None,
 ) -> Iterator[Finding]:
-    """For dev and test of each corpus: sentences that the training of each corpus has, too."""
-    trained: dict[int, dict[str, list[Utterance]]] = {place: {} for place in range(len(names))}
+    """Find sentences of dev and test, of each corpus, that are in a training split."""
+    trained: dict[int, dict[str, list[ScannedUtterance]]] = {
+        place: {} for place in range(len(names))
+    }
     for utterance in utterances:
         if utterance.split == "train":
             own = trained[utterance.corpus]
             own.setdefault(sentence_key(utterance.text), []).append(utterance)
     for split in HELD_OUT:
         for place in range(len(names)):
-            held_out: defaultdict[str, list[Utterance]] = defaultdict(list)
+            held_out: defaultdict[str, list[ScannedUtterance]] = defaultdict(list)
             for utterance in utterances:
                 if utterance.corpus == place and utterance.split == split:
                     held_out[sentence_key(utterance.text)].append(utterance)
@@ -45,8 +47,8 @@ def sentence_findings(
 
 
 def _compare(
-    held_out: dict[str, list[Utterance]],
-    trained: dict[str, list[Utterance]],
+    held_out: dict[str, list[ScannedUtterance]],
+    trained: dict[str, list[ScannedUtterance]],
     names: Sequence[str],
     size: int,
     where: str,
@@ -79,8 +81,10 @@ def _compare(
             yield finding
 
 
-def speaker_findings(utterances: Sequence[Utterance], names: Sequence[str]) -> Iterator[Finding]:
-    """Dev and test utterances of speakers whom the training of the same corpus has, too.
+def speaker_findings(
+    utterances: Sequence[ScannedUtterance], names: Sequence[str]
+) -> Iterator[Finding]:
+    """Find dev and test utterances of speakers who are in the training of the same corpus.
 
     Names of speakers of different corpora mean different people, so they are not compared.
     """
@@ -99,7 +103,7 @@ def speaker_findings(utterances: Sequence[Utterance], names: Sequence[str]) -> I
 
 
 def copy_findings(
-    utterances: Sequence[Utterance], copies: Sequence[Copy], names: Sequence[str]
+    utterances: Sequence[ScannedUtterance], copies: Sequence[Copy], names: Sequence[str]
 ) -> Iterator[Finding]:
     """Recordings that are there again: across the splits, with other words, or just again."""
     groups: defaultdict[int, list[Copy]] = defaultdict(list)
@@ -109,7 +113,7 @@ def copy_findings(
         if same or copy.worst_rate <= OTHER_TEXT_WORST_RATE:
             groups[copy.original].append(copy)
     hits: defaultdict[tuple[str, int], list[Hit]] = defaultdict(list)
-    leave_out: defaultdict[tuple[str, int], list[Utterance]] = defaultdict(list)
+    leave_out: defaultdict[tuple[str, int], list[ScannedUtterance]] = defaultdict(list)
     for original, own in groups.items():
         members = [(original, own[0].error_rate), *((c.utterance, c.error_rate) for c in own)]
         trained = [utterances[place] for place, _ in members if utterances[place].split == "train"]
@@ -142,6 +146,6 @@ def copy_findings(
             yield finding
 
 
-def _detail(rate: float, other: Utterance, names: Sequence[str]) -> str:
+def _detail(rate: float, other: ScannedUtterance, names: Sequence[str]) -> str:
     how = "the same samples" if rate == 0 else f"alike ({100 * rate:.0f} % of the bits differ)"
     return f"{how} as {names[other.corpus]}/{other.split}/{other.id}"

@@ -112,7 +112,7 @@ def _speakers(corpus: CorpusFacts) -> str:
 
 
 def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None:
-    """What it means and what mends it is said where a check is met for the first time."""
+    """What it means and what fixes it is said where a check is met for the first time."""
     head = Text()
     head.append(f"{SEVERITY_NAMES[finding.severity]:<8}", STYLES[finding.severity])
     size = f"{finding.utterances:,} of {finding.of:,} ({share_text(finding.share)})"
@@ -123,7 +123,7 @@ def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None
     lines = Text()
     if explain:
         lines.append(f"{finding.meaning}\n", "dim")
-        lines.append(f"mend: {finding.mend}{list_hint(finding.check)}\n")
+        lines.append(f"fix: {finding.fix}{list_hint(finding.check)}\n")
     for example in finding.examples[:EXAMPLES]:
         lines.append(f"- {example.id}: {_short(example.text)}")
         lines.append(f" ({example.detail})\n", "dim")

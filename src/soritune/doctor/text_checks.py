@@ -17,15 +17,14 @@ from soritune.doctor.catalogue import (
 )
 from soritune.doctor.findings import Finding, Severity
 from soritune.doctor.make import Hit, make_finding
-from soritune.doctor.scan import Utterance
+from soritune.doctor.scan import ScannedUtterance
 from soritune.doctor.words import (
-    NUMBERS,
     character_name,
     number_forms,
-    rate_unit,
     unusual_characters,
     usual_scripts,
 )
+from soritune.languages import find_language
 
 MIN_SPEECH_S = 0.1
 MIN_SPREAD = 0.1
@@ -38,7 +37,7 @@ MAD_TO_SIGMA = 1.4826
 SHOWN_CHARACTERS = 8
 
 
-def speech_s(utterance: Utterance) -> float:
+def speech_s(utterance: ScannedUtterance) -> float:
     """Seconds of a clip without the silence at its ends."""
     signal = utterance.signal
     silence_s = 0.0 if signal is None else signal.lead_s + signal.trail_s
@@ -53,9 +52,11 @@ def robust_z(values: Sequence[float], least: float = 0.0) -> list[float]:
     return [float(value) for value in (array - centre) / spread]
 
 
-def text_findings(utterances: Sequence[Utterance], names: Sequence[str]) -> Iterator[Finding]:
+def text_findings(
+    utterances: Sequence[ScannedUtterance], names: Sequence[str]
+) -> Iterator[Finding]:
     """Findings of the utterances of one corpus, one of each kind for each language."""
-    by_language: defaultdict[str, list[Utterance]] = defaultdict(list)
+    by_language: defaultdict[str, list[ScannedUtterance]] = defaultdict(list)
     for utterance in utterances:
         by_language[utterance.language].append(utterance)
     for language, own in sorted(by_language.items()):
@@ -69,12 +70,12 @@ def text_findings(utterances: Sequence[Utterance], names: Sequence[str]) -> Iter
 
 
 def _rates(
-    utterances: Sequence[Utterance], language: str, names: Sequence[str], where: str
+    utterances: Sequence[ScannedUtterance], language: str, names: Sequence[str], where: str
 ) -> list[Finding | None]:
     readable = [u for u in utterances if u.signal is not None]
     units = [u.units for u in readable]
     rates = [max(n, 0.5) / speech_s(u) for n, u in zip(units, readable, strict=True)]
-    unit = rate_unit(language)
+    unit = find_language(language).spoken_unit
     lowest, highest = RATE_BOUNDS[unit]
     logs = np.log(rates) if rates else np.zeros(0)
     centre = float(np.median(logs)) if len(logs) else 0.0
@@ -97,7 +98,7 @@ def _rates(
 
 
 def _characters(
-    utterances: Sequence[Utterance], language: str, names: Sequence[str], where: str
+    utterances: Sequence[ScannedUtterance], language: str, names: Sequence[str], where: str
 ) -> Finding | None:
     scripts = usual_scripts((u.text for u in utterances), language)
     hits = []
@@ -121,13 +122,13 @@ def _visible(character: str) -> str:
 
 
 def _numbers(
-    utterances: Sequence[Utterance], language: str, names: Sequence[str], where: str
+    utterances: Sequence[ScannedUtterance], language: str, names: Sequence[str], where: str
 ) -> Finding | None:
     forms = [(u, number_forms(u.text, language)) for u in utterances]
     hits: dict[str, Hit] = {}
     kinds = []
     mixed = False
-    for kind in NUMBERS.get(language, {}):
+    for kind in find_language(language).number_forms:
         digits = [u for u, found in forms if "digits" in found.get(kind, ())]
         words = [u for u, found in forms if "words" in found.get(kind, ())]
         if not digits or not words:

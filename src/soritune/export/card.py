@@ -9,7 +9,7 @@ from soritune.models.family import ADAPTER, ExportPlan, ExportTarget
 from soritune.models.lora import Lora
 from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.stored import StoredModel
-from soritune.report.records import read_results
+from soritune.scoring.results import read_results
 from soritune.scoring.score import Score
 
 

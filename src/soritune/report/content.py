@@ -1,4 +1,4 @@
-"""A report's content and the sentences that follow from its figures; no layout here."""
+"""The content of a report and the sentences that follow from its figures, without layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SYNTHETIC_NOTE = (
 )
 INTERVAL_NOTE = (
     "Intervals are 95 % percentile bootstrap intervals over the utterances (settings in the "
-    "signatures: bs resamples, seed). They tell how far a figure would move with other "
+    "signatures: bs resamples, seed). They show how far a figure would move with other "
     "utterances of the same kind, not with another training seed. Where two intervals overlap, "
     "the difference is not certain."
 )
@@ -53,7 +53,7 @@ class Report:
         return comparisons(self.rows, self.columns)
 
     def title_of(self, case: str) -> str:
-        """A case's title in the table; its name where it is not among the cases."""
+        """Return a case's title in the table; its name where it is not among the cases."""
         return next((each.title for each in self.cases if each.name == case), case)
 
 
@@ -72,11 +72,13 @@ class Scoring:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Certainty:
     """What may not be concluded from one column, in phrases `“later” against “earlier”, …`.
 
-    `worse`: the later case is worse and the intervals lie apart. `unsure`: the intervals overlap.
-    Where both are empty, every case is better than each one before it, intervals apart.
+    Attributes:
+        worse: the later case is worse and the intervals do not overlap.
+        unsure: the intervals overlap. Where both are empty, every case is better than each earlier
+            one, without overlap.
     """
 
     column: Column
@@ -103,7 +105,7 @@ class SampleGroup:
 
 
 def scorings(report: Report) -> list[Scoring]:
-    """One record for each evaluation and metric, in the order of the results."""
+    """Return a record for each evaluation and metric, in the order of the results."""
     grouped: dict[tuple[str, str], list[Score]] = {}
     for result in report.results:
         grouped.setdefault((result.evaluation, result.metric), []).append(result)
@@ -119,7 +121,7 @@ def scorings(report: Report) -> list[Scoring]:
 
 
 def sample_groups(report: Report) -> list[SampleGroup]:
-    """Samples by evaluation and reference, each in the order of its first appearance."""
+    """Group samples by evaluation and reference, in the order of their first appearance."""
     grouped: dict[tuple[str, str], list[tuple[str, str]]] = {}
     evaluations = list(dict.fromkeys(sample.evaluation for sample in report.samples))
     for sample in report.samples:
@@ -134,7 +136,7 @@ def sample_groups(report: Report) -> list[SampleGroup]:
 
 
 def best_sentence(report: Report) -> str:
-    """Which model is best, by which figure."""
+    """Return which model is best, by which figure."""
     if report.best is None:
         return "No case has a result in the first column yet."
     column, result = report.columns[0], report.best.results[0]
@@ -144,47 +146,47 @@ def best_sentence(report: Report) -> str:
 
 
 def transcribe_command(report: Report) -> str | None:
-    """The command that transcribes a file with the best model; None where there is none."""
+    """Return the command that transcribes a file with the best model; None where there is none."""
     if report.best is None or report.best.case.model is None:
         return None
     return f"soritune transcribe --model {shlex.quote(report.best.case.model)} recording.wav"
 
 
 def unfinished_sentence(report: Report) -> str | None:
-    """What is still missing in the table, or None."""
+    """Return what is still missing in the table, or None."""
     missing = [row.case.title for row in report.rows if None in row.results]
     if not missing:
         return None
     return f"Not finished: {_listed(missing)}. Run the same command again to go on."
 
 
-def left_out_sentences(report: Report) -> list[str]:
-    """One for each case that did not train on all, because others test with its sentences."""
+def exclusion_sentences(report: Report) -> list[str]:
+    """Return one for each case that leaves out utterances whose sentences others test."""
     return [
         f"“{_short_title(case)}” was not trained on "
-        + ", ".join(f"{number:,} utterances of {part}" for part, number in case.left_out.items())
+        + ", ".join(f"{number:,} utterances of {part}" for part, number in case.excluded.items())
         + ": dev or test of another corpus has their sentences."
         for case in report.cases
-        if case.left_out
+        if case.excluded
     ]
 
 
-def findings(report: Report) -> list[Finding]:
-    """One record for each column in which two cases can be compared."""
+def certainties(report: Report) -> list[Certainty]:
+    """Return a record for each column in which two cases can be compared."""
     found = []
     for column in report.columns:
         pairs = [pair for pair in report.comparisons if pair.column == column]
         if pairs:
             worse = [pair for pair in pairs if pair.certain and not pair.better]
             unsure = [pair for pair in pairs if not pair.certain]
-            found.append(Finding(column, _phrases(worse, report), _phrases(unsure, report)))
+            found.append(Certainty(column, _phrases(worse, report), _phrases(unsure, report)))
     return found
 
 
 def not_comparable(report: Report) -> list[str]:
-    """A warning for each metric whose cases were scored on other utterances or otherwise."""
+    """Return a warning for each metric whose cases were scored differently."""
     return [
-        f"{scoring.evaluation} {scoring.metric}: the cases were not scored alike (utterances "
+        f"{scoring.evaluation} {scoring.metric}: the cases were scored differently (utterances "
         f"{', '.join(map(str, scoring.utterances))}; {len(scoring.signatures)} signature(s)): "
         "do not compare them."
         for scoring in scorings(report)
@@ -193,7 +195,7 @@ def not_comparable(report: Report) -> list[str]:
 
 
 def shorten(text: str) -> str:
-    """`text` on one line, cut where it is very long."""
+    """Return `text` on one line, cut where it is very long."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_SAMPLE_CHARACTERS else line[: MAX_SAMPLE_CHARACTERS - 1] + "…"
 

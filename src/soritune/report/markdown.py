@@ -14,8 +14,8 @@ from soritune.report.content import (
     SYNTHETIC_NOTE,
     Report,
     best_sentence,
-    findings,
-    left_out_sentences,
+    certainties,
+    exclusion_sentences,
     not_comparable,
     sample_groups,
     scorings,
@@ -26,7 +26,7 @@ from soritune.report.records import CaseSummary
 from soritune.report.table import METRIC_TITLES, MISSING, best_values, figures
 from soritune.scoring.score import Score
 
-# What Markdown would take for marks of its own; "<sep>" would vanish as an HTML tag.
+# What Markdown would interpret; "<sep>" would vanish as an HTML tag.
 MARKS = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
@@ -37,7 +37,7 @@ def write_markdown(path: Path, report: Report) -> None:
 
 
 def markdown(report: Report) -> str:
-    """The report as GitHub-flavoured Markdown; what is missing is an em dash."""
+    """Return the report as GitHub-flavoured Markdown; what is missing is an em dash."""
     parts = [f"# {escape(report.name)}", _results_table(report)]
     if report.synthetic_speech:
         parts.append(f"**{SYNTHETIC_NOTE}**")
@@ -46,9 +46,9 @@ def markdown(report: Report) -> str:
         parts.append(escape(unfinished))
     parts += [escape(warning) for warning in not_comparable(report)]
     parts += [_best(report), "## What is certain", INTERVAL_NOTE]
-    parts += _findings_table(report)
+    parts += _certainty_table(report)
     parts += ["## What was trained", _trained_table(report.cases)]
-    parts += [escape(sentence) for sentence in left_out_sentences(report)]
+    parts += [escape(sentence) for sentence in exclusion_sentences(report)]
     parts += ["## How it was scored", _scoring_table(report)]
     groups = _samples(report)
     if groups:
@@ -61,12 +61,12 @@ def markdown(report: Report) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` so that Markdown shows it as it is, on one line and inside a table's cell."""
+    """Escape `text` so that Markdown shows it as it is, on one line and inside a table's cell."""
     return MARKS.sub(r"\\\1", " ".join(text.split()).replace("&", "&amp;"))
 
 
 def parameters_text(case: CaseSummary) -> tuple[str, str, str]:
-    """Trained parts, their parameters, and their share of the model, as they are shown."""
+    """Return trained parts, their parameters, and their share of the model, as they are shown."""
     if not case.trained:
         return ("none", "0", "0 %") if case.mode is None else (MISSING, MISSING, MISSING)
     parts = "; ".join(f"{part} {number:,}" for part, number in case.trained.items())
@@ -79,7 +79,7 @@ def parameters_text(case: CaseSummary) -> tuple[str, str, str]:
 
 
 def moved_text(case: CaseSummary) -> str:
-    """`moved of trained` tensors, or a dash."""
+    """Return `moved of trained` tensors, or a dash."""
     if case.moved_tensors is None:
         return MISSING
     of = "" if case.trained_tensors is None else f" of {case.trained_tensors}"
@@ -118,15 +118,15 @@ def _best(report: Report) -> str:
     return f"{sentence} To transcribe a recording with it:\n\n```sh\n{command}\n```"
 
 
-def _findings_table(report: Report) -> list[str]:
+def _certainty_table(report: Report) -> list[str]:
     """Nothing where no two cases can be compared."""
     body = [
         [
-            escape(finding.column.title),
-            "<br>".join(map(escape, finding.worse)) or "none",
-            "<br>".join(map(escape, finding.unsure)) or "none",
+            escape(certainty.column.title),
+            "<br>".join(map(escape, certainty.worse)) or "none",
+            "<br>".join(map(escape, certainty.unsure)) or "none",
         ]
-        for finding in findings(report)
+        for certainty in certainties(report)
     ]
     head = ["column", "worse than an earlier case", "difference not certain (overlap)"]
     return [_grid(head, body)] if body else []
@@ -158,7 +158,7 @@ def _scoring_table(report: Report) -> str:
 
 
 def _code(text: str) -> str:
-    # In a table a bar ends the cell even inside code, so it is escaped there too.
+    # In a table a bar ends the cell even inside code, so it is escaped.
     return f"`{text.replace('|', chr(92) + '|')}`"
 
 

@@ -1,23 +1,8 @@
-"""The records that a report is made from, and their files.
-
-A file is a JSON list of flat records, so that any tool can read it without this package.
-"""
+"""What a report says of cases and utterances, beside the scores."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import ClassVar, TypeVar
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-from soritune.errors import UserError
-from soritune.files import write_atomically
-from soritune.scoring.score import Score
-
-STRICT = ConfigDict(extra="forbid")
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -32,11 +17,9 @@ class CaseSummary:
         trained_tensors: that the optimizer held.
         moved_tensors: those of them that differ after the run.
         model: folder or hub id that `soritune transcribe --model` takes.
-        left_out: utterances by corpus and split that were not trained on, because another corpus
+        excluded: utterances by corpus and split that were not trained on, because another corpus
             is tested with their sentences.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str
     title: str
@@ -48,7 +31,7 @@ class CaseSummary:
     training_s: float | None = None
     evaluating_s: float | None = None
     model: str | None = None
-    left_out: dict[str, int] = field(default_factory=dict)
+    excluded: dict[str, int] = field(default_factory=dict)
 
     @property
     def trained_parameters(self) -> int:
@@ -64,54 +47,7 @@ class CaseSummary:
 class Sample:
     """What one case wrote for one utterance, with its reference."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
     case: str
     evaluation: str
     reference: str
     hypothesis: str
-
-
-Record = TypeVar("Record", Score, CaseSummary, Sample)
-
-
-def write_records(path: Path, records: Iterable[Score | CaseSummary | Sample]) -> None:
-    """Write records as one JSON list, keys in the order of their fields; whole or not at all."""
-    lines = [json.dumps(asdict(record), ensure_ascii=False) for record in records]
-    body = ",\n".join(f"  {line}" for line in lines)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (f"[\n{body}\n]\n" if lines else "[]\n").encode())
-
-
-def read_records(path: Path, kind: type[Record]) -> list[Record]:
-    """Read what `write_records` wrote.
-
-    Raises:
-        UserError: the file is missing, broken or of another kind.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: no such file; run the recipe first (soritune run RECIPE)"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: cannot be read as JSON ({error}); delete it and run again"
-        ) from error
-    try:
-        return TypeAdapter(list[kind]).validate_python(found)  # type: ignore[valid-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise UserError(f"{path}: {where}: {first['msg']}; delete the file and run again") from None
-
-
-def write_results(path: Path, scores: Iterable[Score]) -> None:
-    """Write `results.json`: a flat list whose keys are the fields of `Score`."""
-    write_records(path, scores)
-
-
-def read_results(path: Path) -> list[Score]:
-    """Read `results.json`. Raises UserError as `read_records` does."""
-    return read_records(path, Score)

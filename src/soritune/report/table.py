@@ -1,4 +1,4 @@
-"""The table of an experiment and what may be concluded from it; no layout here."""
+"""The table of an experiment and what may be concluded from it, without layout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """What a column's title depends on. `language` is the one that is spoken ("ko")."""
+    """What a column's title depends on; `language` is the spoken one."""
 
     name: str
     task: Task
@@ -46,7 +46,7 @@ class Row:
 class Comparison:
     """A later case against an earlier one in one column.
 
-    `certain` where their intervals lie apart; `better` tells which way the values differ.
+    `certain` where their intervals do not overlap; `better` is about the values alone.
     """
 
     column: Column
@@ -59,12 +59,12 @@ class Comparison:
 def columns_for(
     evaluations: Sequence[EvaluationSummary], learnt_language: str
 ) -> tuple[Column, ...]:
-    """The columns of the table, in the order of the evaluations.
+    """Return the columns of the table, in the order of the evaluations.
 
-    Recognition of the learnt language shows all its metrics, that of another language only the
-    first (it tells what was forgotten, and stands under that language's name); a translation
-    shows its first metric under the evaluation's name. Where titles would be alike, the
-    evaluation's name is put before them.
+    Recognition of the learnt language has a column for each metric. That of another language, which
+    shows what was forgotten, has one for the first metric, under that language's name. A
+    translation has one under the evaluation's name. The evaluation's name precedes titles that
+    would be equal.
     """
     found = []
     for evaluation in evaluations:
@@ -90,7 +90,7 @@ def columns_for(
 def table(
     results: Sequence[Score], columns: Sequence[Column], cases: Sequence[CaseSummary]
 ) -> list[Row]:
-    """One row a case, in the order of `cases`. Of two results of one cell the last counts."""
+    """Return one row per case, in their order; of two results of a cell the last counts."""
     cells = {(result.case, result.evaluation, result.metric): result for result in results}
     return [
         Row(
@@ -102,7 +102,7 @@ def table(
 
 
 def best_values(rows: Sequence[Row], columns: Sequence[Column]) -> list[float | None]:
-    """The best value of each column; None where it has no result."""
+    """Return the best value of each column; None where it has no result."""
     best: list[float | None] = []
     for index, column in enumerate(columns):
         values = [row.results[index] for row in rows]
@@ -113,9 +113,9 @@ def best_values(rows: Sequence[Row], columns: Sequence[Column]) -> list[float | 
 
 
 def best_case(rows: Sequence[Row], columns: Sequence[Column]) -> Row | None:
-    """The row that is best in the first column (the first evaluation's CER).
+    """Return the row that is best in the first column (the first evaluation's CER).
 
-    Of equals the first, for it is the cheapest; None where no case has a result there.
+    Of equals the first, which is the cheapest; None where no case has a result there.
     """
     best = best_values(rows, columns)
     if not best or best[0] is None:
@@ -124,7 +124,7 @@ def best_case(rows: Sequence[Row], columns: Sequence[Column]) -> Row | None:
 
 
 def comparisons(rows: Sequence[Row], columns: Sequence[Column]) -> list[Comparison]:
-    """Every later case against every earlier one, column by column, where both have results."""
+    """Compare every later case with every earlier one, by column, where both have results."""
     found = []
     for index, column in enumerate(columns):
         for at, row in enumerate(rows):
@@ -147,7 +147,7 @@ def comparisons(rows: Sequence[Row], columns: Sequence[Column]) -> list[Comparis
 
 
 def figures(result: Score | None) -> tuple[str, str]:
-    """Value and interval as they are shown: ("2.72", "2.10–3.40"), ("99.2", "98.9–99.4").
+    """Return value and interval as they are shown: ("2.72", "2.10–3.40"), ("99.2", "98.9–99.4").
 
     One decimal, two where the value is below 10.
     """

@@ -15,7 +15,7 @@ from soritune.report.content import (
     SYNTHETIC_NOTE,
     Report,
     best_sentence,
-    findings,
+    certainties,
     not_comparable,
     sample_groups,
     scorings,
@@ -53,12 +53,12 @@ def print_report(console: Console, report: Report) -> None:
     ]
     for label, value in lines:
         if value is not None:
-            # Never broken: commands and paths are there to be copied.
+            # Never wrapped: commands and paths are copied.
             console.print(Text(f"{label}: {value}"), soft_wrap=True)
 
 
 def _column_groups(report: Report, width: int) -> list[list[int]]:
-    """Indices of the columns of each table that fits into `width`; at least one a table."""
+    """Return the indices of the columns of each table that fits into `width`, at least one each."""
     groups: list[list[int]] = [[]]
     used = MIN_TITLE_WIDTH + PADDING
     for index, column in enumerate(report.columns):
@@ -111,9 +111,9 @@ def _trained_table(cases: Sequence[CaseSummary]) -> Table:
 
 
 def _print_certainty(console: Console, report: Report) -> None:
-    """The first column's findings; those of all columns would bury the table."""
-    for finding in findings(report)[:1]:
-        console.print(Text.assemble((finding.column.title, "bold"), f": {finding.sentence}."))
+    """Print what is certain in the first column; all columns would bury the table."""
+    for certainty in certainties(report)[:1]:
+        console.print(Text.assemble((certainty.column.title, "bold"), f": {certainty.sentence}."))
     console.print(Text(INTERVAL_NOTE, style="dim"))
 
 

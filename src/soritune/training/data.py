@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.utils.data import Dataset
 
-from soritune.augment.babble import Clip, CorpusBackground
+from soritune.augment.babble import Clip
 from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
+from soritune.training.background import CorpusBackground
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.examples import Example, epoch_examples
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 
 # Features that are kept from epoch to epoch, in one process: four hours of speech take 0.5 GiB.
 CACHE_BYTES = 2**30
@@ -45,11 +46,11 @@ class StepDataset(Dataset[list[MicroBatch]]):
         seed: int,
         world_size: int = 1,
         mask_value: torch.Tensor | None = None,
-        left_out: LeftOutIds = NOTHING_LEFT_OUT,
+        excluded: ExcludedIds = NOTHING_EXCLUDED,
     ) -> None:
         """`mask_value` (mels,) stands where augmentation masks features; None: 0.
 
-        `left_out` are ids of utterances that are never trained on.
+        `excluded` are ids of utterances that are never trained on.
         """
         self.parts = parts
         self.corpora = corpora
@@ -64,7 +65,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
             if part.augment is not None and part.augment.use
         }
         self._mask_value = mask_value
-        self._left_out = left_out
+        self._left_out = excluded
         self._backgrounds = {
             number: CorpusBackground(corpora[parts[number].corpus], parts[number].split)
             for number in self.augmenters
@@ -90,7 +91,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
                 seed=self.seed,
                 epoch=epoch,
                 augmenters=self.augmenters,
-                left_out=self._left_out,
+                excluded=self._left_out,
             )
             random = generator(self.seed, "order", epoch)
             self._steps = plan_steps(examples, self.batch_size, random)

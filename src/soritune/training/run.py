@@ -17,14 +17,15 @@ from transformers.utils import logging as transformers_logging
 
 from soritune.corpus.store import Corpus
 from soritune.distributed import World
+from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.family import LORA, SpeechModel
+from soritune.models.family import LORA, ClipLimits, SpeechModel
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
 from soritune.training.lora_size import lora_size
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
 from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
@@ -43,7 +44,7 @@ def train_case(
     corpora: Mapping[str, Corpus],
     out: Path,
     seed: int,
-    left_out: LeftOutIds = NOTHING_LEFT_OUT,
+    excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> TrainingSummary:
     """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
 
@@ -51,7 +52,7 @@ def train_case(
     uninterrupted run.
 
     Args:
-        left_out: utterances that are not trained on.
+        excluded: utterances that are not trained on.
 
     Raises:
         UserError: the data do not fit the tasks.
@@ -78,6 +79,7 @@ def train_case(
         print(f"  trains {share_text(trainable)}", file=sys.stderr)
 
     # 2. The data as optimizer steps.
+    _check_lengths(case, corpora, speech_model.family.clip_limits)
     arguments = _arguments(case, model, out, seed)
     dataset = StepDataset(
         case.train,
@@ -89,7 +91,7 @@ def train_case(
         seed=seed,
         world_size=arguments.world_size,
         mask_value=speech_model.feature_fill,
-        left_out=left_out,
+        excluded=excluded,
     )
     arguments.max_steps = dataset.num_steps
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
@@ -125,7 +127,7 @@ def train_case(
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=_peak_memory_bytes(speech_model),
         final_loss=float(history[-1]["loss"]) if history else None,
-        left_out={" ".join(part): len(ids) for part, ids in left_out.items()},
+        excluded={" ".join(part): len(ids) for part, ids in excluded.items()},
     )
     if world.is_main:
         about = {
@@ -139,6 +141,17 @@ def train_case(
         speech_model.save(out / "model", trained=moved, about=about)
         _write(out, summary, moved, history)
     return summary
+
+
+def _check_lengths(case: Case, corpora: Mapping[str, Corpus], limits: ClipLimits) -> None:
+    """Raise UserError for an utterance that is too long for the model."""
+    for part in case.train:
+        for record in corpora[part.corpus].records(part.split):
+            if record.duration_s > limits.max_duration_s:
+                raise UserError(
+                    f'corpus "{part.corpus}": utterance {record.id} lasts {record.duration_s:.1f} '
+                    f"s, the model takes {limits.max_duration_s:g} s at most; exclude it"
+                )
 
 
 def _track(label: str, total: int, world: World) -> AbstractContextManager[Advance]:
