@@ -133,20 +133,23 @@ def resolve(source: str, revision: str | None = None, *, whole: bool = False) ->
     return hub.download(source, revision, allow=(*_SETTINGS, *needed), ignore=_NOT_NEEDED)
 
 
-def open_chain(source: str, revision: str | None = None, base: str | None = None) -> Chain:
+def open_chain(
+    source: str, revision: str | None = None, base: str | None = None, *, whole: bool = False
+) -> Chain:
     """Find a model and all that it is built on, reading settings and headers only.
 
     Args:
         source: folder, hub id or `builtin:NAME`.
         revision: of a hub id.
         base: of an adapter or a trained model, in place of the one that it names.
+        whole: download all the files beside the weights, not only what loading needs.
 
     Raises UserError where something is not there, damaged, or of an unknown family.
     """
     additions: list[Addition] = []
     name, seen = source, set[Path]()
     while True:
-        folder = resolve(name, revision)
+        folder = resolve(name, revision, whole=whole)
         if _is_adapter_of_trained(folder):
             folder, name = folder.parent, str(Path(name).parent)
         if folder.resolve() in seen:
