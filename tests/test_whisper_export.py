@@ -128,8 +128,10 @@ def test_ctranslate2_writes_the_same(trained: Path, tmp_path: Path) -> None:
     for name in ("model.bin", "tokenizer.json", "preprocessor_config.json"):
         assert (tmp_path / "ct2" / name).is_file()
     whisper = ctranslate2.models.Whisper(str(tmp_path / "ct2"), compute_type="float32")
-    model = load(trained, device="cpu", dtype="float32")
-    for seed in range(3):
+    model = load(trained, device="cpu", dtype="float32", merge=True)
+    for parameter in model.module.parameters():
+        parameter.data = parameter.data.half().float()  # as the file has them
+    for seed in range(2):
         item = model.processor.encode(noise(9_000, seed), ASR)
         window = model.processor.windows([item]).numpy()
         result = whisper.generate(
@@ -138,7 +140,7 @@ def test_ctranslate2_writes_the_same(trained: Path, tmp_path: Path) -> None:
             beam_size=1,
             max_length=len(item.prompt_ids) + NUM_TOKENS,
         )[0]
-        found = model.processor.decode(result.sequences_ids[0])
+        found = model.processor.decode(result.sequences_ids[0][:NUM_TOKENS])
         assert found == model.generate([item], [NUM_TOKENS])[0].text
 
 
