@@ -21,13 +21,14 @@ from pathlib import Path
 import torch
 import transformers
 
-from soritune.export.lazy import LazyTensor
-from soritune.export.lora import Lora, write_lora
-from soritune.export.shards import write_weights
 from soritune.models import resolve
+from soritune.models.lora import Lora, write_lora
+from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.layout import TIED_HEAD, is_adapted
 from soritune.models.phi4mm.loading import read_config
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
+from soritune.models.shards import write_weights
+from soritune.models.tensors import LazyTensor
 
 HIDDEN, MLP, RANK = 2048, 8192, 64
 SHARD_BYTES = 500_000_000
@@ -36,16 +37,16 @@ SHARD_BYTES = 500_000_000
 CHILD = """
 import sys, time
 from pathlib import Path
-from soritune.export.export import Target, export
-from soritune.export.source import open_source
+from soritune.export.export import export
+from soritune.models.stored import open_stored
 
 def memory(key):
     return int(Path('/proc/self/status').read_text().split(key)[1].split()[0]) * 1024
 
-open_source(sys.argv[1])
+open_stored(sys.argv[1])
 Path('/proc/self/clear_refs').write_text('5')
 before, start = memory('VmRSS:'), time.perf_counter()
-done = export(sys.argv[1], Target(sys.argv[2]), Path(sys.argv[3]), max_shard_bytes=int(sys.argv[4]))
+done = export(sys.argv[1], sys.argv[2], Path(sys.argv[3]), max_shard_bytes=int(sys.argv[4]))
 seconds = time.perf_counter() - start
 print(seconds, before, memory('VmHWM:'), done.num_bytes)
 """
@@ -84,7 +85,7 @@ def generate(folder: Path, gigabytes: float) -> None:
         layer = name.removesuffix(".weight")
         tensors[f"{layer}.lora_A.weight"] = random_tensor((RANK, columns), torch.float32, seed)
         tensors[f"{layer}.lora_B.weight"] = random_tensor((rows, RANK), torch.float32, seed)
-    write_lora(Lora(RANK, 2 * RANK, 0.0, tensors), folder / "speech-lora", None)
+    write_lora(Lora(RANK, 2 * RANK, 0.0, tensors), folder / "speech-lora", FAMILY.lora, None)
 
 
 def measure(source: Path, target: str, out: Path) -> str:
@@ -101,7 +102,7 @@ def measure(source: Path, target: str, out: Path) -> str:
 
 
 def _matrices(folder: Path):  # type: ignore[no-untyped-def]
-    from soritune.models.phi4mm.checkpoint import read_checkpoint
+    from soritune.models.checkpoint import read_checkpoint
 
     return [entry for entry in read_checkpoint(folder) if len(entry.shape) == 2]
 

@@ -38,13 +38,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from export import random_tensor
 from training_step import FULL_AUDIO, FULL_LANGUAGE
 
-from soritune.export.export import Target, export
-from soritune.export.lazy import LazyTensor
-from soritune.export.shards import write_weights
+from soritune.export.export import export
 from soritune.models import load, resolve
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.configuration import LoraShape, original_config
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.shards import write_weights
+from soritune.models.tensors import LazyTensor
 from soritune.tasks import Answer, Request, Task
 from soritune.training.trainability import check_gradients, check_optimizer, set_trainable
 
@@ -150,7 +150,7 @@ def again(folder: Path, device: str, tiny: bool) -> Found:
 def write_export(folder: Path, device: str, tiny: bool) -> Found:
     """Step 5."""
     start = time.perf_counter()
-    export(str(folder / "trained"), Target.ORIGINAL, folder / "exported")
+    export(str(folder / "trained"), "original", folder / "exported")
     return {"seconds": time.perf_counter() - start, "bytes": size_of(folder / "exported")}
 
 

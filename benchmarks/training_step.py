@@ -35,6 +35,7 @@ from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.models.family import ModelInput
 from soritune.models.phi4mm import small
+from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
@@ -110,7 +111,7 @@ def build(settings: Settings, *, native: bool) -> tuple[Phi4mm, torch.optim.Opti
     with settings.device:
         module = kind._from_config(config, attn_implementation=ATTENTION, dtype=dtype)
     module.model.embed_tokens_extend.image_embed = None  # speech alone, for both
-    model = Phi4mm("benchmark", module, processor)
+    model = Phi4mm(FAMILY, module, processor)
     rank = 320 if settings.full_size else 32
     model.add_lora(r=rank, alpha=2 * rank, dropout=0.0, seed=SEED)
     trainable = set_trainable(model, settings.mode)

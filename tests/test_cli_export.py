@@ -55,7 +55,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unknown_layout_is_told_with_those_that_there_are(tmp_path: Path) -> None:
-    done = invoke("export", "x", "--to", "onnx", "--out", tmp_path / "out")
+def test_an_unknown_layout_is_reported_with_those_that_there_are(
+    small_base: Path, tmp_path: Path
+) -> None:
+    done = invoke("export", small_base, "--to", "onnx", "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert all(name in done.stderr for name in ("native", "original", "adapter", "merged"))

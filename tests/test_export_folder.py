@@ -13,9 +13,9 @@ import pytest
 from exported import ENCODER, logits, train
 
 from soritune.errors import UserError
-from soritune.export import shards
 from soritune.export.export import export
 from soritune.export.folder import whole_folder
+from soritune.models import shards
 
 
 def names(folder: Path) -> set[str]:

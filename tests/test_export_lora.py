@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from soritune.errors import UserError
 from soritune.export.export import export
-from soritune.models.lora import Lora, join, merge, read_lora, scaled, unmerge, write_lora
+from soritune.models.lora import Lora, join, merge, merge_into, read_lora, scaled, write_lora
+from soritune.models.phi4mm.family import FAMILY
 from soritune.models.stored import open_stored
 from soritune.models.tensors import LazyTensor
 
@@ -43,18 +44,20 @@ def test_the_delta_is_alpha_over_r_times_b_a() -> None:
 
 
 @pytest.mark.parametrize("share", [1.0, 0.7, -0.3])
-def test_unmerging_gives_the_weight_back(share: float) -> None:
+def test_a_merged_weight_has_the_share_of_the_delta(share: float) -> None:
     weight = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
-    delta = lora(4, 1).delta(LAYER) * 0.05
-    merged = merge(weight, delta, share)
+    one = lora(4, 1)
+    weights = {f"{LAYER}.weight": LazyTensor.holding(weight)}
+    merged = merge_into(weights, one, share)[f"{LAYER}.weight"].read()
     assert (merged - weight).abs().max() > 0.01
-    assert (unmerge(merged, delta, share) - weight).abs().max() < 1e-6
+    torch.testing.assert_close(merged, weight + share * one.delta(LAYER), atol=1e-5, rtol=1e-5)
 
 
 def test_a_merge_into_half_precision_is_rounded_once() -> None:
     weight = torch.randn(5, 7, generator=torch.Generator().manual_seed(0)).bfloat16()
-    delta = lora(4, 1).delta(LAYER) * 1e-3
-    assert torch.equal(merge(weight, delta), (weight.double() + delta).bfloat16())
+    a, b = (matrix.read() for matrix in lora(4, 1).matrices(LAYER))
+    exact = weight.double() + 1e-3 * (b.double() @ a.double())
+    assert torch.equal(merge(weight, a, b, 1e-3), exact.bfloat16())
 
 
 def test_a_joined_lora_adds_the_sum_of_both() -> None:
@@ -78,7 +81,7 @@ def test_loras_on_different_layers_are_not_joined() -> None:
 
 def test_a_rank_stabilised_lora_keeps_its_scale(tmp_path: Path) -> None:
     """https://arxiv.org/abs/2312.03732: alpha / sqrt(r)."""
-    write_lora(lora(4, 1, alpha=8), tmp_path / "a", None)
+    write_lora(lora(4, 1, alpha=8), tmp_path / "a", FAMILY.lora, None)
     path = tmp_path / "a/adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"use_rslora": True}))
     expected = lora(4, 1, alpha=8).delta(LAYER) * (8 / math.sqrt(4)) / (8 / 4)
@@ -91,14 +94,14 @@ def test_a_rank_stabilised_lora_keeps_its_scale(tmp_path: Path) -> None:
     ids=lambda settings: next(iter(settings)),
 )
 def test_what_is_no_plain_lora_is_refused(tmp_path: Path, settings: dict[str, object]) -> None:
-    write_lora(lora(4, 1), tmp_path / "a", None)
+    write_lora(lora(4, 1), tmp_path / "a", FAMILY.lora, None)
     path = tmp_path / "a/adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | settings))
     with pytest.raises(UserError, match=next(iter(settings))):
         read_lora(tmp_path / "a")
 
 
-def test_a_merged_export_unmerges_to_the_base(small_base: Path, tmp_path: Path) -> None:
+def test_a_merged_export_without_the_delta_is_the_base(small_base: Path, tmp_path: Path) -> None:
     model = train(small_base, tmp_path / "model", (), r=4)
     export(str(model), "merged", tmp_path / "out", lora_weight=0.7)
     base, out = (load_file(f / "model.safetensors") for f in (small_base, tmp_path / "out"))
@@ -107,7 +110,7 @@ def test_a_merged_export_unmerges_to_the_base(small_base: Path, tmp_path: Path) 
     adapted = {f"{layer}.weight" for layer in adapter.layers}
     for name in base:
         if name in adapted:
-            back = unmerge(out[name], adapter.delta(name.removesuffix(".weight")), 0.7)
+            back = out[name] - 0.7 * adapter.delta(name.removesuffix(".weight"))
             assert (back - base[name]).abs().max() < 1e-6
             assert not torch.equal(out[name], base[name])
         else:

@@ -18,6 +18,7 @@ from soritune.errors import UserError
 from soritune.export import adapter
 from soritune.export.export import export
 from soritune.export.reduce import reduce_rank
+from soritune.models import serving
 from soritune.models.lora import Lora, join, scaled
 from soritune.models.stored import open_stored
 from soritune.models.tensors import LazyTensor
@@ -91,7 +92,7 @@ def test_the_command_says_what_was_lost_and_writes_the_smaller_lora(
     assert "reduced from rank 6 to 2" in (tmp_path / "out/README.md").read_text()
     settings = json.loads((tmp_path / "out/adapter_config.json").read_text())
     assert (settings["r"], settings["lora_alpha"]) == (2, 2)
-    expected = reduce_rank(adapter.check(open_stored(str(model))), 2).lora
+    expected = reduce_rank(adapter.the_lora(open_stored(str(model))), 2).lora
     found = open_stored(str(tmp_path / "out")).lora
     assert found is not None
     for layer in expected.layers:
@@ -114,7 +115,7 @@ def test_an_original_export_has_the_lora_in_its_weights_where_vllm_cannot_serve_
     model = train(original_base, tmp_path / "model", (), r=4)
     expected = logits(model)
     if automatic:
-        monkeypatch.setattr(adapter, "VLLM_MAX_RANKS", (1, 2))  # 4 is above them all
+        monkeypatch.setattr(serving, "VLLM_MAX_RANKS", (1, 2))  # 4 is above them all
     weight = None if automatic else 1.0
     done = export(str(model), "original", tmp_path / "out", lora_weight=weight)
     assert any("1 of the LoRA was added to the weights" in note for note in done.notes)

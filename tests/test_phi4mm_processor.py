@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from soritune.errors import UserError
 from soritune.models.phi4mm import small
 from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.phi4mm.prompts import instruction
 
 
 @pytest.fixture(scope="module")

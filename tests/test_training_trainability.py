@@ -82,7 +82,7 @@ def test_share_counts_parameters_not_tensors(model: Phi4mm) -> None:
 
 def test_mode_without_parameters_in_the_model_stops(model: Phi4mm) -> None:
     # A LoRA mode on a model that no LoRA was put on.
-    with pytest.raises(TrainabilityError, match=r'"lora" trains the speech LoRA.*has none'):
+    with pytest.raises(TrainabilityError, match=r'"lora" trains the LoRA.*has none'):
         set_trainable(model, "lora")
 
 

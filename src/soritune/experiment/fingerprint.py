@@ -1,4 +1,4 @@
-"""What a stage's result depends on, as one number that changes when any of it does."""
+"""The fingerprint of a stage: one number that changes when anything its result depends on does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TRAINING_FORMAT = 1
 DECODING_FORMAT = 2
 SCORING_FORMAT = 1
 
-# Up to this size a file of a model is read whole; of larger ones the ends and the size must do
+# Up to this size a file of a model is read whole; of larger ones both ends and the size
 # (a safetensors file has the names and shapes of all its tensors at its beginning).
 WHOLE_FILE_BYTES = 64 * 2**20
 END_BYTES = 2**20
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of `content`; the order of keys does not matter."""
+    """Return the SHA-256 of the canonical JSON of `content`; the order of keys does not matter."""
     canonical = json.dumps(
         content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
     )
@@ -30,15 +30,15 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 
 
 def corpus_identity(card: CorpusCard) -> str:
-    """The utterances of a prepared corpus, wherever it lies and whatever it is called."""
+    """Return the identity of a corpus: its utterances, wherever it is and whatever its name."""
     return fingerprint({"shards": [shard.sha256 for shard in card.shards]})
 
 
 def base_identity(base: str, revision: str | None) -> str:
-    """The base model: the content of a folder, or name and revision of one on the hub.
+    """Return the identity of a base: the content of a folder, or name and revision on the hub.
 
-    A hub name without a revision is taken for what it was before: name a revision in the recipe
-    where that matters.
+    A hub name without a revision counts as unchanged: name a revision in the recipe where that
+    matters.
     """
     # Light: torch is imported there only by `load`.
     from soritune.models import resolve
@@ -54,7 +54,7 @@ def base_identity(base: str, revision: str | None) -> str:
 
 
 def _counts(path: Path) -> bool:
-    """Descriptions for people change without a change of the model."""
+    """Return whether a file belongs to the model; descriptions for people do not."""
     return path.suffix != ".md" and not any(part.startswith(".") for part in path.parts[-2:])
 
 

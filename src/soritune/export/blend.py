@@ -56,7 +56,7 @@ def blend(
         first, second: as `soritune.models.stored.open_stored` takes them.
         out: must be empty or not exist, unless `force`.
         weight: of `first`, 0–1.
-        base: of those that stand on one, in place of the one that they name.
+        base: of those that have one, in place of the one that they name.
         max_shard_bytes: of a file of weights.
         progress: called with the bytes to write; gives what is called with bytes written.
 
@@ -64,7 +64,7 @@ def blend(
         UserError: models of different shapes or bases, or a folder that cannot be written.
     """
     if not 0 <= weight <= 1:
-        raise UserError(f"--weight {weight}: must lie between 0 and 1")
+        raise UserError(f"--weight {weight}: must be between 0 and 1")
     on_base = [has_base(name) for name in (first, second)]
     if base is not None and not any(on_base):
         raise UserError(f"{first} and {second} are complete models; leave --base out")

@@ -18,13 +18,16 @@ _READ_BYTES = 1 << 20
 
 
 def check_out(out: Path, force: bool, sources: tuple[Path, ...]) -> None:
-    """Raise UserError where `out` may not be written: it has content that is not given up with
-    `force`, or it is, holds or lies in a folder that is read from."""
+    """Raise UserError where `out` may not be written.
+
+    It may not be where it has content and `force` is not given, and where it is, contains or is in
+    a folder that is read from.
+    """
     resolved = out.resolve()
     for source in (s.resolve() for s in sources):
         if resolved == source or resolved in source.parents or source in resolved.parents:
             raise UserError(
-                f"{out}: is, holds or lies in {source}, which is read from; choose another --out"
+                f"{out}: is, contains or is in {source}, which is read from; choose another --out"
             )
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; choose another --out")
@@ -36,14 +39,15 @@ def check_out(out: Path, force: bool, sources: tuple[Path, ...]) -> None:
 
 @contextmanager
 def whole_folder(out: Path, num_bytes: int) -> Iterator[Path]:
-    """Gives a folder to write into, which takes the name `out` when all went well.
+    """Yield a folder to write into, which takes the name `out` when all went well.
 
     A failure, an interruption or a full disk leaves nothing; a kill leaves a hidden folder of
-    another name, which the next call removes. What was at `out` stays until the new one is whole.
+    another name, which the next call removes. What was at `out` stays until the new one is
+    complete.
 
     Args:
-        out: the folder to be; its parents are made.
-        num_bytes: about what will be written, so that a disk too small is told at once.
+        out: the final folder; its parents are made.
+        num_bytes: about what will be written, so that a disk too small is reported at once.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.
@@ -54,10 +58,10 @@ def whole_folder(out: Path, num_bytes: int) -> Iterator[Path]:
         free = shutil.disk_usage(out.parent).free
         if free < num_bytes:
             raise _full(out, f"{free / 1e9:.1f} GB are free, {num_bytes / 1e9:.1f} GB are needed")
-        temporary = _beside(out, "new")
+        temporary = _sibling(out, "new")
         temporary.mkdir()
     except OSError as error:
-        raise _told(out, error) from None
+        raise _storage_error(out, error) from None
     try:
         yield temporary
         _sync(temporary)
@@ -65,7 +69,7 @@ def whole_folder(out: Path, num_bytes: int) -> Iterator[Path]:
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _told(out, error) from None
+            raise _storage_error(out, error) from None
         raise
 
 
@@ -87,7 +91,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _beside(out: Path, kind: str) -> Path:
+def _sibling(out: Path, kind: str) -> Path:
     return out.parent / f".{out.resolve().name}.{kind}.{os.getpid()}{_TEMPORARY}"
 
 
@@ -115,7 +119,7 @@ def _take_name(temporary: Path, out: Path) -> None:
     if not (out.is_dir() and any(out.iterdir())):
         os.replace(temporary, out)  # an empty folder gives way
         return
-    old = _beside(out, "old")
+    old = _sibling(out, "old")
     os.replace(out, old)
     try:
         os.replace(temporary, out)
@@ -132,7 +136,7 @@ def _sync(folder: Path) -> None:
                 os.fsync(file.fileno())
 
 
-def _told(out: Path, error: OSError) -> UserError:
+def _storage_error(out: Path, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _full(out, "nothing was written")
     return UserError(f"{out}: cannot be written ({error}); choose another --out")

@@ -216,8 +216,9 @@ class LoraDefaults:
     Attributes:
         layers: pattern of the full native names of the layers that it is put on; an adapter on
             any other layer is refused.
-        target_modules: last parts of those names, as adapter_config.json has them for other
-            programs.
+        target_modules: last parts of those names, as the adapter_config.json of an export has
+            them for other programs; empty where they do not tell the layers, then it has their
+            full names.
         exclude_modules: pattern of layers with the same last part that have no LoRA.
         task_type: of PEFT.
     """
@@ -226,7 +227,7 @@ class LoraDefaults:
     alpha: float
     dropout: float
     layers: str
-    target_modules: tuple[str, ...]
+    target_modules: tuple[str, ...] = ()
     exclude_modules: str | None = None
     task_type: str | None = None
 

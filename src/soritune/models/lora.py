@@ -181,6 +181,7 @@ def write_lora(
     tensors = {PEFT_PREFIX + name: tensor for name, tensor in lora.tensors.items()}
     write_file(tensors, folder / ADAPTER_WEIGHTS_FILE)
     adapted = {layer.rsplit(".", 1)[-1] for layer in lora.layers}
+    names = [name for name in defaults.target_modules if name in adapted] or lora.layers
     config = {
         "base_model_name_or_path": base,
         "bias": "none",
@@ -194,7 +195,7 @@ def write_lora(
         "peft_type": "LORA",
         "r": lora.r,
         "revision": revision,
-        "target_modules": [name for name in defaults.target_modules if name in adapted],
+        "target_modules": names,
         "task_type": defaults.task_type,
         "use_dora": False,
         "use_rslora": False,

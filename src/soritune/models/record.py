@@ -17,7 +17,7 @@ from soritune.hub import is_hub_id
 from soritune.models.checkpoint import ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE, Entry, read_header
 
 RECORD_FILE = "soritune.json"
-EXPORT_FILE = "soritune-export.json"  # of a whole model that soritune wrote
+EXPORT_FILE = "soritune-export.json"  # of a complete model that soritune wrote
 TRAINED_FILE = "trained.safetensors"
 BUILTIN_PREFIX = "builtin:"
 
@@ -102,7 +102,7 @@ def find_base(folder: Path, record: Mapping[str, Any]) -> str:
 
 
 def check_export(folder: Path, *, has_lora: bool) -> None:
-    """Raise UserError where a whole model that soritune exported with a LoRA has lost it."""
+    """Raise UserError where a complete model that soritune exported with a LoRA has lost it."""
     path = folder / EXPORT_FILE
     if has_lora or not path.is_file():
         return

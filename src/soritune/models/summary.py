@@ -28,7 +28,7 @@ SHARED_LAYOUTS = {
     ADAPTER_LAYOUT: "adapter alone (PEFT folder)",
     TRAINED_LAYOUT: "trained by soritune (what differs from its base)",
 }
-OWN_ADAPTER = "speech"  # name of the LoRA that soritune trains, if it lies in `speech-lora/`
+OWN_ADAPTER = "speech"  # name of the LoRA that soritune trains, if it is in `speech-lora/`
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def adapters_beside(folder: Path) -> list[Adapter]:
 
 
 def read_adapter(folder: Path, name: str, where: str) -> tuple[Adapter, list[Entry]]:
-    """Describe the LoRA of a PEFT folder; returns its tensors, too."""
+    """Describe the LoRA of a PEFT folder; returns its tensors as well."""
     settings = read_json(folder / ADAPTER_CONFIG_FILE)
     entries = read_header(folder / ADAPTER_WEIGHTS_FILE)
     alpha = settings.get("lora_alpha")

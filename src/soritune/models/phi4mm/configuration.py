@@ -96,14 +96,14 @@ _EMBED_FIXED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class LoraShape:
-    """Size of an adapter that lies among the weights, which have no adapter_config.json."""
+    """Size of an adapter among the weights, which have no adapter_config.json."""
 
     r: int
     alpha: int
     dropout: float
 
 
-# As the remote code wants it, which looks for layers below `model.`.
+# As the remote code expects it, which looks for layers below `model.`.
 _LORA_LAYERS = {
     "speech": r"((layers.*self_attn\.(qkv|o)_proj)|(layers.*mlp\.(gate_up|down)_proj))",
     "vision": r"layers.*((self_attn\.(qkv_proj|o_proj))|(mlp\.(gate_up|down)_proj))",
@@ -114,7 +114,7 @@ OFFICIAL_VISION_LORA = LoraShape(r=256, alpha=512, dropout=0.0)
 
 
 def lora_shape(original: Mapping[str, Any], adapter: str) -> LoraShape | None:
-    """Size of the "speech" or "vision" LoRA by an original config.json; None where it has none."""
+    """Return the size of the "speech" or "vision" LoRA; None where config.json has none."""
     record = original.get(f"{adapter}_lora")
     if not isinstance(record, Mapping) or "r" not in record:
         return None
@@ -128,7 +128,7 @@ def lora_shape(original: Mapping[str, Any], adapter: str) -> LoraShape | None:
 
 
 def native_config(original: Mapping[str, Any], where: str = "config.json") -> Phi4MultimodalConfig:
-    """The native configuration that means the same as an original config.json.
+    """Return the native configuration that means the same as an original config.json.
 
     Args:
         original: the parsed file; it is not changed.
@@ -180,7 +180,7 @@ def original_config(
     speech_lora: LoraShape = OFFICIAL_SPEECH_LORA,
     vision_lora: LoraShape = OFFICIAL_VISION_LORA,
 ) -> dict[str, Any]:
-    """An original config.json that means the same as a native configuration.
+    """Return an original config.json that means the same as a native configuration.
 
     `native_config(original_config(c))` has the values of c. Where the user's base has a
     config.json of its own, that one is the better start.
@@ -255,7 +255,7 @@ def original_config(
 
 
 def _end_ids(record: Mapping[str, Any], where: str) -> list[int]:
-    """All end tokens: those that the file names and, in the official vocabulary, `<|end|>`."""
+    """Return all end tokens: those that the file names and, in the official vocabulary, `<|end|>`."""
     named = _value(record, "eos_token_id", where)
     ends = list(named) if isinstance(named, list) else [int(named)]
     if record["vocab_size"] == OFFICIAL_VOCABULARY and OFFICIAL_END_ID not in ends:

@@ -26,12 +26,12 @@ ASSISTANT_TOKEN = "<|assistant|>"
 
 
 def num_frames(num_samples: int) -> int:
-    """Log-mel frames of a clip of `num_samples` samples at 16 kHz (0 under 400 samples)."""
+    """Return the log-mel frames of a clip in samples at 16 kHz (0 under 400 samples)."""
     if num_samples < WINDOW_SAMPLES:
         return 0
     return (num_samples - WINDOW_SAMPLES) // HOP_SAMPLES + 1
 
 
 def num_audio_tokens(num_samples: int) -> int:
-    """Audio tokens that a clip of `num_samples` samples at 16 kHz takes in the prompt."""
+    """Return the audio tokens that a clip in samples at 16 kHz takes in the prompt."""
     return -(-num_frames(num_samples) // FRAMES_PER_TOKEN)

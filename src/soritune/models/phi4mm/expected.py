@@ -33,8 +33,9 @@ _PROJECTORS = (
 
 
 def expected_names(config: Mapping[str, Any]) -> frozenset[str] | None:
-    """Native names of all base tensors without vision; None where config.json does not say how
-    many layers there are.
+    """Return native names of all base tensors without vision.
+
+    None where config.json does not say how many layers there are.
 
     Args:
         config: config.json of either layout, parsed.
@@ -63,13 +64,13 @@ def expected_names(config: Mapping[str, Any]) -> frozenset[str] | None:
 
 
 def is_tied(config: Mapping[str, Any]) -> bool:
-    """Whether the head is the embeddings; the original layout's default is yes."""
+    """Return whether the head is the embeddings; the original layout's default is yes."""
     default = config.get("model_type") == layout.ORIGINAL_MODEL_TYPE
     return bool(config.get("tie_word_embeddings", default))
 
 
 def problems(entries: Iterable[Entry], config: Mapping[str, Any]) -> list[str]:
-    """What a model folder lacks and what it has too much, by config.json; one line each."""
+    """Return what a model folder lacks and has too much by config.json, one line each."""
     wanted = expected_names(config)
     if wanted is None:
         return ["config.json does not say how many layers there are"]
@@ -100,19 +101,21 @@ def _listed(verb: str, names: list[str]) -> list[str]:
 
 
 def _other_half(key: str) -> str:
-    """B of a LoRA's A, and A of its B."""
+    """Return B of a LoRA's A, and A of its B."""
     if ".lora_A." in key:
         return key.replace(".lora_A.", ".lora_B.")
     return key.replace(".lora_B.", ".lora_A.")
 
 
 def _count(value: object) -> int:
-    """A number of layers; 0 where there is none."""
+    """Return a number of layers; 0 where there is none."""
     return value if isinstance(value, int) and value > 0 else 0
 
 
 def _conv_places(reduction: int) -> list[int]:
-    """Places of the convolutions in the stem: one, then pairs (depthwise, pointwise), each
-    halving the frames, with an activation behind it."""
+    """Return the places of the convolutions in the stem.
+
+    One, then pairs (depthwise, pointwise), each halving the frames, with an activation after it.
+    """
     stages = int(math.log2(reduction))
     return [0, *(3 * stage + step for stage in range(1, stages) for step in (-1, 0))]

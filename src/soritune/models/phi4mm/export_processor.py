@@ -3,7 +3,7 @@
 The original's own preprocessor_config.json names classes of its remote code. Here stand those of
 transformers, with the values that they have by default there and in the official file, as
 `Phi4MultimodalProcessor.save_pretrained` of transformers 5.23 writes them. AutoProcessor itself
-wants torchvision for the image part; AutoFeatureExtractor and AutoTokenizer do not.
+needs torchvision for the image part; AutoFeatureExtractor and AutoTokenizer do not.
 """
 
 from __future__ import annotations

@@ -58,14 +58,14 @@ class Phi4mmFamily(family.Family):
             "a complete model in the native layout of transformers (`phi4_multimodal`)",
             "transformers",
         ),
-        "original": ExportTarget(
-            "a complete model in the layout of the first release (`phi4mm`), which vLLM serves",
-            "vLLM",
-            takes_lora_weight=True,
-        ),
         "merged": ExportTarget(
             "a complete model in the native layout of transformers, its LoRA added to the weights",
             "transformers",
+            takes_lora_weight=True,
+        ),
+        "original": ExportTarget(
+            "a complete model in the layout of the first release (`phi4mm`), which vLLM serves",
+            "vLLM",
             takes_lora_weight=True,
         ),
     }

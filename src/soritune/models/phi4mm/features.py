@@ -44,12 +44,12 @@ def _mel_filters() -> torch.Tensor:
 
 @cache
 def _window() -> torch.Tensor:
-    # The scale to 16-bit integers rides on the window: one multiplication a sample less.
+    # The scale to 16-bit integers is part of the window: one multiplication a sample less.
     return torch.hamming_window(WINDOW_SAMPLES, periodic=False, dtype=torch.float64) * SAMPLE_SCALE
 
 
 def log_mel(samples: npt.NDArray[np.float32] | torch.Tensor) -> torch.Tensor:
-    """Log-mel features of one mono clip.
+    """Return the log-mel features of one mono clip.
 
     Args:
         samples: shape (num_samples,), 16 kHz, in [-1, 1].

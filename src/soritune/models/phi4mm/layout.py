@@ -1,9 +1,9 @@
 """Names of tensors in the two layouts of Phi-4-multimodal checkpoints, one to one.
 
 The original layout (`model_type: phi4mm`) is that of microsoft/Phi-4-multimodal-instruct: the
-adapted layers of the language model carry `.base_layer`, both LoRAs (speech, vision) lie among
+adapted layers of the language model carry `.base_layer`, both LoRAs (speech, vision) are among
 the weights, the encoder has names of its own. The native layout (`phi4_multimodal`) is that of
-transformers; adapters lie in PEFT folders beside it. They differ by names only: no tensor is cut,
+transformers; adapters are PEFT folders beside it. They differ by names only: no tensor is split,
 joined or transposed.
 
 Source of the table: transformers' `convert_phi4_multimodal_weights_to_hf.py` (there one way) and
@@ -54,7 +54,7 @@ RENAMES: tuple[tuple[str, str], ...] = (
     (_IMAGE + "sub_GN", _IMAGE + "sub_img_feature_extensor"),
 )
 
-# The layers that both LoRAs of the original sit on, written `.base_layer` there.
+# The layers that both LoRAs of the original are on, written `.base_layer` there.
 _ADAPTED = r"model\.layers\.\d+\.(?:self_attn\.(?:qkv|o)_proj|mlp\.(?:gate_up|down)_proj)"
 _ADAPTED_WEIGHT = re.compile(rf"({_ADAPTED})\.weight")
 

@@ -16,10 +16,6 @@ NATIVE_ARCHITECTURE = "Phi4MultimodalForCausalLM"
 ATTENTION = {"": "sdpa", "audio_config": "sdpa", "vision_config": "eager"}
 
 
-# What is added up within must lie on one device.
-WHOLE_CLASSES = ("Phi4MultimodalDecoderLayer", "Phi4MultimodalFeatureEmbedding")
-
-
 class Phi4SpeechForCausalLM(Phi4MultimodalForCausalLM):
     """The native model with the vision tower absent and the encoder exact under padding.
 

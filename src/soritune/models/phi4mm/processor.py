@@ -34,7 +34,7 @@ class _SpecialIds:
 
 
 class Phi4mmProcessor:
-    """Turns clips and words into model inputs and token ids into words.
+    """Turns clips and text into model inputs and token ids into text.
 
     Raises UserError where the tokenizer lacks one of the family's special tokens.
     """
@@ -56,26 +56,26 @@ class Phi4mmProcessor:
         unknown = getattr(self.tokenizer, "unk_token_id", None)
         if not isinstance(index, int) or (index == unknown and token != "<|endoftext|>"):
             raise UserError(
-                f"the tokenizer has no token {token}: this is no tokenizer of Phi-4-multimodal; "
+                f"the tokenizer has no token {token}: it is not a tokenizer of Phi-4-multimodal; "
                 "take tokenizer.json from the base model's folder"
             )
         return index
 
     def text_ids(self, text: str) -> list[int]:
-        """Token ids of plain text; words that look like special tokens stay plain text."""
+        """Return the token ids of plain text; what looks like a special token stays plain text."""
         ids: list[int] = self.tokenizer.encode(
             text, add_special_tokens=False, split_special_tokens=True
         )
         return ids
 
     def instruction_ids(self, instruction: str) -> list[int]:
-        """Ids of an instruction; the few that exist are encoded once."""
+        """Return the ids of an instruction; the few that exist are encoded once."""
         if instruction not in self._instructions:
             self._instructions[instruction] = self.text_ids(instruction)
         return self._instructions[instruction]
 
     def prompt_ids(self, instruction: str, num_audio_tokens: int) -> list[int]:
-        """Ids of the prompt for one clip."""
+        """Return the ids of the prompt for one clip."""
         return [
             self.ids.user,
             *[self.ids.audio] * num_audio_tokens,
@@ -95,7 +95,7 @@ class Phi4mmProcessor:
         return length if answer is None else length + len(self.target_ids(request, answer))
 
     def max_new_tokens(self, duration_s: float) -> int:
-        """Room for an answer to a clip of this length, with no fixed cap.
+        """Return the most tokens of an answer to a clip of this length; there is no fixed cap.
 
         Zeroth's Korean needs about 4 tokens a second in the official vocabulary; chain of thought
         writes two texts. 25 tokens a second and 32 at least leave a wide margin and still end a
@@ -118,13 +118,13 @@ class Phi4mmProcessor:
         return self.encode_features(self.features(samples), request, answer)
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
-        """Features of one clip, shape (frames, 80); see `log_mel`."""
+        """Return the features of one clip, shape (frames, 80); see `log_mel`."""
         return log_mel(samples)
 
     def encode_features(
         self, features: torch.Tensor, request: Request, answer: Answer | None = None
     ) -> ModelInput:
-        """As `encode`, for features that were made before."""
+        """Encode as `encode` does, from features that were made before."""
         num_tokens = -(-len(features) // c.FRAMES_PER_TOKEN)
         return ModelInput(
             features=features,
@@ -133,7 +133,7 @@ class Phi4mmProcessor:
         )
 
     def collate(self, inputs: Sequence[ModelInput]) -> Batch:
-        """Batch for training, padded on the right; masks come from lengths, never from ids.
+        """Make a batch for training, padded on the right; masks come from lengths, never from ids.
 
         Returns tensors: input_ids, attention_mask, labels of shape (batch, tokens);
         audio_input_features (batch, frames, 80); audio_attention_mask (batch, frames);
@@ -149,7 +149,7 @@ class Phi4mmProcessor:
         return batch | self._audio(inputs)
 
     def collate_prompts(self, inputs: Sequence[ModelInput]) -> Batch:
-        """Batch for generation: prompts only, padded on the left."""
+        """Make a batch for generation: prompts only, padded on the left."""
         rows = [torch.tensor(item.prompt_ids) for item in inputs]
         return self._pad(rows, "left") | self._audio(inputs)
 
@@ -173,7 +173,7 @@ class Phi4mmProcessor:
         }
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Words of generated ids up to the first end token, special tokens left out."""
+        """Return the text of generated ids up to the first end token, special tokens left out."""
         kept: list[int] = []
         for index in ids:
             if index in self.ids.ends:

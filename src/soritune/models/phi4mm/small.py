@@ -51,7 +51,7 @@ class SmallSize(BaseModel):
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE of `vocabulary` pieces plus the family's special tokens, chat form included.
+    """Train byte-level BPE of `vocabulary` pieces plus special tokens, with the chat form.
 
     The chat form is that of the official tokenizer: `<|role|>content<|end|>`.
     """
@@ -81,7 +81,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 
 def small_config(size: SmallSize, tokenizer: PreTrainedTokenizerFast) -> Phi4MultimodalConfig:
-    """Native configuration of a small base with the token ids of its tokenizer."""
+    """Make the native configuration of a small base with the token ids of its tokenizer."""
     vocabulary = tokenizer.get_vocab()
     ids = {token: vocabulary[token] for token in SPECIAL_TOKENS}
     return Phi4MultimodalConfig(
@@ -127,7 +127,7 @@ def small_config(size: SmallSize, tokenizer: PreTrainedTokenizerFast) -> Phi4Mul
 
 
 def build(config: Phi4MultimodalConfig, seed: int) -> Phi4SpeechForCausalLM:
-    """Model with fan-in initial weights, in fp32.
+    """Build a model with fan-in initial weights, in fp32.
 
     The native standard deviation of 0.02 does not let an encoder of this size start to learn.
     """
