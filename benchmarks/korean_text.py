@@ -2,8 +2,8 @@
 
 python benchmarks/korean_text.py [--spoken MANIFEST]
 
-Each library that is installed is measured, the others are named; docs/korean-text.md says which
-versions were. "right" is one of the outputs of the case, "right but for spaces" the same without
+Each library that is installed is measured, the others are named; docs/korean-text.md has the
+versions. "right" is one of the outputs of the case, "right but for spaces" the same without
 them. Times are of this machine, for one sentence. `--spoken` takes a list of recordings in JSON
 lines with `text` as written and `text_spoken` as said, and prints where our words are others.
 """
@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from soritune.errors import UserError
-from soritune.languages.ko import normalize, spell_numbers, unify, write_numbers
+from soritune.languages.ko import normalize, spell_numbers, unify
 from soritune.languages.ko.numerals import sino
 
 CASES_FILE = Path(__file__).parent.parent / "tests" / "korean_cases.tsv"
@@ -32,7 +32,7 @@ NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class Case:
-    """A text, its right outputs, and the heading that it stands under."""
+    """A text, its right outputs, and the heading that it belongs to."""
 
     task: str
     kind: str
@@ -122,27 +122,6 @@ def kocer_spell() -> Convert:
     return convert
 
 
-def ours_write() -> Convert:
-    """This project."""
-    return write_numbers
-
-
-def nemo_write() -> Convert:
-    """NVIDIA NeMo text processing, inverse."""
-    from nemo_text_processing.inverse_text_normalization.inverse_normalize import InverseNormalizer
-
-    convert: Convert = InverseNormalizer(lang="ko").normalize
-    return convert
-
-
-def korean_number_write() -> Convert:
-    """Knows numbers alone: each run of Sino-Korean numerals is put through it."""
-    from korean_number import kor2num
-
-    pattern = re.compile("[일이삼사오육칠팔구십백천만억조]+")
-    return lambda text: pattern.sub(lambda found: str(kor2num(found.group())), text)
-
-
 SPELL: dict[str, Callable[[], Convert]] = {
     "soritune": ours_spell,
     "nemo_text_processing": nemo_spell,
@@ -153,15 +132,10 @@ SPELL: dict[str, Callable[[], Convert]] = {
     "hangeul": hangeul_spell,
     "g2pkk": g2pkk_spell,
 }
-WRITE: dict[str, Callable[[], Convert]] = {
-    "soritune": ours_write,
-    "nemo_text_processing": nemo_write,
-    "korean-number": korean_number_write,
-}
 
 
 def main() -> None:
-    """Print a table for each direction and one for spaces."""
+    """Print a table of numerals and one of spaces."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spoken", type=Path)
     manifest = parser.parse_args().spoken
@@ -169,19 +143,15 @@ def main() -> None:
         spoken_as_written(manifest)
         return
     cases = list(read_cases())
-    for title, task, libraries in (
-        ("digits to words", "spell", SPELL),
-        ("words to digits", "write", WRITE),
-    ):
-        chosen = [case for case in cases if case.task == task]
-        kinds = list(dict.fromkeys(case.kind for case in chosen))
-        sizes = [sum(case.kind == kind for case in chosen) for kind in kinds]
-        heads = [f"{kind} ({size})" for kind, size in zip(kinds, sizes, strict=True)]
-        print(f"\n{title}: {len(chosen)} cases\n")
-        print("| library | right | right but for spaces | ms | " + " | ".join(heads) + " |")
-        print("|---|" + "---|" * (3 + len(kinds)))
-        for name, make in libraries.items():
-            print(row(name, make, chosen, kinds))
+    chosen = [case for case in cases if case.task == "spell"]
+    kinds = list(dict.fromkeys(case.kind for case in chosen))
+    sizes = [sum(case.kind == kind for case in chosen) for kind in kinds]
+    heads = [f"{kind} ({size})" for kind, size in zip(kinds, sizes, strict=True)]
+    print(f"\ndigits to words: {len(chosen)} cases\n")
+    print("| library | right | right but for spaces | ms | " + " | ".join(heads) + " |")
+    print("|---|" + "---|" * (3 + len(kinds)))
+    for name, make in SPELL.items():
+        print(row(name, make, chosen, kinds))
     numbers()
     spaces(cases)
 
@@ -208,7 +178,7 @@ def row(name: str, make: Callable[[], Convert], cases: list[Case], kinds: list[s
 
 
 def attempt(convert: Convert, text: str) -> str:
-    """A library's output; one that breaks off on a text has none."""
+    """Return a library's output; one that fails on a text has none."""
     try:
         return convert(text)
     except Exception as error:
@@ -258,16 +228,17 @@ def spaces(cases: list[Case]) -> None:
     except (ImportError, UserError) as error:
         print(f"\nspaces: {error}")
         return
-    mended = [case for case in cases if case.task == "space"]
+    repaired = [case for case in cases if case.task == "space"]
     spoken = [case.right[0] for case in cases if case.task == "spell" and " " in case.right[0]]
     print(f"\nspaces: {label}\n")
     print(
-        f"| | missing spaces put in ({len(mended)}) | all spaces of {len(spoken)} spoken sentences "
-        "put back: precision, recall | of those, left as they are | ms |\n|---|---|---|---|---|"
+        f"| | missing spaces put in ({len(repaired)}) | all spaces of {len(spoken)} spoken "
+        "sentences put back: precision, recall | of those, left as they are | ms |\n"
+        "|---|---|---|---|---|"
     )
     alone: Convert = partial(kiwi.space, reset_whitespace=False)
     for name, convert in (("Kiwi", alone), ("soritune with Kiwi", correct_spacing)):
-        right = sum(convert(case.given) in case.right for case in mended)
+        right = sum(convert(case.given) in case.right for case in repaired)
         kept = sum(convert(sentence) == sentence for sentence in spoken)
         found = wanted = both = 0
         started = time.perf_counter()

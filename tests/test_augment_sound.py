@@ -1,7 +1,8 @@
-"""What the ready sets do to sound, measured; and draws that hang on nothing but their key."""
+"""What the ready sets do to sound, measured; and draws that depend on nothing but their key."""
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -16,9 +17,8 @@ from soritune.augment import room, telephone
 from soritune.augment.babble import Clip, choose, mixed, original_id
 from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
-from soritune.augment.effects import Stretch
-from soritune.augment.masks import masked
-from soritune.augment.seeding import global_draws
+from soritune.augment.effects import FastSlow, global_draws
+from soritune.augment.masks import SpecAugment
 from soritune.errors import UserError
 
 RATE_HZ = 16_000
@@ -72,7 +72,7 @@ def delay_samples(before: np.ndarray, after: np.ndarray) -> int:
 def test_stretched_speech_lasts_its_length_by_the_rate_and_keeps_its_pitch(rate: float) -> None:
     pytest.importorskip("audiomentations")
     tone = (0.3 * np.sin(2 * np.pi * 173.0 * seconds(3.0))).astype(np.float32)
-    changed, drawn = Stretch(rate, rate).apply(tone, Clip("u"), ("k",))
+    changed, drawn = FastSlow(rate, rate).apply(tone, Clip("u"), ("k",))
     assert drawn["rate"] == pytest.approx(rate)
     assert len(changed) == pytest.approx(len(tone) / rate, abs=2)
     assert pitch_hz(tone) == pytest.approx(173.0, rel=2e-3)
@@ -84,7 +84,7 @@ def test_stretched_syllables_stand_where_the_rate_puts_them() -> None:
     sound = np.zeros(len(seconds(3.0)), np.float32)
     for start_s in (0.5, 1.5, 2.5):
         sound[round(start_s * RATE_HZ) :][:2400] = voice(0.15)
-    changed, _ = Stretch(0.8, 0.8).apply(sound, Clip("u"), ("k",))
+    changed, _ = FastSlow(0.8, 0.8).apply(sound, Clip("u"), ("k",))
     envelope = np.convolve(changed**2, np.ones(800) / 800, "same")
     loud = envelope > envelope.max() / 10
     starts_s = np.flatnonzero(loud & ~np.roll(loud, 1)) / RATE_HZ
@@ -157,7 +157,7 @@ def test_mu_law_is_as_coarse_as_the_standard_says() -> None:
 
 @pytest.mark.parametrize("num_samples", [400, 401, 1000])
 @pytest.mark.parametrize("codec", telephone.CODECS)
-def test_the_shortest_clips_go_through_a_telephone_too(codec: str, num_samples: int) -> None:
+def test_the_shortest_clips_go_through_a_telephone(codec: str, num_samples: int) -> None:
     heard = telephone.through_telephone(noise(1.0)[:num_samples], codec)
     assert heard.shape == (num_samples,)
     assert heard.dtype == np.float32
@@ -258,7 +258,7 @@ def test_babble_is_of_another_utterance_and_another_speaker_where_there_is_one()
     assert choose(Clip("m1", "mina"), [], generator) is None
 
 
-def test_a_stored_copy_is_no_other_utterance() -> None:
+def test_a_stored_copy_is_not_another_utterance() -> None:
     names = [("m1", None), ("m1+aug1", None), ("m1+aug12", None)]
     generator = np.random.default_rng(0)
     assert choose(Clip("m1+aug2"), names, generator) is None
@@ -286,9 +286,8 @@ def test_masks_are_within_their_bounds_and_hold_the_mean() -> None:
     widest = longest = 0
     for seed in range(200):
         features = torch.full((300, 80), -9.0)
-        hidden = masked(
-            features, fill, np.random.default_rng(seed), frequency_masks=1, time_masks=1
-        )
+        masks = SpecAugment(frequency_masks=1, time_masks=1)
+        hidden = masks.mask(features, fill, np.random.default_rng(seed))
         changed = hidden != features
         assert torch.equal(hidden[changed], fill.expand(300, 80)[changed])
         bands = changed.all(0)
@@ -306,7 +305,8 @@ def test_masks_of_a_long_clip_are_no_longer_than_a_second() -> None:
     longest = 0
     for seed in range(100):
         features = torch.zeros(3000, 80)
-        hidden = masked(features, torch.ones(80), np.random.default_rng(seed), time_masks=1)
+        masks = SpecAugment(time_masks=1)
+        hidden = masks.mask(features, torch.ones(80), np.random.default_rng(seed))
         longest = max(longest, int((hidden == 1).all(1).sum()))
     assert 90 <= longest <= 100
 
@@ -354,7 +354,7 @@ def test_draws_are_the_same_in_any_process() -> None:
             check=True,
             capture_output=True,
             text=True,
-            env={"PATH": "", "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"},
         ).stdout
         for hash_seed in ("1", "2")
     ]
@@ -412,7 +412,7 @@ def test_another_seed_epoch_utterance_or_corpus_is_another_draw() -> None:
     assert len(set(found)) == len(found)
 
 
-def test_a_step_that_is_added_behind_changes_nothing_of_those_before() -> None:
+def test_a_step_that_is_added_at_the_end_changes_no_draw_before_it() -> None:
     one = Augmenter(Augmentation.model_validate(["room", "babble"]))
     two = Augmenter(Augmentation.model_validate(["room", "babble", "telephone"]))
     for epoch in range(10):

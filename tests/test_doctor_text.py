@@ -11,10 +11,10 @@ from soritune.doctor.sentences import near_sentences
 from soritune.doctor.text_checks import robust_z
 from soritune.doctor.words import (
     number_forms,
-    spoken_units,
     unusual_characters,
     usual_scripts,
 )
+from soritune.languages import find_language
 from soritune.sources.corpora.demo.sentences import all_pairs
 from soritune.utterance import sentence_key
 
@@ -57,13 +57,13 @@ def test_nothing_is_near_nothing() -> None:
 
 
 def test_korean_is_measured_in_syllables_as_it_is_read() -> None:
-    assert spoken_units("오늘 3시에 만나요!", "ko") == 8
-    assert spoken_units("KBS 뉴스 30%", "ko") == 12  # 케이비에스 뉴스 삼십 퍼센트
-    assert spoken_units("...", "ko") == 0
+    assert find_language("ko").spoken_units("오늘 3시에 만나요!") == 8
+    assert find_language("ko").spoken_units("KBS 뉴스 30%") == 12  # 케이비에스 뉴스 삼십 퍼센트
+    assert find_language("ko").spoken_units("...") == 0
 
 
 def test_other_languages_are_measured_in_letters() -> None:
-    assert spoken_units("It's 5 o'clock.", "en") == 10
+    assert find_language("en").spoken_units("It's 5 o'clock.") == 10
 
 
 def test_the_usual_characters_of_korean() -> None:

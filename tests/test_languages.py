@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sacrebleu.metrics.bleu import BLEU
 
 from soritune.errors import UserError
+from soritune.languages import find_language, languages_with_modules
+from soritune.languages.encoding import decode_text
 from soritune.languages.names import LANGUAGE_NAMES, known_language
 from soritune.models.phi4mm.prompts import instruction
 from soritune.recipe.schema import Evaluation, TrainPart
@@ -44,9 +47,9 @@ def test_codes_and_names_give_the_name(given: str, name: str) -> None:
         *[("kr-KR", "codes are like"), ("EN US", "codes are like"), ("zz", "codes are like")],
     ],
 )
-def test_what_is_no_language_never_stands_in_a_prompt(given: str, hint: str) -> None:
+def test_what_is_not_a_language_never_stands_in_a_prompt(given: str, hint: str) -> None:
     for act in (known_language, lambda code: instruction(Request(Task.AST_COT, "ko", code))):
-        with pytest.raises(UserError, match=f'"{given}" is no language') as caught:
+        with pytest.raises(UserError, match=f'"{given}" is not a language') as caught:
             act(given)
         assert hint in str(caught.value)
 
@@ -54,7 +57,38 @@ def test_what_is_no_language_never_stands_in_a_prompt(given: str, hint: str) -> 
 def test_a_recipe_translates_into_known_languages_only() -> None:
     TrainPart.model_validate({"corpus": "c", "tasks": {"ast": 1}, "to": "sw"})
     Evaluation.model_validate({"corpus": "c", "task": "ast", "from": "ko", "to": "sw"})
-    with pytest.raises(ValueError, match='"qq" is no language'):
+    with pytest.raises(ValueError, match='"qq" is not a language'):
         TrainPart.model_validate({"corpus": "c", "tasks": {"ast": 1}, "to": "qq"})
-    with pytest.raises(ValueError, match='"qq" is no language'):
+    with pytest.raises(ValueError, match='"qq" is not a language'):
         Evaluation.model_validate({"corpus": "c", "task": "ast", "from": "ko", "to": "qq"})
+
+
+def test_a_language_is_found_by_its_code_its_tag_or_its_name() -> None:
+    assert {find_language(given).code for given in ("ko", "ko-KR", "ko_kr", "Korean")} == {"ko"}
+    assert [language.code for language in languages_with_modules()] == ["en", "ja", "ko", "zh"]
+    # Swahili has no module: letters are counted, files are UTF-8, no rules for its texts.
+    swahili = find_language("sw")
+    assert swahili.spoken_units("Habari, dunia!") == 11
+    assert swahili.normalize is None
+
+
+@pytest.mark.parametrize(
+    ("content", "language", "text"),
+    [
+        ("habari".encode("utf-8-sig"), "sw", "habari"),
+        ("habari".encode("utf-16"), "sw", "habari"),
+        ("한글".encode("cp949"), "ko", "한글"),
+        ("한글".encode("cp949"), "sw", None),
+        (b"\xff\xfea", "sw", None),
+    ],
+)
+def test_a_file_is_read_in_the_encodings_of_its_language(
+    content: bytes, language: str, text: str | None
+) -> None:
+    assert decode_text(content, language) == text
+
+
+def test_bleu_tokenizers_are_those_of_sacrebleu() -> None:
+    for code in LANGUAGE_NAMES:
+        theirs = BLEU._TOKENIZER_MAP.get(code, "13a")
+        assert find_language(code).bleu_tokenizer == theirs

@@ -68,7 +68,7 @@ def mixed() -> Iterator[Utterance | Rejected]:
     for name, audio in GOOD.items():
         yield utterance(name, audio)
     yield utterance("stereo", GOOD["stereo"])
-    yield Rejected("", "bad-line", "the line is no JSON", "list.jsonl line 7")
+    yield Rejected("", "bad-line", "the line is not JSON", "list.jsonl line 7")
 
 
 def test_every_bad_input_is_quarantined_with_its_reason_and_the_rest_is_taken(

@@ -207,14 +207,14 @@ def test_a_list_is_read_as_lines_of_any_system(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe\x00", "no list of ids"), (b'{"findings": []}', "is JSON, no list of ids")],
+    [(b"\xff\xfe\x00", "not a list of ids"), (b'{"findings": []}', "is JSON, not a list of ids")],
 )
 def test_what_is_no_list_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "ids.txt"
     path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_ids(path)
-    with pytest.raises(UserError, match="no list of ids"):
+    with pytest.raises(UserError, match="not a list of ids"):
         read_ids(tmp_path)
 
 

@@ -21,7 +21,7 @@ from soritune.errors import UserError
 from soritune.sources import describe_source, published_source, read_source
 from soritune.sources.formats import hub_rows as rows_module
 from soritune.sources.formats.hub import HubSource
-from soritune.sources.formats.hub_rows import TRIES, Place, is_passing, read_rows
+from soritune.sources.formats.hub_rows import TRIES, Dataset, is_temporary, read_rows
 from soritune.utterance import Rejected, Utterance
 
 datasets = pytest.importorskip("datasets")
@@ -57,17 +57,17 @@ def table(numbers: range, **columns: list[Any]) -> Any:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two splits; the training split in two files, with speakers and nested translations."""
-    place = tmp_path / "set"
-    (place / "data").mkdir(parents=True)
+    dataset = tmp_path / "set"
+    (dataset / "data").mkdir(parents=True)
     for index, numbers in enumerate((range(3), range(3, 5))):
         translation = [{"ko": f"문장 {n}", "en": f"line {n}"} for n in numbers]
         part = table(numbers, speaker_id=[n % 2 for n in numbers], pair=translation)
-        part.to_parquet(place / "data" / f"train-0000{index}-of-00002.parquet")
+        part.to_parquet(dataset / "data" / f"train-0000{index}-of-00002.parquet")
     numbers = range(5, 7)
     translation = [{"ko": "", "en": ""} for _ in numbers]
     part = table(numbers, speaker_id=[7, 8], pair=translation)
-    part.to_parquet(place / "data" / "validation-00000-of-00001.parquet")
-    return place
+    part.to_parquet(dataset / "data" / "validation-00000-of-00001.parquet")
+    return dataset
 
 
 def source(path: Path | str, **settings: Any) -> HubSource:
@@ -174,22 +174,22 @@ def test_a_folder_that_datasets_saved_is_read_too(tmp_path: Path) -> None:
     ]
 
 
-def loose(place: Path) -> Path:
+def loose(dataset: Path) -> Path:
     """Loose files with a list (`audiofolder`), which have no schema of their own."""
-    (place / "train").mkdir(parents=True)
+    (dataset / "train").mkdir(parents=True)
     lines = ["file_name,text"]
     for number in range(3):
-        (place / "train" / f"{number}.flac").write_bytes(clip(number))
+        (dataset / "train" / f"{number}.flac").write_bytes(clip(number))
         lines.append(f"{number}.flac,문장 {number}")
-    (place / "train" / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return place
+    (dataset / "train" / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return dataset
 
 
 def test_loose_files_are_streamed_without_torchcodec(tmp_path: Path) -> None:
-    place = loose(tmp_path / "set")
-    found = taken(place, splits={"train": "train"})
+    dataset = loose(tmp_path / "set")
+    found = taken(dataset, splits={"train": "train"})
     assert [e.text for e in found] == ["문장 0", "문장 1", "문장 2"]
-    assert [e.audio for e in found] == [place / "train" / f"{n}.flac" for n in range(3)]
+    assert [e.audio for e in found] == [dataset / "train" / f"{n}.flac" for n in range(3)]
 
 
 @pytest.mark.skipif("torchcodec" in sys.modules, reason="torchcodec is there")
@@ -219,19 +219,19 @@ def test_what_is_bad_in_a_row_costs_that_row(tmp_path: Path) -> None:
         }
     )
     made.to_parquet(tmp_path / "set" / "train.parquet")
-    place = source(tmp_path / "set", splits={"train": "train"})
-    card = prepare("mine", place, tmp_path / "out")
+    dataset = source(tmp_path / "set", splits={"train": "train"})
+    card = prepare("mine", dataset, tmp_path / "out")
     assert (card.read, card.taken) == (3, 1)
     assert card.reasons == {"empty-text": 1, "unreadable": 1}
 
 
 def test_a_data_set_with_a_script_is_refused_and_the_script_not_run(tmp_path: Path) -> None:
-    place = tmp_path / "scripted"
-    place.mkdir()
+    dataset = tmp_path / "scripted"
+    dataset.mkdir()
     ran = tmp_path / "ran"
-    (place / "scripted.py").write_text(f"open({str(ran)!r}, 'w').close()\n", encoding="utf-8")
+    (dataset / "scripted.py").write_text(f"open({str(ran)!r}, 'w').close()\n", encoding="utf-8")
     with pytest.raises(UserError, match="foreign code is never run") as caught:
-        taken(place)
+        taken(dataset)
     assert "\n" not in str(caught.value)
     assert not ran.exists()
 
@@ -367,15 +367,15 @@ def test_which_failures_may_pass() -> None:
 
     wrapped = RuntimeError("while generating")
     wrapped.__cause__ = ConnectionResetError()
-    assert is_passing(http(503))
-    assert is_passing(http(429))
-    assert is_passing(wrapped)
-    assert not is_passing(http(401))
-    assert not is_passing(http(404))
-    assert not is_passing(ValueError("BuilderConfig"))
+    assert is_temporary(http(503))
+    assert is_temporary(http(429))
+    assert is_temporary(wrapped)
+    assert not is_temporary(http(401))
+    assert not is_temporary(http(404))
+    assert not is_temporary(ValueError("BuilderConfig"))
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    assert not is_passing(OfflineModeIsEnabled("offline"))
+    assert not is_temporary(OfflineModeIsEnabled("offline"))
 
 
 def test_each_split_is_downloaded_only_where_it_is_not_streamed(
@@ -389,7 +389,7 @@ def test_each_split_is_downloaded_only_where_it_is_not_streamed(
 
 
 def test_rows_of_a_place_come_with_the_columns_asked_for(folder: Path) -> None:
-    place = Place(str(folder), None, None, streaming=True)
-    first = next(iter(read_rows(place, "train", ["sentence"], None)))
+    dataset = Dataset(str(folder), None, None, streaming=True)
+    first = next(iter(read_rows(dataset, "train", ["sentence"], None)))
     assert first == {"sentence": "문장 0"}
     assert TRIES == 4

@@ -186,7 +186,7 @@ def test_each_split_has_a_directory_of_its_own(tmp_path: Path) -> None:
     ]
     with pytest.raises(UserError, match="must not be trained on"):
         entries(tmp_path, splits={"train": "train", "test": "train"})
-    with pytest.raises(UserError, match="mend splits"):
+    with pytest.raises(UserError, match="fix splits"):
         entries(tmp_path, splits={"train": "nowhere"})
 
 

@@ -19,8 +19,8 @@ from soritune.sources.formats.cues import BadCue, Cue
 from soritune.sources.formats.subtitles import SubtitlesSource
 from soritune.sources.formats.subtitles_cut import (
     CutSettings,
-    Left,
-    Piece,
+    Segment,
+    UnusableCue,
     cut,
     sentence_goes_on,
 )
@@ -38,7 +38,7 @@ def cue(start_s: float, end_s: float, text: str = "말", speaker: str | None = N
 def spans(*cues: Cue | BadCue, **settings: float) -> list[tuple[float, float, str] | str]:
     chosen = CutSettings(**{**PLAIN.__dict__, **settings})
     return [
-        entry.reason if isinstance(entry, Left) else (entry.start_s, entry.end_s, entry.text)
+        entry.reason if isinstance(entry, UnusableCue) else (entry.start_s, entry.end_s, entry.text)
         for entry in cut(cues, chosen)
     ]
 
@@ -106,9 +106,9 @@ def test_padding_reaches_half_of_the_way_to_the_next_speech() -> None:
     first, second, _, third = cut(
         [cue(0.1, 1, "네."), cue(1.3, 2, "예."), cue(2.1, 3, "", None), cue(5, 6)], PLAIN
     )
-    assert isinstance(first, Piece)
-    assert isinstance(second, Piece)
-    assert isinstance(third, Piece)
+    assert isinstance(first, Segment)
+    assert isinstance(second, Segment)
+    assert isinstance(third, Segment)
     assert (first.before_s, first.after_s) == pytest.approx((0.1, 0.15))
     assert (second.before_s, second.after_s) == pytest.approx((0.15, 1.5))
     assert third.before_s == pytest.approx(1.5)
@@ -117,8 +117,8 @@ def test_padding_reaches_half_of_the_way_to_the_next_speech() -> None:
 
 def test_an_overlap_of_a_rounding_is_cut_in_its_middle() -> None:
     first, second = cut([cue(0, 1.04, "네."), cue(1, 2, "예.")], PLAIN)
-    assert isinstance(first, Piece)
-    assert isinstance(second, Piece)
+    assert isinstance(first, Segment)
+    assert isinstance(second, Segment)
     assert (first.after_s, second.before_s) == pytest.approx((-0.02, -0.02))
 
 
@@ -202,8 +202,8 @@ def test_pieces_are_the_right_samples(tmp_path: Path) -> None:
     assert found.keys() == wanted.keys()
     for name, (text, start_s, end_s) in wanted.items():
         assert found[name].text == text
-        piece = sound[round(start_s * RATE_HZ) : round(end_s * RATE_HZ), 0]
-        np.testing.assert_array_equal(corpus.samples(found[name]) * 32768, piece)
+        segment = sound[round(start_s * RATE_HZ) : round(end_s * RATE_HZ), 0]
+        np.testing.assert_array_equal(corpus.samples(found[name]) * 32768, segment)
 
 
 def test_subtitles_that_come_too_late_are_shifted(tmp_path: Path) -> None:

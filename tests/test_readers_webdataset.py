@@ -109,7 +109,7 @@ def test_shards_come_in_the_order_of_the_patterns_and_sorted_within(
 def test_patterns_stay_in_the_folder(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "inside").mkdir()
     pack(tmp_path / "beside.tar", ("x.wav", b""))
-    with pytest.raises(UserError, match="is no name of files"):
+    with pytest.raises(UserError, match="is not a name of files"):
         find_shards(tmp_path / "inside", [pattern])
 
 
@@ -252,7 +252,7 @@ def test_no_tar_and_shards_without_samples_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="hold no samples"):
         rejected(tmp_path)
     (tmp_path / "s.tar").write_bytes(b"<html>" * 500)
-    with pytest.raises(UserError, match="no tar archive"):
+    with pytest.raises(UserError, match="not a tar archive"):
         rejected(tmp_path)
     with pytest.raises(UserError, match="no folder"):
         list(read_source(source(tmp_path / "nowhere")))

@@ -7,8 +7,9 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.tokenizers import tokenizer_ko_mecab
 
 from soritune.errors import UserError
+from soritune.languages import find_language
 from soritune.scoring.evaluate import evaluate_hypotheses
-from soritune.scoring.translation import bleu, bleu_tokenizer, chrf
+from soritune.scoring.translation import bleu, chrf
 
 ENGLISH = [
     "The train to Busan leaves at three in the afternoon.",
@@ -68,8 +69,12 @@ def test_interval_and_signature_are_those_of_sacrebleu(metric: BLEU | CHRF) -> N
 
 
 def test_tokenizer_follows_the_language_however_it_is_named() -> None:
-    assert {bleu_tokenizer(name) for name in ["ko", "ko-KR", "ko_kr", "Korean"]} == {"ko-mecab"}
-    assert {bleu_tokenizer(name) for name in ["en", "English", "en-US", "de"]} == {"13a"}
+    assert {find_language(name).bleu_tokenizer for name in ["ko", "ko-KR", "ko_kr", "Korean"]} == {
+        "ko-mecab"
+    }
+    assert {find_language(name).bleu_tokenizer for name in ["en", "English", "en-US", "de"]} == {
+        "13a"
+    }
 
 
 def test_all_empty_outputs_score_zero() -> None:

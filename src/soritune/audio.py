@@ -121,14 +121,14 @@ def read_audio(
 
 
 def refuse_devices(path: Path, where: str) -> None:
-    """Raise AudioError for what is no file: opening a pipe would wait for ever.
+    """Raise AudioError for what is not a file: opening a pipe would wait for ever.
 
     OSError comes through where there is nothing at `path`.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-        raise AudioError("unreadable", f"is {kind}, no file", where)
+        raise AudioError("unreadable", f"is {kind}, not a file", where)
 
 
 def to_16k(
@@ -143,7 +143,9 @@ def to_16k(
     if not len(samples):
         raise AudioError("empty", "holds no samples", where)
     if not all(map(math.isfinite, _range(samples))):
-        raise AudioError("non-finite", "holds samples that are no numbers (NaN or infinity)", where)
+        raise AudioError(
+            "non-finite", "holds samples that are not numbers (NaN or infinity)", where
+        )
     if limits.max_duration_s is not None:
         _check_length(len(samples), rate_hz, limits.max_duration_s, where)
     if rate_hz != SAMPLE_RATE_HZ:
@@ -157,7 +159,7 @@ def to_16k(
         )
     lowest, highest = _range(samples)
     if limits.silence_peak is not None:
-        # A constant offset of the converter is no sound either.
+        # A constant offset of the converter is not sound either.
         offset = float(samples.mean(dtype=np.float64))
         peak = max(highest - offset, offset - lowest)
         if peak < limits.silence_peak:
@@ -187,7 +189,7 @@ def _decode(
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
-        raise AudioError("unreadable", f"is no audio that can be read ({FORMS})", where) from error
+        raise AudioError("unreadable", f"is not audio that can be read ({FORMS})", where) from error
     with sound:
         rate_hz, claimed = sound.samplerate, sound.frames
         if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
@@ -240,7 +242,7 @@ def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:
     """First frame of a part and the one after its last (None: to the end)."""
     ends_s = [part.start_s] if part.duration_s is None else [part.start_s, part.duration_s]
     if not all(math.isfinite(end_s) and end_s >= 0 for end_s in ends_s) or part.duration_s == 0:
-        raise AudioError("outside", "is no span of time (negative, zero or no number)", where)
+        raise AudioError("outside", "is not a span of time (negative, zero or not a number)", where)
     # Sums of decimal fractions are off by some 1e-16: half a frame must go one way always.
     first, *last = (
         math.floor(round(end_s * rate_hz, 6) + 0.5) for end_s in itertools.accumulate(ends_s)

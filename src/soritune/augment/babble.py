@@ -1,4 +1,4 @@
-"""Other utterances of the same corpus as talk in the background."""
+"""Other voices that talk in the background of a clip."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from typing import Protocol
 import numpy as np
 
 from soritune.audio import AudioError, Samples, load_mono_16k
-from soritune.corpus.store import Corpus
 from soritune.utterance import Excerpt, RenderedAudio
 
 Audio = Path | bytes | Excerpt | RenderedAudio
 TRIES = 16
-"""Draws in which a voice of another speaker is looked for."""
+"""Draws among which a voice of another speaker is looked for."""
 
 
 class Background(Protocol):
     """Where other voices come from."""
 
     def voice(self, clip: Clip, random: np.random.Generator) -> tuple[str, Samples] | None:
-        """Id and samples (16 kHz) of another utterance, None where there is no other."""
+        """Return id and samples (16 kHz) of another utterance, None where there is no other."""
         ...
 
 
@@ -33,22 +32,6 @@ class Clip:
     id: str
     speaker: str | None = None
     background: Background | None = None
-
-
-class CorpusBackground:
-    """The utterances of one split of a prepared corpus."""
-
-    def __init__(self, corpus: Corpus, split: str) -> None:
-        self._corpus = corpus
-        self._records = corpus.records(split)
-
-    def voice(self, clip: Clip, random: np.random.Generator) -> tuple[str, Samples] | None:
-        """An utterance of another speaker if some tries find one, else any other one."""
-        index = choose(clip, [(r.id, r.speaker) for r in self._records], random)
-        if index is None:
-            return None
-        record = self._records[index]
-        return record.id, self._corpus.samples(record)
 
 
 @dataclass(frozen=True)
@@ -80,7 +63,11 @@ class Voices:
 def choose(
     clip: Clip, others: Sequence[tuple[str, str | None]], random: np.random.Generator
 ) -> int | None:
-    """Index of another utterance (id, speaker): never the clip itself or a stored copy of it."""
+    """Return the index of another utterance (id, speaker), None where there is none.
+
+    It is never the clip itself or a stored copy of it, and of another speaker if some draws find
+    one.
+    """
     fallback = None
     for index in random.integers(len(others), size=TRIES) if others else ():
         name, speaker = others[index]
@@ -94,23 +81,23 @@ def choose(
 
 
 def original_id(utterance_id: str) -> str:
-    """The id of the utterance that a stored copy (`…+aug1`) was made of."""
+    """Return the id of the utterance that a stored copy (`…+aug1`) was made of."""
     start, mark, number = utterance_id.rpartition("+aug")
     return start if mark and number.isdigit() else utterance_id
 
 
 def mixed(samples: Samples, voices: Sequence[Samples], snr_db: float, offset: float) -> Samples:
-    """The clip with the voices behind it, `snr_db` under it over the whole clip.
+    """Return the clip with the voices behind it, `snr_db` below it over the whole clip.
 
     Voices are repeated and cut to the clip's length, from `offset` (a share of each) on.
     """
-    behind = np.zeros(len(samples), dtype=np.float64)
+    talk = np.zeros(len(samples), dtype=np.float64)
     for voice in voices:
         shifted = np.roll(voice, -int(offset * len(voice)))
-        behind += np.resize(shifted, len(samples))
-    noise_power = float(np.mean(behind**2))
+        talk += np.resize(shifted, len(samples))
+    noise_power = float(np.mean(talk**2))
     if noise_power <= 0:
         return samples
     power = float(np.mean(samples.astype(np.float64) ** 2))
     gain = np.sqrt(power / noise_power / 10 ** (snr_db / 10))
-    return np.asarray(samples + gain * behind, dtype=np.float32)
+    return np.asarray(samples + gain * talk, dtype=np.float32)

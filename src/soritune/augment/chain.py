@@ -1,10 +1,10 @@
-"""An augmentation at work: what happens to which clip, decided by a key and nothing else."""
+"""An augmentation applied to clips: what happens to which clip depends on a key alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from soritune.audio import (
 )
 from soritune.augment.babble import Clip
 from soritune.augment.config import FEATURES_ONLY, Augmentation, Step
-from soritune.augment.effects import Drawn, Effect, Key, effect
-from soritune.augment.seeding import generator
+from soritune.augment.effects import Audiomentation, Drawn, Effect, Key, load_audiomentations
+from soritune.augment.masks import SpecAugment
 from soritune.augment.sets import SETS
+from soritune.augment.transforms import OWN
+from soritune.seeding import generator
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Applied:
-    """One step that was done to a clip, and what was drawn; `skipped` says why it was not."""
+    """One step of a clip and what was drawn; `skipped` says why it was not applied."""
 
     transform: str
     drawn: Drawn
@@ -49,7 +51,7 @@ class Augmented:
 
 @dataclass(frozen=True)
 class _Turn:
-    """A step that was drawn, and the key of its own draws."""
+    """A step that is applied, and the key of its own draws."""
 
     step: Step
     effect: Effect
@@ -57,11 +59,10 @@ class _Turn:
 
 
 class Augmenter:
-    """An augmentation ready to be applied.
+    """An augmentation that is ready to be applied.
 
     `key` in its methods is what a draw depends on: seed, corpus, utterance and epoch. Each step
-    has draws of its own, so one that is added or left out changes nothing of the others' where
-    it stands behind them.
+    has draws of its own, so a step that is added at the end changes none of the draws before it.
 
     Raises UserError where a package is missing, or files, or parameters do not fit together.
     """
@@ -73,8 +74,8 @@ class Augmenter:
         self._effects: dict[int, Effect] = {}
         for top in self._steps:
             for _, step in top.tree():
-                if not step.kind.group and step.transform != FEATURES_ONLY:
-                    self._effects[id(step)] = effect(step)
+                if not step.kind.is_group and step.transform != FEATURES_ONLY:
+                    self._effects[id(step)] = _effect(step)
 
     @property
     def changes_samples(self) -> bool:
@@ -86,7 +87,7 @@ class Augmenter:
         return bool(self._masks)
 
     def samples(self, samples: Samples, clip: Clip, key: Key) -> Augmented:
-        """What becomes of a clip, shape (num_samples,), 16 kHz.
+        """Return what becomes of a clip, shape (num_samples,), 16 kHz.
 
         A step that would leave no speech, too little (under 25 ms) or too much (over 30 s) is
         left out. What exceeds full scale at the end is scaled down.
@@ -104,8 +105,10 @@ class Augmenter:
         return Augmented(np.ascontiguousarray(samples, dtype=np.float32), tuple(done))
 
     def duration_s(self, duration_s: float, key: Key) -> float:
-        """How long `samples` will be with this key, without the audio; at most, where only the
-        audio would tell."""
+        """Return how long a clip will be with this key, without its audio.
+
+        Where only the audio would tell, it is the longest that is possible.
+        """
         for turn in self._turns(key):
             changed_s = turn.effect.duration_s(duration_s, turn.key)
             if MIN_DURATION_S <= changed_s <= MAX_DURATION_S:
@@ -113,38 +116,38 @@ class Augmenter:
         return duration_s
 
     def features(self, features: torch.Tensor, fill: torch.Tensor, key: Key) -> torch.Tensor:
-        """Features (frames, mels) with masks; `fill` (mels,) is what stands in them."""
-        from soritune.augment.masks import masked
-
+        """Return features (frames, mels) with masks, in which `fill` (mels,) stands."""
         for index, step in enumerate(self._steps):
             if step.transform == FEATURES_ONLY:
-                way = (*key, index, step.transform)
-                if generator(*way, "p").random() < step.probability:
-                    values = step.kind.values(step.parameters)
-                    features = masked(features, fill, generator(*way, "draw"), **values)
+                step_key: Key = (*key, index, step.transform)
+                if generator(*step_key, "p").random() < step.probability:
+                    masks = SpecAugment(**step.parameters)
+                    features = masks.mask(features, fill, generator(*step_key, "draw"))
         return features
 
     def _turns(self, key: Key) -> Iterator[_Turn]:
         for index, step in enumerate(self._steps):
             yield from self._drawn(step, (*key, index))
 
-    def _drawn(self, step: Step, way: Key) -> Iterator[_Turn]:
+    def _drawn(self, step: Step, key: Key) -> Iterator[_Turn]:
         if step.transform == FEATURES_ONLY:
             return
-        way = (*way, step.transform)
-        if generator(*way, "p").random() >= step.probability:
+        key = (*key, step.transform)
+        if generator(*key, "p").random() >= step.probability:
             return
-        if not step.kind.group:
-            yield _Turn(step, self._effects[id(step)], (*way, "draw"))
+        if not step.kind.is_group:
+            yield _Turn(step, self._effects[id(step)], (*key, "draw"))
             return
-        for index in _chosen(step, generator(*way, "choice")):
-            yield from self._drawn(step.transforms[index], (*way, index))
+        group = step.kind.group(step.parameters)
+        for index in group.choose(len(step.transforms), generator(*key, "choice")):
+            yield from self._drawn(step.transforms[index], (*key, index))
 
 
 def _with_sets(step: Step) -> Step:
-    """Ready sets replaced by what they are made of."""
+    """Replace ready sets by what they are made of."""
     if step.transform in SETS:
-        made = SETS[step.transform]
+        load_audiomentations()  # in one line where it is missing
+        made = Step.model_validate(SETS[step.transform])
         return made if step.p is None else made.model_copy(update={"p": step.p})
     if step.transforms:
         inner = tuple(_with_sets(each) for each in step.transforms)
@@ -152,23 +155,17 @@ def _with_sets(step: Step) -> Step:
     return step
 
 
-def _chosen(group: Step, random: np.random.Generator) -> Sequence[int]:
-    """Which transforms of a group have their turn, in order."""
-    count = len(group.transforms)
-    parameters: dict[str, Any] = group.parameters
-    if group.transform == "Compose":
-        return random.permutation(count).tolist() if parameters.get("shuffle") else range(count)
-    if group.transform == "OneOf":
-        weights = np.asarray(parameters.get("weights") or np.ones(count), dtype=np.float64)
-        return [int(random.choice(count, p=weights / weights.sum()))]
-    picked = random.choice(count, size=parameters["num_transforms"], replace=False)
-    return sorted(int(index) for index in picked)
+def _effect(step: Step) -> Effect:
+    if step.transform in OWN:
+        made: Effect = step.kind.made_by(**step.parameters)
+        return made
+    return Audiomentation(step.transform, step.parameters)
 
 
 def _unusable(samples: Samples) -> str:
-    """Why a changed clip cannot stand, empty where it can."""
+    """Return why a changed clip cannot be used, empty where it can."""
     if samples.ndim != 1 or not np.isfinite(samples).all():
-        return "gave something that is no clip"
+        return "gave something that is not a clip"
     if len(samples) < MIN_SAMPLES:
         return "left less than 25 ms"
     if len(samples) > MAX_DURATION_S * SAMPLE_RATE_HZ:

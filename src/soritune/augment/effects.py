@@ -1,56 +1,53 @@
-"""One step at work on a clip: ours, and those of audiomentations."""
+"""What one step does to a clip: our effects, and those of audiomentations.
+
+The signatures of our classes are what a recipe may write (`transforms`).
+"""
 
 from __future__ import annotations
 
 import inspect
+import random
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.augment import room, telephone
 from soritune.augment.babble import Clip, mixed
-from soritune.augment.config import Step
 from soritune.augment.files import sound_files
-from soritune.augment.seeding import generator, global_draws
 from soritune.errors import UserError
+from soritune.seeding import generator
 
 Drawn = Mapping[str, Any]
 """What was drawn, as JSON values, for people to read."""
 
-Key = tuple[object, ...]
-"""Names that a draw depends on."""
+Key = tuple[Any, ...]
+"""What a draw depends on: a seed, and names."""
+
+# Modules of their own that audiomentations imports only when it applies a transform.
+EXTRA_MODULES = {
+    "Limiter": "numpy_audio_limiter",
+    "LoudnessNormalization": "loudness",
+    "Mp3Compression": "fast_mp3_augment",
+    "RoomSimulator": "pyroomacoustics",
+}
 
 
 class Effect(Protocol):
-    """A step whose turn has come."""
+    """A change of a clip."""
 
     def apply(self, samples: Samples, clip: Clip, key: Key) -> tuple[Samples, Drawn]:
-        """The changed clip (16 kHz) and what was drawn; `samples` stay as they are."""
+        """Return the changed clip (16 kHz) and what was drawn; `samples` are not changed."""
         ...
 
     def duration_s(self, duration_s: float, key: Key) -> float:
-        """How long the changed clip will be (at most, where only the audio would tell)."""
+        """Return the length of the changed clip (at most, where only the audio would tell)."""
         ...
-
-
-class Stretch:
-    """Other speed, same pitch (signalsmith-stretch)."""
-
-    def __init__(self, min_rate: float, max_rate: float) -> None:
-        self._inner = Audiomentation(
-            "TimeStretch",
-            {"min_rate": min_rate, "max_rate": max_rate, "leave_length_unchanged": False},
-        )
-
-    def apply(self, samples: Samples, clip: Clip, key: Key) -> tuple[Samples, Drawn]:
-        return self._inner.apply(samples, clip, key)
-
-    def duration_s(self, duration_s: float, key: Key) -> float:
-        return self._inner.duration_s(duration_s, key)
 
 
 class _SameLength:
@@ -61,7 +58,9 @@ class _SameLength:
 class Telephone(_SameLength):
     """See `telephone`."""
 
-    def __init__(self, codec: str) -> None:
+    def __init__(
+        self, codec: Literal["any", "mu-law", "a-law", "gsm", "mp3", "none"] = "any"
+    ) -> None:
         self._codecs = telephone.CODECS if codec == "any" else (codec,)
 
     def apply(self, samples: Samples, clip: Clip, key: Key) -> tuple[Samples, Drawn]:
@@ -72,20 +71,25 @@ class Telephone(_SameLength):
 class Room(_SameLength):
     """See `room`."""
 
-    def __init__(self, impulse_responses: Any, min_rt60_s: float, max_rt60_s: float) -> None:
+    def __init__(
+        self,
+        impulse_responses: Sequence[str] | str | None = None,
+        min_rt60_s: Annotated[float, Field(ge=0.05)] = 0.2,
+        max_rt60_s: Annotated[float, Field(ge=0.05)] = 0.6,
+    ) -> None:
         self._files = room.recorded_responses(impulse_responses) if impulse_responses else ()
         self._rt60_s = (min_rt60_s, max_rt60_s)
 
     def apply(self, samples: Samples, clip: Clip, key: Key) -> tuple[Samples, Drawn]:
-        random = generator(*key)
+        draws = generator(*key)
         if self._files:
-            file = self._files[int(random.integers(len(self._files)))]
+            file = self._files[int(draws.integers(len(self._files)))]
             return room.in_room(samples, room.recorded_response(file)), {"impulse_response": file}
-        rt60_s = float(random.uniform(*self._rt60_s))
+        rt60_s = float(draws.uniform(*self._rt60_s))
         # Even on a logarithmic scale: small rooms are more common than halls.
-        volume_m3 = float(np.exp(random.uniform(*np.log(room.VOLUME_M3))))
-        distance_m = float(random.uniform(*room.DISTANCE_M))
-        response = room.simulated_response(rt60_s, volume_m3, distance_m, random)
+        volume_m3 = float(np.exp(draws.uniform(*np.log(room.VOLUME_M3))))
+        distance_m = float(draws.uniform(*room.DISTANCE_M))
+        response = room.simulated_response(rt60_s, volume_m3, distance_m, draws)
         drawn = {"rt60_s": rt60_s, "volume_m3": volume_m3, "distance_m": distance_m}
         return room.in_room(samples, response), drawn
 
@@ -93,17 +97,22 @@ class Room(_SameLength):
 class Babble(_SameLength):
     """See `babble`."""
 
-    def __init__(self, min_snr_db: float, max_snr_db: float, voices: int) -> None:
+    def __init__(
+        self,
+        min_snr_db: float = 5.0,
+        max_snr_db: float = 20.0,
+        voices: Annotated[int, Field(ge=1)] = 1,
+    ) -> None:
         self._snr_db = (min_snr_db, max_snr_db)
         self._voices = voices
 
     def apply(self, samples: Samples, clip: Clip, key: Key) -> tuple[Samples, Drawn]:
         if clip.background is None:
             return samples, {"skipped": "no corpus to take other voices from"}
-        random = generator(*key)
-        snr_db = float(random.uniform(*self._snr_db))
-        offset = float(random.random())
-        found = [clip.background.voice(clip, random) for _ in range(self._voices)]
+        draws = generator(*key)
+        snr_db = float(draws.uniform(*self._snr_db))
+        offset = float(draws.random())
+        found = [clip.background.voice(clip, draws) for _ in range(self._voices)]
         voices = [voice for voice in found if voice is not None]
         if not voices:
             return samples, {"skipped": "the corpus has no other utterance"}
@@ -112,9 +121,19 @@ class Babble(_SameLength):
 
 
 class Audiomentation:
-    """A transform of audiomentations, drawn anew for each key."""
+    """A transform of audiomentations, drawn again for each key.
+
+    Raises:
+        UserError: a package or files are missing, or the parameters do not fit together.
+    """
 
     def __init__(self, name: str, parameters: Mapping[str, Any]) -> None:
+        module = EXTRA_MODULES.get(name)
+        if module is not None and find_spec(module) is None:
+            package = module.replace("_", "-")
+            raise UserError(
+                f"augment: {name} needs the package {package}; run: pip install {package}"
+            )
         given = dict(parameters)
         for path in ("sounds_path", "ir_path"):
             if path in given:
@@ -125,7 +144,7 @@ class Audiomentation:
         self.name = name
         self._parameters = given
         try:
-            self._transform = getattr(_package(), name)(**given, p=1.0)
+            self._transform = getattr(load_audiomentations(), name)(**given, p=1.0)
         except (ValueError, AssertionError, TypeError) as error:
             reason = " ".join(str(error).split()) or "its parameters do not fit together"
             raise UserError(f"augment: {name}: {reason}") from error
@@ -162,36 +181,27 @@ class Audiomentation:
         return inspect.signature(type(self._transform).__init__).parameters[name].default
 
     def _drawn(self, duration_s: float, key: Key) -> Drawn:
-        """What `apply` will draw first, which for these transforms hangs on the key alone."""
+        """Return what `apply` will draw first: for these transforms it depends on the key alone."""
         silence = np.zeros(max(1, round(duration_s * SAMPLE_RATE_HZ)), dtype=np.float32)
         with global_draws(*key):
             self._transform.randomize_parameters(silence, SAMPLE_RATE_HZ)
         return dict(self._transform.parameters)
 
 
-def effect(step: Step) -> Effect:
-    """The effect of a step that is no group and no mask of features.
+class FastSlow(Audiomentation):
+    """Another speed at the same pitch (signalsmith-stretch)."""
 
-    Raises UserError where a package that it needs is missing or its parameters do not fit.
-    """
-    values = step.kind.values(step.parameters)
-    if step.transform == "fast-slow":
-        return Stretch(**values)
-    if step.transform == "telephone":
-        return Telephone(**values)
-    if step.transform == "room":
-        return Room(**values)
-    if step.transform == "babble":
-        return Babble(**values)
-    if step.kind.needs and find_spec(step.kind.needs) is None:
-        raise UserError(
-            f"augment: {step.transform} needs the package {step.kind.needs}; "
-            f"run: pip install {step.kind.needs.replace('_', '-')}"
-        )
-    return Audiomentation(step.transform, step.parameters)
+    def __init__(
+        self,
+        min_rate: Annotated[float, Field(ge=0.5)] = 0.8,
+        max_rate: Annotated[float, Field(ge=0.5)] = 1.3,
+    ) -> None:
+        rates = {"min_rate": min_rate, "max_rate": max_rate}
+        super().__init__("TimeStretch", rates | {"leave_length_unchanged": False})
 
 
-def _package() -> Any:
+def load_audiomentations() -> Any:
+    """Return the package. Raises UserError where it is not installed."""
     try:
         import audiomentations
     except ImportError as error:
@@ -201,8 +211,25 @@ def _package() -> Any:
     return audiomentations
 
 
+@contextmanager
+def global_draws(*key: Any) -> Iterator[None]:
+    """Seed Python's and numpy's global generators by a key, and restore them afterwards.
+
+    audiomentations draws from these two and from nothing else (0.43.1). Not for several threads.
+    """
+    seed = int(generator(*key).integers(2**63))
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
 def _plain(value: Any) -> Any:
-    """A drawn value as JSON has it; arrays by their shape."""
+    """Return a drawn value as JSON has it; arrays by their shape."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

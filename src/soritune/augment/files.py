@@ -1,4 +1,4 @@
-"""Sound files that a recipe names: found in a fixed order, known by what they are."""
+"""Sound files that a recipe names: found in a fixed order, identified by name and size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 
 
 def sound_files(paths: str | Sequence[str]) -> list[str]:
-    """Files and those in folders, in the order of their names, the same on any file system.
+    """Return files and those in folders in the order of their names, the same on any system.
 
     Raises UserError where a path is not there.
     """
@@ -30,7 +30,7 @@ def sound_files(paths: str | Sequence[str]) -> list[str]:
 
 
 def files_identity(paths: Sequence[str]) -> str:
-    """Text that changes when a file is added, removed, renamed or gets another size."""
+    """Return text that changes when a file is added, removed, renamed or gets another size."""
     lines = []
     for each in paths:
         top = Path(each).expanduser()

@@ -17,36 +17,48 @@ average; of a clip of 2 s one mask of LD could hide half. Time warping is left o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
 import numpy as np
-import torch
+from pydantic import Field
+
+if TYPE_CHECKING:
+    import torch
+
+Count = Annotated[int, Field(ge=0)]
 
 
-def masked(
-    features: torch.Tensor,
-    fill: torch.Tensor,
-    random: np.random.Generator,
-    *,
-    frequency_masks: int = 2,
-    frequency_width: int = 27,
-    time_masks: int = 2,
-    time_width: int = 100,
-    time_share: float = 0.2,
-) -> torch.Tensor:
-    """A copy of `features` (frames, mels) with masks set to `fill` (mels,).
+@dataclass(frozen=True)
+class SpecAugment:
+    """Masks: how many, and how large.
 
-    `fill` is the mean that the model takes off, so masked features are 0 once normalised. A band
-    is 0 to `frequency_width` channels wide, a moment 0 to `time_width` frames and at most
+    A band is 0 to `frequency_width` channels wide, a moment 0 to `time_width` frames and at most
     `time_share` of the clip.
     """
-    frames, mels = features.shape
-    hidden = features.clone()
-    for _ in range(frequency_masks):
-        width = int(random.integers(min(frequency_width, mels) + 1))
-        start = int(random.integers(mels - width + 1))
-        hidden[:, start : start + width] = fill[start : start + width]
-    longest = min(time_width, int(time_share * frames), frames)
-    for _ in range(time_masks):
-        width = int(random.integers(longest + 1))
-        start = int(random.integers(frames - width + 1))
-        hidden[start : start + width] = fill
-    return hidden
+
+    frequency_masks: Count = 2
+    frequency_width: Count = 27
+    time_masks: Count = 2
+    time_width: Count = 100
+    time_share: Annotated[float, Field(ge=0)] = 0.2
+
+    def mask(
+        self, features: torch.Tensor, fill: torch.Tensor, random: np.random.Generator
+    ) -> torch.Tensor:
+        """Return a copy of `features` (frames, mels) with masks set to `fill` (mels,).
+
+        `fill` is the mean that the model subtracts, so masked features are 0 once normalised.
+        """
+        frames, mels = features.shape
+        masked = features.clone()
+        for _ in range(self.frequency_masks):
+            width = int(random.integers(min(self.frequency_width, mels) + 1))
+            start = int(random.integers(mels - width + 1))
+            masked[:, start : start + width] = fill[start : start + width]
+        longest = min(self.time_width, int(self.time_share * frames), frames)
+        for _ in range(self.time_masks):
+            width = int(random.integers(longest + 1))
+            start = int(random.integers(frames - width + 1))
+            masked[start : start + width] = fill
+        return masked

@@ -1,12 +1,13 @@
-"""What an augmentation does to one recording: clips to hear, and a picture."""
+"""Preview of an augmentation of one recording: clips to hear, and a picture."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples, load_mono_16k
@@ -20,13 +21,13 @@ DRAWS_FOR_EACH = 20
 """Draws in which nothing happens are passed over, up to so many for each clip."""
 MAX_VOICES = 50
 
-Features = Callable[[Samples], torch.Tensor]
-"""Samples (num_samples,) at 16 kHz to features (frames, mels)."""
+MELS, WINDOW, HOP = 80, 400, 160
+"""The picture's spectrogram: frames of 25 ms each 10 ms."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One changed clip: where it was written, its length, and what was drawn."""
+    """One changed clip: its file, its length, and what was drawn."""
 
     file: Path
     duration_s: float
@@ -49,7 +50,6 @@ def preview(
     augmentation: Augmentation,
     out: Path,
     *,
-    features: Features,
     count: int = 3,
     seed: int = 0,
     background: Background | None = None,
@@ -57,25 +57,25 @@ def preview(
     """Write `<name>-before.wav`, `<name>-1.wav` … and `<name>.png` into `out`.
 
     Each clip is a draw as one epoch would make it; those in which nothing happens are passed
-    over. `background` is where other voices come from; None: the sound files beside `file`.
-    Raises AudioError for a file that cannot be read, UserError for what the augmentation lacks or
-    a folder that cannot be written.
+    over. `background` is where other voices come from; None: the sound files in the folder of
+    `file`. Raises AudioError for a file that cannot be read, UserError for what the augmentation
+    lacks or a folder that cannot be written.
     """
     samples = load_mono_16k(file)
     augmenter = Augmenter(augmentation)
-    clip = Clip(file.name, background=background or _beside(file, augmentation))
+    clip = Clip(file.name, background=background or _voices_near(file, augmentation))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, out) from error
     before = out / f"{file.stem}-before.wav"
     _write_wav(before, samples)
-    panels = [("before", samples, features(samples))]
+    panels = [("before", samples, _log_mel(samples))]
     shown: list[Shown] = []
     for draw in range(count * DRAWS_FOR_EACH):
         key = (augmentation.seed, seed, "preview", clip.id, draw)
         augmented = augmenter.samples(samples, clip, key)
-        plain = features(augmented.samples)
+        plain = _log_mel(augmented.samples)
         hidden = augmenter.features(plain, plain.mean(0), key)
         masked = not torch.equal(plain, hidden)
         if not augmented.changed and not masked and not augmented.steps:
@@ -95,7 +95,7 @@ def preview(
     return Preview(before, tuple(shown), path if picture is not None else None)
 
 
-def _beside(file: Path, augmentation: Augmentation) -> Voices | None:
+def _voices_near(file: Path, augmentation: Augmentation) -> Voices | None:
     if all(step.transform != "babble" for step in augmentation.steps()):
         return None
     readable = []
@@ -108,6 +108,17 @@ def _beside(file: Path, augmentation: Augmentation) -> Voices | None:
     return Voices(tuple(readable))
 
 
+def _log_mel(samples: Samples) -> torch.Tensor:
+    """Return a log-mel spectrogram (frames, mels) of samples at 16 kHz."""
+    from transformers.audio_utils import mel_filter_bank, spectrogram
+
+    filters = mel_filter_bank(WINDOW // 2 + 1, MELS, 0.0, SAMPLE_RATE_HZ / 2, SAMPLE_RATE_HZ)
+    power = spectrogram(
+        samples, np.hanning(WINDOW), WINDOW, HOP, power=2.0, mel_filters=filters, log_mel="log"
+    )
+    return torch.from_numpy(power.T)
+
+
 def _write_wav(path: Path, samples: Samples) -> None:
     import soundfile
 
@@ -117,7 +128,10 @@ def _write_wav(path: Path, samples: Samples) -> None:
 
 
 def _picture(panels: Sequence[tuple[str, Samples, torch.Tensor]]) -> bytes | None:
-    """Waveform above features, a column a clip, all on one scale of time, as PNG."""
+    """Draw the waveform above the spectrogram, a column a clip, with one time scale, as PNG.
+
+    Returns None where matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:

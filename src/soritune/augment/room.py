@@ -23,7 +23,7 @@ MAX_RESPONSE_S = 2.0
 def simulated_response(
     rt60_s: float, volume_m3: float, distance_m: float, random: np.random.Generator
 ) -> Samples:
-    """An impulse response of a room, 16 kHz, its direct sound (1.0) at sample 0.
+    """Return an impulse response of a room, 16 kHz, its direct sound (1.0) at sample 0.
 
     Polack's model: noise that decays by 60 dB in `rt60_s`. Its energy against the direct sound's
     is (distance / critical distance)², the critical distance 0.057 √(volume / rt60) m (Kuttruff,
@@ -43,7 +43,7 @@ def simulated_response(
 
 
 def recorded_responses(paths: str | Sequence[str]) -> tuple[str, ...]:
-    """The files of impulse responses. Raises UserError where there is none."""
+    """Return the files of impulse responses. Raises UserError where there is none."""
     found = tuple(sound_files(paths))
     if not found:
         raise UserError(f"{paths}: holds no impulse responses (wav, flac, …)")
@@ -52,7 +52,7 @@ def recorded_responses(paths: str | Sequence[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def recorded_response(path: str) -> Samples:
-    """An impulse response from its direct sound on, its peak at sample 0 and 1.0.
+    """Return an impulse response from its direct sound on, its peak at sample 0 and 1.0.
 
     Raises AudioError where the file cannot be read.
     """
@@ -63,7 +63,7 @@ def recorded_response(path: str) -> Samples:
 
 
 def in_room(samples: Samples, response: Samples) -> Samples:
-    """The clip in the room: as long, as loud, its direct sound where it was."""
+    """Return the clip in the room: as long, as loud, its direct sound where it was."""
     size = 1 << (len(samples) + len(response) - 1).bit_length()
     wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
     wet = wet[: len(samples)]

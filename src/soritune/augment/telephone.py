@@ -25,9 +25,9 @@ _FORMS = {
 
 
 def through_telephone(samples: Samples, codec: str) -> Samples:
-    """A clip through a codec of `CODECS`, or "none" for the band alone.
+    """Return a clip through a codec of `CODECS`, or through the band alone for "none".
 
-    Takes and gives 16 kHz, shape (num_samples,); length and timing stay.
+    Both are 16 kHz, shape (num_samples,); length and timing stay.
     """
     import soxr
 
@@ -40,15 +40,15 @@ def through_telephone(samples: Samples, codec: str) -> Samples:
 
 
 def fit(samples: Samples, num_samples: int) -> Samples:
-    """Cut or filled with silence at the end to `num_samples`."""
+    """Cut `samples`, or fill them with silence at the end, to `num_samples`."""
     if len(samples) >= num_samples:
         return samples[:num_samples]
     return np.pad(samples, (0, num_samples - len(samples)))
 
 
 def _band(samples: Samples) -> Samples:
-    """Zero-phase, so that nothing moves."""
-    # Room for the filter's ringing, which would else run round to the other end.
+    """Filter without a phase shift, so that nothing moves."""
+    # Room for the filter's ringing, which would otherwise wrap around to the other end.
     size = len(samples) + TELEPHONE_RATE_HZ // 4
     hz = np.fft.rfftfreq(size, 1 / TELEPHONE_RATE_HZ)
     rise = np.clip((hz - (LOW_HZ - LOW_FADE_HZ)) / LOW_FADE_HZ, 0, 1)
@@ -68,5 +68,5 @@ def _coded(samples: Samples, codec: str) -> Samples:
     soundfile.write(buffer, samples * scale, TELEPHONE_RATE_HZ, format=form, subtype=subtype)
     buffer.seek(0)
     decoded, _ = soundfile.read(buffer, dtype="float32")
-    # libsndfile takes off the delay of MP3 itself; blocks that were filled up are cut.
+    # libsndfile removes the delay of MP3 itself; padding of the last block is cut.
     return fit(decoded, len(samples)) / scale

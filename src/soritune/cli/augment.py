@@ -33,25 +33,16 @@ def preview(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the clips.")],
     count: Annotated[int, typer.Option("--count", min=1, max=20, help="Changed clips.")] = 3,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other draws.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed gives other draws.")] = 0,
 ) -> None:
     """Write a recording before and after an augmentation, with a picture of both.
 
-    Babble takes its voices from the recipe's prepared corpus, or from the files beside FILE.
+    Babble takes its voices from the recipe's prepared corpus, or from the folder of FILE.
     """
     from soritune.augment.preview import preview as show
-    from soritune.models.phi4mm.features import log_mel
 
     augmentation, background = _named(augment)
-    done = show(
-        file,
-        augmentation,
-        out,
-        features=log_mel,
-        count=count,
-        seed=seed,
-        background=background,
-    )
+    done = show(file, augmentation, out, count=count, seed=seed, background=background)
     typer.echo(f"{done.before}: as it was")
     for each in done.shown:
         typer.echo(f"{each.file}: {_words(each)}")
@@ -60,7 +51,7 @@ def preview(
     if done.picture is None:
         typer.secho("note: no picture; run: pip install 'soritune[plots]'", err=True)
     else:
-        typer.echo(f"{done.picture}: waveforms and features")
+        typer.echo(f"{done.picture}: waveforms and spectrograms")
 
 
 def _named(name: str) -> tuple[Augmentation, Background | None]:
@@ -79,12 +70,12 @@ def _named(name: str) -> tuple[Augmentation, Background | None]:
 
 
 def _of_recipe(path: Path, name: str) -> tuple[Augmentation, Background | None]:
-    from soritune.augment.babble import CorpusBackground
     from soritune.corpus.store import Corpus
     from soritune.errors import nearest
     from soritune.experiment.plan import Plan
     from soritune.recipe import load_recipe
     from soritune.sources.options import options_of
+    from soritune.training.background import CorpusBackground
 
     recipe = load_recipe(path)
     if name not in recipe.corpora:

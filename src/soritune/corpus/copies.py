@@ -12,7 +12,7 @@ from soritune.audio import SAMPLE_RATE_HZ, Samples, load_mono_16k
 from soritune.augment.babble import Audio, Clip, Voice, Voices, choose
 from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
-from soritune.augment.seeding import generator
+from soritune.seeding import generator
 from soritune.utterance import Utterance
 
 WINDOW = 64
@@ -59,7 +59,7 @@ def with_copies(
 
     Raises UserError where a package or a file that the augmentation needs is missing.
     """
-    _augmenter(augmentation.model_dump_json())  # whatever is missing is told before the work
+    _augmenter(augmentation.model_dump_json())  # what is missing is reported before the work
     talks = any(step.transform == "babble" for step in augmentation.steps())
     source = iter(entries)
     before: list[Utterance] = []

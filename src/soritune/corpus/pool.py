@@ -78,7 +78,7 @@ def run_chunks(
     except BrokenProcessPool as error:
         raise UserError(
             "a worker process ended by itself (killed, out of memory?); run the same command "
-            "again with fewer workers, it goes on where it stopped"
+            "again with fewer workers, it continues where it stopped"
         ) from error
     except BaseException:
         # Ctrl-C, or an error: what is in flight is redone by the next run.

@@ -15,6 +15,7 @@ from soritune.corpus.job import Job
 from soritune.corpus.pool import Executor, run_chunks
 from soritune.corpus.selection import Entry, Note, select
 from soritune.files import storage_error
+from soritune.seeding import stable_hash
 from soritune.sources import read_source, splits_are_disjoint
 from soritune.sources.options import options_of
 from soritune.utterance import Rejected, Utterance
@@ -123,19 +124,19 @@ def _chunks(entries: Iterable[Entry | Note], job: Job, folder: CorpusFolder) -> 
 
 def _without_repeated_ids(entries: Iterable[Entry | Note]) -> Iterator[tuple[int, Entry | Note]]:
     """Yield entries with their positions in the source; of several with one id the first counts."""
-    seen: set[str] = set()
+    seen: set[int] = set()  # hashes: an id of a usual length would take half as much again
     position = 0
     for entry in entries:
         if isinstance(entry, Note):
             yield position, entry
             position += entry.stands_for_an_entry
             continue
-        if isinstance(entry, Utterance) and entry.id in seen:
+        if isinstance(entry, Utterance) and stable_hash(entry.id) in seen:
             where = f"entry {position + 1} of the source"
             detail = "an earlier utterance has the same id"
             yield position, Rejected(entry.id, "duplicate-id", detail, where)
         else:
             if isinstance(entry, Utterance):
-                seen.add(entry.id)
+                seen.add(stable_hash(entry.id))
             yield position, entry
         position += 1

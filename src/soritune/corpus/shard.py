@@ -26,7 +26,7 @@ class Taken:
 class ShardWriter:
     """Writes rows into `file` as they come, and holds no more than a group of them.
 
-    A shard without a row is an empty file, which is no Parquet.
+    A shard without a row is an empty file, which is not Parquet.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -126,7 +126,7 @@ class Corpus:
         return cast("list[bytes]", table.column("audio").to_pylist())
 
     def _open_shard(self, index: int) -> Any:
-        """Opened anew each time: no file position or thread is shared with a forked process."""
+        """Opened again each time: no file position or thread is shared with a forked process."""
         import pyarrow.parquet as pq
 
         path = self.folder / self.card.shards[index].file

@@ -155,16 +155,16 @@ CHECKS: dict[str, Check] = {
         "warning",
         "transcripts hold characters that the language does not write",
         "Marks of annotators, another script, or damaged text: the model learns to write them.",
-        "in Korean any `text` makes one form of jamo and full-width letters, and "
-        "`text: {punctuation: drop}` takes marks out; the rest is fixed in the source, or left "
+        "where the language has rules for `text`, any `text` unifies the forms of a letter, and "
+        "`text: {punctuation: drop}` removes marks; fix the rest in the source, or leave it "
         "out by `exclude`",
     ),
     "numbers": Check(
         "info",
         "numbers are written in digits here and in words there",
         "The same speech has two spellings; each costs errors where the other is the reference.",
-        "in Korean `text: {numerals: words}` writes them in one way; in other languages write them "
-        "so in the source",
+        "where the language has rules for `text`, `text: {numerals: words}` writes them in one "
+        "way; otherwise write them so in the source",
     ),
     "high-loss": Check(
         "warning",

@@ -10,7 +10,7 @@ import numpy as np
 from soritune.doctor.findings import CorpusFacts, Histogram, RateFacts, SpeakerFacts, SplitFacts
 from soritune.doctor.scan import AuditedCorpus, ScannedUtterance
 from soritune.doctor.text_checks import speech_s
-from soritune.doctor.words import rate_unit
+from soritune.languages import find_language
 
 SPLITS = ("train", "dev", "test")
 MAX_SPEAKERS = 20
@@ -108,7 +108,7 @@ def _rates(utterances: Sequence[ScannedUtterance]) -> list[RateFacts]:
     for language in sorted({u.language for u in utterances}):
         own = [u for u in utterances if u.language == language and u.signal is not None]
         if own:
-            unit = rate_unit(language)
+            unit = find_language(language).spoken_unit
             values = [u.units / speech_s(u) for u in own]
             durations_s = [u.duration_s for u in own]
             shown = histogram(values, durations_s, RATE_EDGES[unit], f"{unit}/s")

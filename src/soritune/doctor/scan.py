@@ -22,8 +22,8 @@ from soritune.corpus.pool import run_chunks
 from soritune.corpus.shard import ROWS_IN_GROUP
 from soritune.doctor.fingerprint import exact_hash, frame_bits, sample_frames
 from soritune.doctor.signal import Signal, measure, power_spectra
-from soritune.doctor.words import spoken_units
 from soritune.errors import UserError
+from soritune.languages import find_language
 
 COLUMNS = ["id", "text", "language", "speaker", "split", "duration_s", "audio"]
 
@@ -42,8 +42,8 @@ class ScannedUtterance:
     """What is known of one utterance after the pass.
 
     `corpus` is the place of its corpus among those audited; `shard` and `row` lead to its audio.
-    `units` is the length of what is said (`words.spoken_units`). `signal` is None where the audio
-    cannot be decoded, `problem` then says why. `keys` and `places` are bits and frames of its
+    `units` is the length of what is said (`Language.spoken_units`). `signal` is None where the
+    audio cannot be decoded, `problem` then says why. `keys` and `places` are bits and frames of its
     sampled fingerprint, shape (samples,).
     """
 
@@ -185,7 +185,7 @@ def _examine(task: ShardTask, row: int, values: dict[str, Any]) -> ScannedUttera
         corpus=task.corpus,
         shard=task.shard,
         row=row,
-        units=spoken_units(values["text"], values["language"]),
+        units=find_language(values["language"]).spoken_units(values["text"]),
         signal=signal,
         problem=problem,
         audio_hash=audio_hash,

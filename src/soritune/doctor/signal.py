@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
-from soritune.sources.ends import frame_levels_db, silent_ends_s, speech_and_noise_db
+from soritune.sources.silence import frame_levels_db, silent_ends_s, speech_and_noise_db
 
 WINDOW = 2048
 """128 ms: shared by the bandwidth and the fingerprint, so that one transform serves both."""

@@ -19,13 +19,12 @@ from soritune.doctor.findings import Finding, Severity
 from soritune.doctor.make import Hit, make_finding
 from soritune.doctor.scan import ScannedUtterance
 from soritune.doctor.words import (
-    NUMBERS,
     character_name,
     number_forms,
-    rate_unit,
     unusual_characters,
     usual_scripts,
 )
+from soritune.languages import find_language
 
 MIN_SPEECH_S = 0.1
 MIN_SPREAD = 0.1
@@ -76,7 +75,7 @@ def _rates(
     readable = [u for u in utterances if u.signal is not None]
     units = [u.units for u in readable]
     rates = [max(n, 0.5) / speech_s(u) for n, u in zip(units, readable, strict=True)]
-    unit = rate_unit(language)
+    unit = find_language(language).spoken_unit
     lowest, highest = RATE_BOUNDS[unit]
     logs = np.log(rates) if rates else np.zeros(0)
     centre = float(np.median(logs)) if len(logs) else 0.0
@@ -129,7 +128,7 @@ def _numbers(
     hits: dict[str, Hit] = {}
     kinds = []
     mixed = False
-    for kind in NUMBERS.get(language, {}):
+    for kind in find_language(language).number_forms:
         digits = [u for u, found in forms if "digits" in found.get(kind, ())]
         words = [u for u, found in forms if "words" in found.get(kind, ())]
         if not digits or not words:

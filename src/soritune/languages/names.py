@@ -1,8 +1,8 @@
-"""Names of languages, as they stand in an instruction.
+"""Names and codes of languages.
 
 The two-letter codes of ISO 639-1 with their English names (Library of Congress, "Codes for the
 Representation of Names of Languages", https://www.loc.gov/standards/iso639-2/php/code_list.php),
-the first name where there are several; besides a few three-letter codes of ISO 639-3 that have no
+the first name where there are several; and a few three-letter codes of ISO 639-3 that have no
 shorter one and are common in speech corpora.
 """
 
@@ -47,7 +47,7 @@ _CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
 
 
 def known_language(code: str) -> str:
-    """The English name of a language given by its code or name.
+    """Return the English name of a language given by its code or name.
 
     A capitalised name that is not in the table is taken as it is, for languages without a code
     ("Jejueo"). Raises UserError for anything else, with the nearest right word.
@@ -59,8 +59,14 @@ def known_language(code: str) -> str:
     if len(code) > 3 and code.istitle() and code.replace(" ", "").isalpha():
         return code
     near = difflib.get_close_matches(code.lower(), _CODES, n=1, cutoff=0.6)
-    hint = "codes are like en or ko" if not near else f'did you mean "{_CODES[near[0]]}"?'
-    raise UserError(f'"{code}" is no language that soritune knows; {hint}')
+    hint = f'did you mean "{_CODES[near[0]]}"?' if near else "codes are like en or de"
+    raise UserError(f'"{code}" is not a language that soritune knows; {hint}')
+
+
+def language_code(language: str) -> str:
+    """Return the code of a language given as a code (ko), a tag (ko-KR) or a name (Korean)."""
+    language = language.strip().lower()
+    return _CODES.get(language, language.replace("_", "-").partition("-")[0])
 
 
 def language_name(code: str) -> str:

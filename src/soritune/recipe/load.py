@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from soritune.augment.config import PATHS as AUGMENT_PATHS
+from soritune.augment.transforms import PATHS as AUGMENT_PATHS
 from soritune.errors import RecipeProblem, UserError, nearest
 from soritune.recipe.document import Node, read_document
 from soritune.recipe.messages import describe, describe_problem, full_loc

@@ -217,7 +217,7 @@ class Recipe(Settings):
 
     Attributes:
         output: folder, relative to the current directory.
-        language: ISO 639-1 code of the one being learnt, and of corpora that name none.
+        language: ISO 639-1 code of the one being learnt, and that of corpora that name none.
     """
 
     name: Name

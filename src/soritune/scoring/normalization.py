@@ -14,10 +14,10 @@ NORMALIZATIONS = {RAW: "case:mixed|punct:kept", NO_PUNCTUATION: "case:lc|punct:r
 
 
 def normalize(text: str, normalization: str = RAW) -> str:
-    """`text` as it is compared, in NFC, with single spaces and none at its ends.
+    """Return `text` as it is compared, in NFC, with single spaces and none at its ends.
 
     "raw" changes nothing else. "no-punctuation" also lower-cases and drops what Unicode calls
-    punctuation (category P), except that a dash parts its neighbours as a space does.
+    punctuation (category P), except that a dash separates its neighbours as a space does.
     Raises UserError on an unknown name.
     """
     if normalization not in NORMALIZATIONS:
@@ -32,7 +32,7 @@ def normalize(text: str, normalization: str = RAW) -> str:
 
 
 def normalize_all(texts: Sequence[str], normalization: str, spaces: bool = True) -> list[str]:
-    """Each text as it is compared; without `spaces`, every one of them is taken out."""
+    """Return each text as it is compared; without `spaces`, every space is removed."""
     normalized = [normalize(text, normalization) for text in texts]
     return normalized if spaces else [text.replace(" ", "") for text in normalized]
 

@@ -12,21 +12,9 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from soritune.errors import UserError
-from soritune.languages.names import LANGUAGE_NAMES
+from soritune.languages import find_language
 from soritune.scoring.bootstrap import NUM_RESAMPLES, SEED, Floats, bootstrap_interval
 from soritune.scoring.score import Score, check_pairs, package_version
-
-# sacrebleu's own table (metrics/bleu.py, _TOKENIZER_MAP); every other language takes 13a.
-BLEU_TOKENIZERS = {"ko": "ko-mecab", "ja": "ja-mecab", "zh": "zh"}
-DEFAULT_BLEU_TOKENIZER = "13a"
-
-
-def bleu_tokenizer(target_language: str) -> str:
-    """sacrebleu's tokenizer for a language, given as a code ("ko", "ko-KR") or a name."""
-    names = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
-    language = names.get(target_language.lower(), target_language.lower())
-    code = language.replace("_", "-").partition("-")[0]
-    return BLEU_TOKENIZERS.get(code, DEFAULT_BLEU_TOKENIZER)
 
 
 def bleu(
@@ -37,13 +25,15 @@ def bleu(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = SEED,
 ) -> Score:
-    """Corpus BLEU (0–100) with the tokenizer of the language that is translated into.
+    """Return corpus BLEU (0–100) with the tokenizer of the language that is translated into.
+
+    `target_language` is a code ("de"), a tag ("de-DE") or a name.
 
     Raises UserError where that tokenizer is not installed or there are no utterances, ValueError
     on lists of unequal lengths.
     """
     check_pairs("bleu", references, hypotheses)
-    tokenizer = bleu_tokenizer(target_language)
+    tokenizer = find_language(target_language).bleu_tokenizer
     try:
         metric = BLEU(tokenize=tokenizer)
     except RuntimeError as error:  # what sacrebleu raises where the tokenizer's package is missing
@@ -64,7 +54,7 @@ def chrf(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = SEED,
 ) -> Score:
-    """Corpus chrF2 (0–100): character 6-grams without words, the same in every language.
+    """Return corpus chrF2 (0–100): character 6-grams without words, the same in every language.
 
     Errors as in `bleu`.
     """
@@ -92,7 +82,7 @@ def _score(
 
     low, high = bootstrap_interval(table, scores_from_sums, num_resamples, seed)
     value = float(scores_from_sums(table.sum(axis=0, keepdims=True))[0])
-    # The fields that sacrebleu sets when it resamples itself, so that its signature tells of it.
+    # The fields that sacrebleu sets when it resamples itself, so that its signature names them.
     metric.n_bootstrap, metric.seed = num_resamples, str(seed)
     return Score(
         metric=name,

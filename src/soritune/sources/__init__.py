@@ -1,11 +1,12 @@
-"""Sources of recordings, each in a file of its own.
+"""Sources of recordings, one file each.
 
 To add one:
 
-1. write `readers/<name>.py` with a frozen pydantic model whose `source: Literal["<name>"]` and
-   further fields are what a recipe may say, and `read(source)`, which yields `Utterance`s in an
-   order that never changes, and `Rejected` for entries that it cannot make one of; what makes
-   the whole source useless (no such file, no network) raises UserError;
+1. write `formats/<name>.py` (a form of files) or `corpora/<name>.py` (a published data set) with a
+   frozen pydantic model whose `source: Literal["<name>"]` and further fields are what a recipe may
+   say, and `read(source)`, which yields `Utterance`s in an order that never changes, and
+   `Rejected` for entries that it cannot use; what makes the whole source useless (no such file,
+   no network) raises UserError;
 2. add the model to `SourceConfig` and a line to `READERS` below.
 
 `read` checks and decodes no audio (`prepare` does) and holds no more than it must: `audio` is a
@@ -59,7 +60,7 @@ SourceConfig = Annotated[
     | DemoSource,
     Field(discriminator="source"),
 ]
-"""What a recipe may say under `corpora`; `source` tells which."""
+"""What a recipe may say under `corpora`; `source` selects one."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class Reader:
     `count` is the number of entries where that is cheap to know (None: unknown); `identity` is
     text that changes when the files behind an unchanged config do, so that they are read again;
     `published` is what is known of a data set on the hub before it is there (None: it is
-    there, or made here); `disjoint` tells that its splits share no sentence by the way they were
-    made, so that `prepare` need not pass the source once more to find out.
+    there, or made here); `disjoint` means that its splits share no sentence by the way they were
+    made, so that `prepare` need not read the source again to find out.
     """
 
     read: Callable[[Any], Iterator[Utterance | Rejected]]

@@ -1,6 +1,6 @@
 """Clips that a table lists by file name: in a folder, in tar archives, or in Parquet files.
 
-Archives are streamed, never unpacked: a clip is held in memory from where it stands in the
+Archives are streamed, never unpacked: a clip is held in memory from its place in the
 archive to where it is decoded. An archive with a path that leaves its folder is refused.
 """
 
@@ -31,7 +31,7 @@ Clip = tuple[str, bytes | Path | None]
 def read_tsv(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
     """Lines of a table with their numbers from 1, cut at tabs; quotation marks quote nothing.
 
-    Bytes that are no UTF-8 come through as surrogates, so they cost their line only.
+    Bytes that are not UTF-8 come through as surrogates, so they cost their line only.
     """
     for number, line in enumerate(file, start=1):
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
@@ -49,7 +49,7 @@ def join_clips(
 ) -> Iterator[Utterance | Rejected]:
     """The listed utterances (by file name) with their audio, in the order of the clips.
 
-    Clips that are not listed are passed over; what is listed and has no clip is rejected at the
+    Clips that are not listed are skipped; what is listed and has no clip is rejected at the
     end. `where` names the place that was searched.
     """
     left = dict(listed)
@@ -58,7 +58,7 @@ def join_clips(
         if utterance is None:
             continue
         if audio is None:
-            detail = f"{name} has more than {MAX_CLIP_BYTES // 2**20} MiB, that is no utterance"
+            detail = f"{name} has more than {MAX_CLIP_BYTES // 2**20} MiB, that is not an utterance"
             yield Rejected(utterance.id, "too-long", detail, where)
         else:
             yield replace(utterance, audio=audio)
@@ -99,7 +99,7 @@ def clip_name(row: Mapping[str, object]) -> str:
 def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
     """Files of a tar (gzip or not) with their sizes; each must be read before the next is asked.
 
-    Links and devices are passed over. To be used inside `archive_errors`. Raises UserError for an
+    Links and devices are skipped. To be used inside `archive_errors`. Raises UserError for an
     archive with a path that leaves its folder.
     """
     with path.open("rb") as raw:
@@ -130,5 +130,5 @@ def archive_errors(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: there is no such archive") from error
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise UserError(
-            f"{path}: no tar archive, or a damaged one ({error}); download it again"
+            f"{path}: not a tar archive, or a damaged one ({error}); download it again"
         ) from error

@@ -17,16 +17,16 @@ from soritune.utterance import Rejected, Utterance
 def read_ids(path: Path) -> dict[str, str]:
     """Ids of a list with their notes ("" where there is none), in the order of the lines.
 
-    Raises UserError where it is no list.
+    Raises UserError where it is not a list.
     """
     path = path.expanduser()
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is no list of ids, one a line ({error})") from error
+        raise UserError(f"{path}: is not a list of ids, one a line ({error})") from error
     if text.lstrip().startswith("{"):
         raise UserError(
-            f"{path}: is JSON, no list of ids; one is written by: soritune doctor CORPUS "
+            f"{path}: is JSON, not a list of ids; one is written by: soritune doctor CORPUS "
             "--exclude CHECK"
         )
     # Not splitlines: an id may hold U+2028.

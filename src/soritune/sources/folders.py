@@ -10,15 +10,15 @@ from pathlib import Path
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every folder from `root` down with the names of its files, all sorted.
 
-    Linked folders are looked through, too (large corpora lie on several disks), each place once.
-    What cannot be listed is passed over.
+    Linked folders are followed (large corpora lie on several disks), each place once.
+    What cannot be listed is skipped.
     """
     seen = {os.path.realpath(root)}
-    for folder, below, files in os.walk(root, followlinks=True):
-        places = {name: os.path.realpath(os.path.join(folder, name)) for name in sorted(below)}
-        below[:] = []
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        places = {name: os.path.realpath(os.path.join(folder, name)) for name in sorted(subfolders)}
+        subfolders[:] = []
         for name, place in places.items():
             if place not in seen:
                 seen.add(place)
-                below.append(name)
+                subfolders.append(name)
         yield Path(folder), sorted(files)

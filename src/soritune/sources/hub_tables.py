@@ -1,4 +1,4 @@
-"""Data sets on the Hugging Face hub: downloaded once into its cache, or told why not."""
+"""Data sets on the Hugging Face hub: downloaded once into its cache."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class SourceOptions(BaseModel):
     `max_hours` and `max_utterances` limit the training split: the utterances with the smallest
     digests of their ids are taken, so they are spread over the speakers, and more of them
     include those of less. Dev and test are never cut.
-    `shared_sentences` says what becomes of training utterances whose sentence stands in dev or
+    `shared_sentences` says what becomes of training utterances whose sentence is in dev or
     test, `shared_speakers` the same of speakers. `exclude` is a list of ids to leave out, one a
     line. `license` overrides what is known of the source. `augment` says how clips are changed for
     training; in all splits, `text` says how Korean is written, `trim_silence_s` how much silence
@@ -59,7 +59,7 @@ def options_of(source: BaseModel) -> SourceOptions:
 def described_options(source: BaseModel) -> dict[str, Any]:
     """Settings of a source as JSON values; common options that were not changed are left out.
 
-    So a new common option does not make every corpus anew.
+    So a new common option does not require every corpus again.
     """
     described: dict[str, Any] = source.model_dump(mode="json")
     for name, field in SourceOptions.model_fields.items():

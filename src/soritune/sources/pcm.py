@@ -45,7 +45,7 @@ class PcmFile:
         if not content:
             raise AudioError("empty", "is an empty file (0 bytes)", where)
         if len(content) > MAX_BYTES:
-            detail = f"has more than {MAX_BYTES // 2**20} MiB, that is no utterance"
+            detail = f"has more than {MAX_BYTES // 2**20} MiB, that is not an utterance"
             raise AudioError("too-long", detail, where)
         if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
             return read_audio(self.path)

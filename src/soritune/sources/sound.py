@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
-from soritune.sources.ends import frame_levels_db, silent_ends_s
+from soritune.sources.silence import frame_levels_db, silent_ends_s
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch.utils.data import Dataset
 
-from soritune.augment.babble import Clip, CorpusBackground
+from soritune.augment.babble import Clip
 from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
 from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
+from soritune.training.background import CorpusBackground
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.examples import Example, epoch_examples
 from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
@@ -77,6 +79,8 @@ class StepDataset(Dataset[list[MicroBatch]]):
         first = [example for step in self._steps for example in step]
         self.examples_per_epoch = len(first)
         self.audio_s_per_epoch = math.fsum(example.record.duration_s for example in first)
+        requests = Counter(example.request for example in first)
+        self.main_request = requests.most_common(1)[0][0]
 
     def _plan(self, epoch: int) -> list[list[Example]]:
         if epoch != self._epoch:

@@ -130,7 +130,16 @@ def train_case(
         excluded={" ".join(part): len(ids) for part, ids in excluded.items()},
     )
     if world.is_main:
-        _write(speech_model, case, name, out, summary, moved, history)
+        about = {
+            "case": name,
+            "mode": case.mode,
+            # What most examples ask for: a family may take it where nothing else is said.
+            "task": dataset.main_request.task.value,
+            "language": dataset.main_request.source_language,
+            "settings": json.loads(case.model_dump_json()),
+        }
+        speech_model.save(out / "model", trained=moved, about=about)
+        _write(out, summary, moved, history)
     return summary
 
 
@@ -191,16 +200,8 @@ def _peak_memory_bytes(model: SpeechModel) -> int:
 
 
 def _write(
-    model: SpeechModel,
-    case: Case,
-    name: str,
-    out: Path,
-    summary: TrainingSummary,
-    moved: list[str],
-    history: list[dict[str, float]],
+    out: Path, summary: TrainingSummary, moved: list[str], history: list[dict[str, float]]
 ) -> None:
-    about = {"case": name, "mode": case.mode, "settings": json.loads(case.model_dump_json())}
-    model.save(out / "model", trained=moved, about=about)
     (out / "log.jsonl").write_text(
         "".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8"
     )

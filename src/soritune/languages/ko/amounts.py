@@ -37,7 +37,7 @@ _AFTER_ORDINAL = re.compile(r"(?:^|\s)제 ?$")
 
 
 def spell_amounts(text: str) -> str:
-    """`text` with every number that stands for an amount or an order as words."""
+    """Return `text` with every number that stands for an amount or an order as words."""
     words = []
     done = 0
     while found := _START.search(text, done):
@@ -60,7 +60,7 @@ def spell_amounts(text: str) -> str:
 
 
 def read_amount(amount: str) -> str:
-    """An amount alone: 3만 5천 → 삼만 오천, 3.14 → 삼 점 일사, 007 → 공공칠."""
+    """Read an amount alone: 3만 5천 → 삼만 오천, 3.14 → 삼 점 일사, 007 → 공공칠."""
     plain = amount.replace(",", "")
     if re.fullmatch(r"0\d+", plain) or (plain.isdigit() and len(plain) > _MAX_DIGITS):
         return digit_by_digit(plain)
@@ -74,7 +74,7 @@ def read_amount(amount: str) -> str:
 
 
 def value(amount: str) -> int | None:
-    """The whole number of an amount; None where it has decimals or units in no right order."""
+    """Return the whole number of an amount, None where it has decimals or units out of order."""
     total, last = 0, MAX_SINO
     for found in _PART.finditer(amount):
         digits, small, large = found.groups()
@@ -90,7 +90,7 @@ def value(amount: str) -> int | None:
 
 
 def _phrase(amount: str, before: str, text: str, end: int) -> tuple[str, int]:
-    """The words of `amount` with the counter behind it, and where `text` goes on."""
+    """Return the words of `amount` with the counter after it, and where `text` goes on."""
     number = value(amount)
     if text.startswith("째", end) and number is not None and 1 <= number < 100:
         return ordinal(number), end + 1
@@ -117,7 +117,7 @@ def _phrase(amount: str, before: str, text: str, end: int) -> tuple[str, int]:
 
 
 def _is_sino_here(word: str, number: int, before: str, after: str) -> bool:
-    """Whether a counter of both systems has the Sino-Korean one in this sentence."""
+    """Return whether a counter of both systems has the Sino-Korean one in this sentence."""
     if _AFTER_ORDINAL.search(before):
         return word != "번째"
     if word == "번":
@@ -129,7 +129,7 @@ def _is_sino_here(word: str, number: int, before: str, after: str) -> bool:
 
 
 def _without_counter(amount: str, text: str, end: int) -> tuple[str, int]:
-    """Takes the last letter off where it begins a counter: 2조각, 3경기."""
+    """Remove the last letter where it begins a counter: 2조각, 3경기."""
     if amount[-1].isdigit():
         return amount, end
     counter = find_counter(text, end - 1)

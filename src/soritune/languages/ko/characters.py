@@ -1,4 +1,4 @@
-"""Korean letters: one code for each syllable, and syllables taken apart.
+"""Korean letters: one code for each syllable.
 
 Unicode writes the same syllable in several ways: precomposed (한, U+D55C), as conjoining jamo
 (decomposed file names of macOS), as the compatibility jamo of keyboards (ㅎㅏㄴ), and half-width.
@@ -44,7 +44,7 @@ _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
 
 
 def unify(text: str) -> str:
-    """`text` with one code for each letter; words, spaces and punctuation stay as they are.
+    """Return `text` with one code for each letter; words, spaces and punctuation stay as they are.
 
     NFC; half-width and typed jamo become syllables where they make one (ㅋㅋ and ㅠㅠ do not);
     full-width forms become ASCII; ㎞ becomes km; the several dots, dashes and tildes that Korean
@@ -58,17 +58,12 @@ def unify(text: str) -> str:
 
 
 def compose(text: str) -> str:
-    """Typed jamo to syllables, as a keyboard does it: ㅎㅏㄴㄱㅡㄹ → 한글; others stay."""
+    """Compose typed jamo to syllables, as a keyboard does it: ㅎㅏㄴㄱㅡㄹ → 한글; others stay."""
     return _TYPED.sub(lambda found: _syllable(*found.groups()), text)
 
 
-def decompose(text: str) -> str:
-    """Syllables to their jamo as one types them: 한글 → ㅎㅏㄴㄱㅡㄹ; others stay."""
-    return "".join(map(_jamo, text))
-
-
 def is_syllable(character: str) -> bool:
-    """Whether it is a precomposed Hangul syllable (U+AC00–D7A3)."""
+    """Return whether it is a precomposed Hangul syllable (U+AC00–D7A3)."""
     return FIRST_SYLLABLE <= character <= LAST_SYLLABLE
 
 
@@ -81,7 +76,7 @@ def _plain(character: str) -> str:
     if code in _FULL_WIDTH:
         return unicodedata.normalize("NFKC", character)
     if code in _SQUARED_UNITS:
-        # ㎏ is kg; ㎡ stays, because m2 would be no unit any more.
+        # ㎏ is kg; ㎡ stays, because m2 would not be a unit any more.
         plain = unicodedata.normalize("NFKC", character)
         return plain if plain.isalpha() else character
     return character
@@ -91,11 +86,3 @@ def _syllable(initial: str, vowel: str, final: str | None) -> str:
     index = INITIALS.index(initial) * len(VOWELS) + VOWELS.index(vowel)
     last = FINALS.index(final) + 1 if final else 0
     return chr(ord(FIRST_SYLLABLE) + index * (len(FINALS) + 1) + last)
-
-
-def _jamo(character: str) -> str:
-    if not is_syllable(character):
-        return character
-    index, last = divmod(ord(character) - ord(FIRST_SYLLABLE), len(FINALS) + 1)
-    initial, vowel = divmod(index, len(VOWELS))
-    return INITIALS[initial] + VOWELS[vowel] + (FINALS[last - 1] if last else "")

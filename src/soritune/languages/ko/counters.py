@@ -58,13 +58,13 @@ class Counter:
     native_up_to: int
 
     def read(self, number: int) -> str:
-        """The words of a whole number before this counter."""
+        """Return the words of a whole number before this counter."""
         if not 1 <= number <= self.native_up_to:
             return sino(number)
         return _FORMS.get(self.word, {}).get(number) or native(number)
 
     def phrase(self, number: int) -> str:
-        """The number and the counter with the space of 한글 맞춤법 제43항.
+        """Return the number and the counter with the space of 한글 맞춤법 제43항.
 
         None stands in the words that dictionaries have as one: 유월, 일주일, 일등.
         """
@@ -82,7 +82,7 @@ _LONGEST = max(map(len, COUNTERS))
 
 
 def find_counter(text: str, start: int = 0) -> Counter | None:
-    """The longest counter that `text` has at `start`."""
+    """Return the longest counter that `text` has at `start`."""
     for length in range(_LONGEST, 0, -1):
         counter = COUNTERS.get(text[start : start + length])
         if counter is not None and len(counter.word) == length:
@@ -98,11 +98,12 @@ _PARTICLES = word_list(
     이야 야 요 인데 이라고 라고 이라는 라는 이면 면 반
     """
 )
-WORD_END = f"(?:{'|'.join(sorted(_PARTICLES, key=len, reverse=True))}){{0,3}}(?![가-힣])"
-"""A pattern of what may follow a word: particles, then no further syllable."""
-_WORD_END = re.compile(WORD_END)
+_WORD_END = re.compile(
+    f"(?:{'|'.join(sorted(_PARTICLES, key=len, reverse=True))}){{0,3}}(?![가-힣])"
+)
+"""What may follow a word: particles, then no further syllable."""
 
 
 def ends_word(text: str, position: int) -> bool:
-    """Whether the word ends at `position`, or goes on with particles alone (에서는, 쯤이)."""
+    """Return whether a word ends at `position`, or goes on with particles alone (에서는)."""
     return _WORD_END.match(text, position) is not None

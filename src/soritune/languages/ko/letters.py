@@ -67,7 +67,7 @@ _ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[A-Z]{1,6}|[a-z])(?![A-Za-z])")
 
 
 def spell_letters(text: str) -> str:
-    """Abbreviations in capitals and single letters as Korean names: KBS → 케이비에스.
+    """Write abbreviations in capitals and single letters by their Korean names: KBS → 케이비에스.
 
     Latin words (Seoul, iPhone) stay as they are, since letters do not tell how they are said.
     """

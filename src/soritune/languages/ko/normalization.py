@@ -10,9 +10,8 @@ from soritune.languages.ko.letters import spell_letters
 from soritune.languages.ko.punctuation import drop_punctuation
 from soritune.languages.ko.spacing import correct_spacing
 from soritune.languages.ko.spell import spell_numbers
-from soritune.languages.ko.write import write_numbers
 
-Numerals = Literal["keep", "words", "digits"]
+Numerals = Literal["keep", "words"]
 Punctuation = Literal["keep", "drop"]
 Letters = Literal["keep", "hangul"]
 Spacing = Literal["keep", "correct"]
@@ -29,20 +28,18 @@ def normalize(
     letters: Letters = "keep",
     spacing: Spacing = "keep",
 ) -> str:
-    """`text` with one code for each letter, single spaces, and what the options say.
+    """Return `text` with one code for each letter, single spaces, and what the options say.
 
-    `numerals`: words reads digits (3개 → 세 개), digits writes words (세 개 → 3개) where that is
-    safe. `punctuation`: drop takes marks out that are not part of a numeral. `letters`: hangul
-    names abbreviations (KBS → 케이비에스). `spacing`: correct parts words by Kiwi and needs the
-    extra `korean` (UserError without it). To normalise twice changes nothing more.
+    `numerals`: words reads digits (3개 → 세 개). `punctuation`: drop removes marks that are not
+    part of a numeral. `letters`: hangul names abbreviations (KBS → 케이비에스). `spacing`: correct
+    separates words by Kiwi and needs the extra `korean` (UserError without it). To normalise twice
+    changes nothing more.
     """
     text = " ".join(unify(text).split())
     if letters == "hangul":
         text = spell_letters(text)
     if numerals == "words":
         text = spell_numbers(text)
-    elif numerals == "digits":
-        text = write_numbers(text)
     if punctuation == "drop":
         text = drop_punctuation(text)
     if spacing == "correct":
@@ -51,7 +48,7 @@ def normalize(
 
 
 def syllables(text: str) -> int:
-    """How many syllables are said: those of Hangul, digits as they are read, letters as named.
+    """Return how many syllables are said: digits as they are read, letters as they are named.
 
     For rates of speech. Latin words that are not spelled (Seoul) count by their groups of vowels,
     which is near enough; marks and single jamo (ㅋㅋ) are not counted.

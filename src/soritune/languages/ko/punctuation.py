@@ -1,4 +1,4 @@
-"""Punctuation taken out, except what is part of a numeral.
+"""Removal of punctuation, except what is part of a numeral.
 
 A mark is what Unicode calls punctuation or a symbol (categories P and S). The decimal point of
 3.14, the colon of 3:30, the hyphens of a telephone number, the signs of percent, degrees and money
@@ -18,7 +18,7 @@ _READ = re.compile(
 
 
 def drop_punctuation(text: str) -> str:
-    """`text` without marks: a dash, a slash or a dot between words becomes a space."""
+    """Return `text` without marks: a dash, a slash or a dot between words becomes a space."""
     text = _THOUSANDS.sub("", text)
     kept = {found.start() for found in _READ.finditer(text)}
     characters = (
@@ -32,5 +32,5 @@ def _without(character: str) -> str:
     category = unicodedata.category(character)
     if category[0] not in "PS":
         return character
-    # An apostrophe or a quotation mark parts no words; brackets, dots and dashes do.
+    # An apostrophe or a quotation mark separates no words; brackets, dots and dashes do.
     return "" if category in ("Pi", "Pf") or character in "'\"" else " "

@@ -22,20 +22,22 @@ _UNITS = "|".join(sorted((word for word in COUNTERS if len(word) > 2), key=len, 
 _NUMERAL = re.compile(
     f"{'|'.join(MONTHS[1:])}|[영공일이삼사오육칠팔구십백천만억조경]{{2,}}월?|{NATIVE_WORDS}|{_UNITS}"
 )
-"""Words that Kiwi would take apart."""
+"""Words that Kiwi would split."""
 _REMEDY = "correcting Korean spacing needs Kiwi: pip install soritune[korean]"
 
 
 def correct_spacing(text: str) -> str:
-    """`text` with the spaces that are missing; no letter and no space of it goes.
+    """Return `text` with the spaces that are missing; no letter and no space of it is removed.
 
-    Kiwi parts each morpheme of a numeral (이천이십육 → 이 천 이 십 육); 한글 맞춤법 제44항 parts
-    them by 만 alone, so inside a numeral Kiwi's spaces are not taken.
+    Kiwi separates each morpheme of a numeral (이천이십육 → 이 천 이 십 육); 한글 맞춤법 제44항
+    separates them by 만 alone, so inside a numeral Kiwi's spaces are not taken.
     Raises UserError where the extra is not installed.
     """
     before, letters = _spaces(text)
     proposed, other = _spaces(_kiwi().space(text, reset_whitespace=False))
-    if letters != other:  # Kiwi parts words; should it ever change one, the text stays as it was
+    if (
+        letters != other
+    ):  # Kiwi separates words; should it ever change one, the text stays as it was
         return text
     missing = proposed - before
     for numeral in _NUMERAL.finditer(letters):
@@ -47,7 +49,7 @@ def correct_spacing(text: str) -> str:
 
 
 def _spaces(text: str) -> tuple[set[int], str]:
-    """Where `text` has spaces, in letters before them, and its letters."""
+    """Return where `text` has spaces, in letters before them, and its letters."""
     words = text.split()
     places: set[int] = set()
     for word in words[:-1]:
@@ -56,7 +58,7 @@ def _spaces(text: str) -> tuple[set[int], str]:
 
 
 def spacing_version() -> str:
-    """Which Kiwi and model decide about spaces. Raises UserError where they are not installed."""
+    """Return which Kiwi and model decide about spaces. Raises UserError where one is missing."""
     try:
         return f"kiwipiepy {version('kiwipiepy')}, model {version('kiwipiepy_model')}"
     except PackageNotFoundError:

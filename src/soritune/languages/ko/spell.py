@@ -55,7 +55,7 @@ Rule = Callable[[re.Match[str]], str]
 
 
 def spell_numbers(text: str) -> str:
-    """`text` with its numerals as words: 3시 30분에 21명 → 세 시 삼십 분에 스물한 명.
+    """Return `text` with its numerals as words: 3시 30분에 21명 → 세 시 삼십 분에 스물한 명.
 
     Expects the characters that `unify` gives. What it cannot read (codes such as MP3, versions)
     stays as it is.

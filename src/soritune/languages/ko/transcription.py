@@ -57,7 +57,7 @@ class TranscriptionError(ValueError):
 
 
 def plain_words(transcript: str, policy: Policy = "spelling", unclear: Unclear = "drop") -> str:
-    """The words of a marked transcript, separated by single spaces.
+    """Return the words of a marked transcript, separated by single spaces.
 
     `policy` chooses the side of dual transcriptions. Words of which only the way they were said
     is marked (fillers, repetitions, `*`) stay. `unclear` says what becomes of an utterance with a
@@ -68,7 +68,7 @@ def plain_words(transcript: str, policy: Policy = "spelling", unclear: Unclear =
     if not text:
         raise TranscriptionError("empty-text", "the transcript is empty")
     if set(text) & set(HIDDEN.values()):
-        raise TranscriptionError("bad-markup", "holds characters that are no text")
+        raise TranscriptionError("bad-markup", "holds characters that are not text")
     if unclear == "drop" and any("u" in match[0] for match in NOISE.finditer(text)):
         raise TranscriptionError("unclear", "a part of it was not understood (u/)")
     text = " ".join(LABEL.sub(r"\1", NOISE.sub(" ", text)).split())
@@ -86,10 +86,10 @@ def plain_words(transcript: str, policy: Policy = "spelling", unclear: Unclear =
 
 
 def _side(spelling: str, pronunciation: str, policy: Policy) -> str:
-    """One side of a dual transcription without its marks.
+    """Return one side of a dual transcription without its marks.
 
     `A/S`, `1+1` and `A+` are how things are written: `/` and `+` there are no marks unless the
-    other side has them, too.
+    other side also has them.
     """
     if not spelling.strip() or not pronunciation.strip():
         raise TranscriptionError("bad-markup", "a side of a dual transcription is empty")

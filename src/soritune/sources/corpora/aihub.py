@@ -23,7 +23,7 @@ from soritune.sources.corpora.aihub_files import (
     part_of,
 )
 from soritune.sources.corpora.aihub_labels import FORMS, Form, Label, LabelError, read_labels
-from soritune.sources.formats.division import DividedSource, Unplaced, divide
+from soritune.sources.formats.division import DividedSource, Unusable, divide
 from soritune.sources.pcm import PcmFile
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
@@ -35,10 +35,10 @@ class AihubSource(DividedSource):
 
     `text_key`, `audio_key` and `speaker_key` are needed for labels that are in none of the known
     forms: paths such as `발화정보.stt` or, one for each entry of a list, `dialogs[].speakerText`.
-    A label that names no recording belongs to the one of its own name.
+    A label that names no recording belongs to the one of the same name.
 
-    Folders Training, Validation and Test tell the splits; `validation` is what Validation counts
-    as. Where no folder tells, `split_by`, test_share and dev_share divide.
+    Folders Training, Validation and Test give the splits; `validation` is what Validation counts
+    as. Where no folder does, `split_by`, test_share and dev_share divide.
     """
 
     source: Literal["aihub"]
@@ -55,7 +55,7 @@ class AihubSource(DividedSource):
 def read(source: AihubSource) -> Iterator[Utterance | Rejected]:
     """Utterances in the order of their labels' paths.
 
-    Where folders tell the splits, no more than one label is held at a time. Raises UserError: no
+    Where folders give the splits, no more than one label is held at a time. Raises UserError: no
     such folder, no label in it, keys that do not fit together, entries that cannot be divided.
     """
     forms = _forms(source)
@@ -67,8 +67,8 @@ def read(source: AihubSource) -> Iterator[Utterance | Rejected]:
         return
     entries = [entry for _, entry in labels]
     utterances = [entry for entry in entries if isinstance(entry, Utterance)]
-    said = ((utterance.speaker, utterance.text) for utterance in utterances)
-    splits = iter(divide(said, source, f"aihub: {source.path}"))
+    spoken = ((utterance.speaker, utterance.text) for utterance in utterances)
+    splits = iter(divide(spoken, source, f"aihub: {source.path}"))
     for entry in entries:
         yield entry if isinstance(entry, Rejected) else _divided(entry, next(splits))
 
@@ -97,7 +97,7 @@ def _finder(source: AihubSource) -> Finder:
         )
     if next(label_files(source.path), None) is None:
         raise UserError(
-            f"aihub: {source.path} holds no labels (*.json); unpack them (라벨링데이터) there, too"
+            f"aihub: {source.path} holds no labels (*.json); unpack 라벨링데이터 there as well"
         )
     return Finder(source.path)
 
@@ -169,7 +169,7 @@ def _audio(label: Label, path: Path, finder: Finder, alone: bool) -> Path | str:
     if alone or label.span is not None:
         names.append(path.stem)  # fileNm is now and then misspelt; the label's own name is not
     if not names:
-        return "the entry names no recording of its own"
+        return "the entry names no recording"
     for name in names:
         found = finder.find(name, path, AUDIO)
         if len(found) > 1:
@@ -217,7 +217,7 @@ def _placed(path: Path, entry: Utterance | Rejected, source: AihubSource) -> Utt
     return replace(entry, split=splits[part])
 
 
-def _divided(utterance: Utterance, split: Split | Unplaced) -> Utterance | Rejected:
-    if isinstance(split, Unplaced):
+def _divided(utterance: Utterance, split: Split | Unusable) -> Utterance | Rejected:
+    if isinstance(split, Unusable):
         return Rejected(utterance.id, split.reason, split.detail, str(utterance.audio))
     return replace(utterance, split=split)

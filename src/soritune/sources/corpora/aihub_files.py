@@ -47,7 +47,7 @@ class Finder:
     def find(self, name: str, label: Path, suffixes: frozenset[str]) -> list[Path]:
         """The file `name` (with or without folders and suffix) of the label in the file `label`.
 
-        In a folder of the name that stands before it; beside the label; in a folder of the name
+        In a folder of the name before it; beside the label; in a folder of the name
         of the label's; or, for a long name without folders, anywhere. Always in the same part
         (Training, Validation) as the label. Where several are left they are all returned: which
         one is meant is then unknown. Nothing outside the folder is ever found.

@@ -70,7 +70,7 @@ class Label:
 
 
 class LabelError(ValueError):
-    """A file that is no label; `reason` is one word for programs, the message for people."""
+    """A file that is not a label; `reason` is one word for programs, the message for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

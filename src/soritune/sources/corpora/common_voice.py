@@ -40,7 +40,7 @@ class CommonVoiceSource(SourceOptions):
 
     `locale` is the language as Common Voice writes it (ko, zh-CN); None: the recipe's. `splits`
     are the lists to take. Clips of validated, other and invalidated (transcripts that two
-    listeners confirmed, that too few heard, that two refused) that stand in no official list go
+    listeners confirmed, that too few heard, that two refused) that are in no official list go
     to train, except those whose speaker or sentence is in dev or test.
     """
 
@@ -82,7 +82,7 @@ def count(source: CommonVoiceSource) -> int | None:
 
 
 def identity(source: CommonVoiceSource) -> str:
-    """What tells a changed file or folder; a hub id stands for itself."""
+    """Text that changes with the file or folder; a hub id is its own identity."""
     path = Path(source.path)
     return describe_release(path, source.own_locale) if path.exists() else ""
 
@@ -133,7 +133,7 @@ def _listed(
             if isinstance(line, Rejected):
                 rejected.append(line)
             elif name in EXTRA and line.clip in official:
-                continue  # every clip of the official lists stands in validated, too
+                continue  # every clip of the official lists is also in validated
             elif bare_name(line.clip) is None:
                 detail = f"names no file among the clips ({line.clip!r})"
                 rejected.append(Rejected(line.clip, "bad-line", detail, line.where))

@@ -82,7 +82,7 @@ def open_release(path: Path, locale: str) -> Release:
 
 
 def no_lists(name: str, locale: str) -> UserError:
-    """What to tell a person whose release has nothing of the locale."""
+    """Return the error for a release that has nothing of the locale."""
     return UserError(
         f"common-voice: {name} holds no lists ({', '.join(LISTS)}) of locale {locale}; {REMEDY}"
     )
@@ -147,7 +147,7 @@ def _archive_tables(archive: Path, locale: str) -> Tables:
     with archive_errors(archive):
         for path, _, file in read_archive(archive):
             if path.suffix == ".tsv" and path.stem in LISTS and path.parent.name == locale:
-                # Read here, where a damaged archive is told.
+                # Read here, where a damaged archive is reported.
                 yield path.stem, iter(list(_lines(read_tsv(file), f"{archive}: {path}")))
 
 

@@ -88,7 +88,7 @@ def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
 
 
 def identity(source: FleursSource) -> str:
-    """Names and sizes of local files, and the ids; a hub id stands for itself."""
+    """Names and sizes of local files, and the ids; a hub id is its own identity."""
     folder, ids = Path(source.path), Path(source.ids or "")
     known = sorted(_read_ids(source) or ()) if source.ids and ids.exists() else []
     if not folder.is_dir():
@@ -187,7 +187,7 @@ def _check_ids(ids: set[str], texts: list[dict[str, str]], source: FleursSource)
     if lacking:
         raise UserError(
             f"fleurs: {len(lacking)} of the {len(ids)} ids of {source.ids} are not in the test "
-            f"split of {' and '.join(source.languages)} (first: {lacking[0]}); mend the list or "
+            f"split of {' and '.join(source.languages)} (first: {lacking[0]}); fix the list or "
             f"leave ids out to take all that are"
         )
 
@@ -200,7 +200,7 @@ def _read_ids(source: FleursSource) -> set[str] | None:
         try:
             ids = set(path.read_text(encoding="utf-8-sig").split())
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: is no list of ids, one a line (no UTF-8 text)") from error
+            raise UserError(f"{path}: is not a list of ids, one a line (not UTF-8 text)") from error
     else:
         if not path.exists() and (not is_hub_id(source.ids) or path.suffix in TABLE_SUFFIXES):
             raise UserError(

@@ -36,7 +36,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording, and what stands for it in a list or in the file beside it."""
+    """A recording, and its transcript in a list or in the file beside it."""
 
     id: str
     where: str
@@ -77,7 +77,7 @@ def open_release(root: Path) -> Release:
 
 
 def has_list(release: Release, name: ListName) -> bool:
-    """Whether `name` can be read, from its list or as clips of its own."""
+    """Whether `name` can be read, from its list or as separate clips."""
     return name in release.lists or bool(_folders_of(release, name))
 
 

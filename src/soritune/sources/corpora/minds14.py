@@ -28,7 +28,7 @@ LABEL_MARK = "~"
 class Minds14Source(SourceOptions):
     """`path` is a folder with the data set's Parquet files, or its id on the hub.
 
-    The data set has no splits of its own and names no speakers: `test_share` and `dev_share` of
+    The data set has neither splits nor names of speakers: `test_share` and `dev_share` of
     the recordings are held back so that no sentence of them is trained on, by `seed`. Set both
     to 0 to train on all of it.
     """
@@ -66,7 +66,7 @@ def count(source: Minds14Source) -> int | None:
 
 
 def identity(source: Minds14Source) -> str:
-    """Names and sizes of local files; a hub id stands for itself."""
+    """Names and sizes of local files; a hub id is its own identity."""
     folder = Path(source.path)
     if not folder.is_dir():
         return ""
@@ -77,7 +77,7 @@ def published(source: Minds14Source) -> Published | None:
     """What is known of the data set where it would be downloaded."""
     if source.path != HUB_ID or Path(source.path).is_dir():
         return None
-    # Who holds nothing back knows the splits, too.
+    # Where nothing is held back, the splits are known.
     rows = HUB_ROWS.get(source.locale)
     whole = {"train": rows} if rows and not source.test_share and not source.dev_share else None
     return Published(splits=whole, num_bytes=HUB_BYTES.get(source.locale))

@@ -1,6 +1,6 @@
 """Zeroth-Korean (51.6 h train, 1.2 h test, CC BY 4.0): from the hub, its Parquet files, or OpenSLR.
 
-What a folder holds tells which form it is.
+The content of a folder decides which form it is.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ZerothSource(SourceOptions):
 def read(source: ZerothSource) -> Iterator[Utterance | Rejected]:
     """Train and test utterances, the files in the order of their names.
 
-    From the hub, files are downloaded once into its cache, so an interrupted `prepare` goes on
+    From the hub, files are downloaded once into its cache, so an interrupted `prepare` continues
     without loading them again. Raises UserError: no such folder, nothing of Zeroth in it, a
     damaged archive, no network.
     """
@@ -78,7 +78,7 @@ def count(source: ZerothSource) -> int | None:
 
 
 def identity(source: ZerothSource) -> str:
-    """What tells changed local files. A hub id stands for itself: nothing is asked for over it."""
+    """Text that changes with the local files; a hub id is its own identity."""
     path = Path(source.path)
     if path.is_file():
         return f"{path.stat().st_size} {path.stat().st_mtime_ns}"
@@ -129,7 +129,7 @@ def _files(folder: Path) -> list[tuple[Path, Split]]:
 
 
 def _split_files(folder: Path) -> Iterator[tuple[Path, Split]]:
-    """`train-…` and `test-…` tell the split."""
+    """The prefix `train-` or `test-` is the split."""
     for path in sorted(folder.rglob("*.parquet")):
         if path.name.startswith("train"):
             yield path, "train"

@@ -80,7 +80,7 @@ def read_tarball(path: Path) -> Iterator[Utterance | Rejected]:
             if utterance is None:
                 yield _without_text(name.name, f"{path}: {name}")
             elif num_bytes > MAX_CLIP_BYTES:
-                detail = f"has more than {MAX_CLIP_BYTES // 2**20} MiB, that is no utterance"
+                detail = f"has more than {MAX_CLIP_BYTES // 2**20} MiB, that is not an utterance"
                 yield Rejected(utterance.id, "too-long", detail, f"{path}: {name}")
             else:
                 yield replace(utterance, audio=file.read())
@@ -111,7 +111,7 @@ def _transcript_files(folder: Path) -> Iterator[Path]:
 
 
 def _split_of(parts: Sequence[str]) -> Split | None:
-    """`train_data_01` and `test_data_01` among the folders tell."""
+    """`train_data_01` and `test_data_01` among the folders decide."""
     for part in reversed(parts):
         for name, split in SPLITS.items():
             if part.startswith(name):
@@ -123,7 +123,7 @@ def _lines(content: bytes, where: str, split: Split) -> Iterator[Utterance | Rej
     """A line is an id of the form speaker_script_number, a space, and the text."""
     seen: set[str] = set()
     for number, line in enumerate(content.splitlines(), start=1):
-        # Bytes that are no UTF-8 come through as surrogates and cost their line only.
+        # Bytes that are not UTF-8 come through as surrogates and cost their line only.
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape").strip()
         if not text:
             continue

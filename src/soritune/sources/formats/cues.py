@@ -1,6 +1,6 @@
 """Cues of subtitles (SubRip, WebVTT): when something is said, what, and by whom.
 
-Read with code of our own: of pysubs2 1.8, srt 3.5 and webvtt-py 0.6 none tells the line of a cue
+Read with code of our own: of pysubs2 1.8, srt 3.5 and webvtt-py 0.6 none gives the line of a cue
 (for the quarantine) or of one that it drops, and none gives voices, entities and ruby all as the
 text that is spoken. The grammar is that of https://www.w3.org/TR/webvtt1/ section 6; SubRip has
 no standard, so what players take is taken.
@@ -28,7 +28,7 @@ _TIMES: dict[Kind, re.Pattern[str]] = {
 }
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]*)>")
 _RUBY_TEXT = re.compile(r"<rt[^>]*>.*?(?:</rt>|(?=</ruby>)|$)", re.DOTALL)
-# In WebVTT every < opens a tag; in SubRip it may be a sign of its own (3 < 5).
+# In WebVTT every < opens a tag; in SubRip it may be a plain sign (3 < 5).
 _TAG: dict[Kind, re.Pattern[str]] = {
     "vtt": re.compile(r"<[^>]*>?"),
     "srt": re.compile(r"</?[A-Za-z][^<>]*>"),
@@ -43,7 +43,7 @@ _TURN = re.compile(r"^(?:[-–—‐](?!\d)|>>)")
 
 @dataclass(frozen=True)
 class Cue:
-    """What stands on the screen from `start_s` to `end_s` (seconds, as written).
+    """What is shown from `start_s` to `end_s` (seconds, as written).
 
     `line` is that of its times, from 1. `text` is what is spoken, in one line; "" where it is
     only a sound or music. `speaker` is its voice, None where it has none or several.
@@ -58,14 +58,14 @@ class Cue:
 
 @dataclass(frozen=True)
 class BadCue:
-    """Times that cannot be read; `detail` says what stands there."""
+    """Times that cannot be read; `detail` is what was found."""
 
     line: int
     detail: str
 
 
 def read_cues(content: str, kind: Kind) -> Iterator[Cue | BadCue]:
-    """Cues in the order of the file. Raises UserError for a .vtt that is no WebVTT."""
+    """Cues in the order of the file. Raises UserError for a .vtt that is not WebVTT."""
     lines = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     blocks = _vtt_blocks(lines) if kind == "vtt" else _srt_blocks(lines)
     for number, text in blocks:
@@ -101,7 +101,7 @@ def _srt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _vtt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The same; comments, styles and regions are passed over."""
+    """The same; comments, styles and regions are skipped."""
     if not re.match(r"WEBVTT(?:[ \t]|$)", lines[0]):
         raise UserError("its first line is not WEBVTT")
     number = next((n for n, line in enumerate(lines) if not line or _ARROW in line), len(lines))
@@ -109,7 +109,7 @@ def _vtt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
         if not lines[number]:
             number += 1
             continue
-        # An arrow stands in the first line of a cue, or after its name in the second.
+        # An arrow is in the first line of a cue, or after its name in the second.
         is_cue = _ARROW in lines[number]
         if not is_cue and number + 1 < len(lines) and _ARROW in lines[number + 1]:
             is_cue = True

@@ -37,7 +37,7 @@ class DividedSource(SourceOptions):
         return self.language
 
 
-class Unplaced(NamedTuple):
+class Unusable(NamedTuple):
     """Why an entry belongs to no split: `reason` and `detail` of its `Rejected`."""
 
     reason: str
@@ -45,14 +45,14 @@ class Unplaced(NamedTuple):
 
 
 def divide(
-    said: Iterable[tuple[str | None, str]], settings: DividedSource, where: str
-) -> list[Split | Unplaced]:
+    spoken: Iterable[tuple[str | None, str]], settings: DividedSource, where: str
+) -> list[Split | Unusable]:
     """The split of each entry (speaker, transcript), in their order.
 
     Holds speaker and sentence of every entry, no audio. Raises UserError where they cannot be
     split as asked; `where` begins its message.
     """
-    entries = [(speaker, sentence_key(text)) for speaker, text in said]
+    entries = [(speaker, sentence_key(text)) for speaker, text in spoken]
     by_speaker = "speaker" in settings.split_by and any(speaker for speaker, _ in entries)
     by_sentence = "sentence" in settings.split_by
     if not by_speaker and not by_sentence:
@@ -61,7 +61,7 @@ def divide(
             f"column, or set split_by: [sentence]"
         )
     # Who is not named could be a speaker of the test: such entries cannot be split by speaker.
-    # An empty transcript is no sentence; prepare puts it into the quarantine wherever it is.
+    # An empty transcript is not a sentence; prepare puts it into the quarantine wherever it is.
     keys = [
         Keys(speaker if by_speaker else None, sentence if by_sentence else None)
         for speaker, sentence in entries
@@ -73,16 +73,16 @@ def divide(
         )
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
-    outcome: list[Split | Unplaced] = []
+    outcome: list[Split | Unusable] = []
     for speaker, sentence in entries:
         if not sentence:
-            outcome.append(Unplaced("empty-text", "the transcript has no letter or digit"))
+            outcome.append(Unusable("empty-text", "the transcript has no letter or digit"))
         elif by_speaker and not speaker:
-            outcome.append(Unplaced("no-speaker", "names no speaker though others do"))
+            outcome.append(Unusable("no-speaker", "names no speaker though others do"))
         else:
             split = next(shared_out)
             outcome.append(CONFLICT if split is None else split)
     return outcome
 
 
-CONFLICT = Unplaced("split-conflict", "its speaker and its sentence belong to different splits")
+CONFLICT = Unusable("split-conflict", "its speaker and its sentence belong to different splits")

@@ -56,7 +56,7 @@ class Columns(BaseModel):
 
 
 @dataclass(frozen=True)
-class Said:
+class Metadata:
     """A recording without its audio; languages are ISO 639-1 codes."""
 
     id: str
@@ -80,30 +80,30 @@ class Said:
         )
 
 
-def read_fields(
+def read_metadata(
     values: Mapping[Meaning, Any],
     own_id: str,
     where: str,
     language: str,
     translation_language: str | None,
-) -> Said | Rejected:
-    """Values by meaning to a record; `own_id` and the languages stand in where none is named.
+) -> Metadata | Rejected:
+    """Values by meaning to a record; `own_id` and the languages are the default.
 
-    A meaning that the source lacks is not in `values`. What is no text (a list, an object, true
-    or false) cannot be used; numbers are taken as they are written. NaN stands where tables had
+    A meaning that the source lacks is not in `values`. What is not text (a list, an object, true
+    or false) cannot be used; numbers are taken as they are written. NaN is where tables had
     nothing, and is nothing.
     """
     texts: dict[Meaning, str] = {}
     for meaning, value in values.items():
         if isinstance(value, dict | list | bool | bytes):
-            return Rejected(own_id, "bad-line", f"the value of {meaning} is no text", where)
+            return Rejected(own_id, "bad-line", f"the value of {meaning} is not text", where)
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
             texts[meaning] = str(value).strip()
     if "text" not in values:
         return Rejected(own_id, "bad-line", "has no transcript", where)
     translation = texts.get("translation") or None
     target = language_code(texts.get("translation_language") or translation_language or "")
-    return Said(
+    return Metadata(
         id=texts.get("id") or own_id,
         text=texts.get("text", ""),
         language=language_code(texts.get("language") or language),

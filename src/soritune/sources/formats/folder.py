@@ -1,8 +1,8 @@
 """A folder of recordings: a `.txt` beside each, or `metadata.csv` (the form of AudioFolder).
 
 speaker1/0001.wav, speaker1/0001.txt      any depth
-metadata.csv                              `file_name,transcription`; .tsv, .jsonl, .parquet, too;
-                                          for the folder it stands in and those below
+metadata.csv                              `file_name,transcription`; .tsv, .jsonl, .parquet;
+                                          for its folder and those below
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pydantic import Field
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
 from soritune.sources.folders import walk
-from soritune.sources.formats.fields import language_code, read_fields
+from soritune.sources.formats.fields import language_code, read_metadata
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
-from soritune.sources.formats.rows import Row, count_of, identity_of, place, split_folders
+from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 READABLE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph nist"
 FOREIGN = "m4a mp4 aac wma webm amr 3gp pcm raw"
-"""Not read by libsndfile: named in the quarantine, not passed over."""
+"""Not read by libsndfile: named in the quarantine, not skipped."""
 AUDIO_SUFFIXES = frozenset(f".{ending}" for ending in f"{READABLE} {FOREIGN}".split())
 TEXT_SUFFIX = ".txt"
 METADATA = "metadata"
@@ -55,7 +55,7 @@ def read(source: FolderSource) -> Iterator[Utterance | Rejected]:
     recordings that cannot be divided as asked.
     """
     rows = partial(_rows, source)
-    return place(rows, rows, source, str(source.path))
+    return assign_splits(rows, rows, source, str(source.path))
 
 
 def count(source: FolderSource) -> int | None:
@@ -124,7 +124,7 @@ def _of_metadata(path: Path, named: set[str], source: FolderSource) -> Iterator[
             line,
             where,
             source,
-            lambda name: _below(path.parent, name),
+            lambda name: _inside(path.parent, name),
             prefix=prefix,
             speaker=lambda clip: _speaker(clip, source),
         )
@@ -145,7 +145,7 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
         return Rejected(own_id, "unreadable", f"cannot be opened ({error})", str(text))
     if len(content) > MAX_TEXT_BYTES:
         return Rejected(own_id, "bad-line", "is too large for a transcript", str(text))
-    said = read_fields(
+    metadata = read_metadata(
         {
             "text": _decode(content, language_code(source.default_language)),
             "speaker": _speaker(audio, source),
@@ -155,7 +155,7 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
         source.default_language,
         None,
     )
-    return said if isinstance(said, Rejected) else Row(str(text), said, audio)
+    return metadata if isinstance(metadata, Rejected) else Row(str(text), metadata, audio)
 
 
 def _decode(content: bytes, language: str) -> str:
@@ -164,7 +164,7 @@ def _decode(content: bytes, language: str) -> str:
     return content.decode("utf-8-sig", "surrogateescape") if text is None else text
 
 
-def _below(folder: Path, name: str) -> Path | None:
+def _inside(folder: Path, name: str) -> Path | None:
     """A file in or below the folder; None for a path that leaves it.
 
     Names that came from a Mac may be written in another Unicode form than those on disk.
@@ -185,7 +185,7 @@ def _speaker(clip: Path, source: FolderSource) -> str | None:
 
 
 def _place(file: Path) -> str:
-    """Where a file stands: its folder without links; the file itself may well be one."""
+    """The place of a file: its folder without links; the file itself may well be one."""
     return os.path.join(os.path.realpath(file.parent), file.name)
 
 

@@ -1,10 +1,9 @@
 """Any data set of the Hugging Face hub, or a folder in its form, through `datasets`.
 
-Which way to the hub is for what: a data set that has a source of its own (`zeroth`, `minds14`,
-`fleurs`, `common-voice`) is best read by it, since that knows its columns, ids and quirks; its
-Parquet files are downloaded as they are (`corpus/hub.py`) and `datasets` is not needed. This
-source is for all others, whatever their form: it needs the extra `hub`, and a `columns` map
-where the names are unusual.
+A data set that has its own source (`zeroth`, `minds14`, `fleurs`, `common-voice`) is best read by
+that: it knows the columns, ids and quirks, downloads the Parquet files as they are
+(`sources/hub_tables.py`), and does not need `datasets`. This source is for all others, whatever
+their form: it needs the extra `hub`, and a `columns` map where the names are unusual.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from pydantic import model_validator
 
 from soritune.errors import UserError
 from soritune.sources.clips import MAX_CLIP_BYTES
-from soritune.sources.formats.division import DividedSource, Unplaced, divide
-from soritune.sources.formats.fields import Columns, Meaning, Said, read_fields
+from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.hub_rows import (
-    Place,
+    Dataset,
     cache_folders,
     read_file,
     read_rows,
@@ -37,7 +36,7 @@ USUAL: tuple[Meaning, ...] = (*NEEDED, "speaker", "translation")
 column `id` is not unique everywhere and `language` may be a word."""
 
 SplitNames = str | list[str]
-Way = tuple[str, ...]
+ColumnPath = tuple[str, ...]
 """A column, and the names that lead on inside it."""
 
 
@@ -72,12 +71,12 @@ class HubSource(DividedSource):
 
 
 @dataclass(frozen=True)
-class Part:
-    """A split of the data set: its name, ours (None: it is divided), and the ways to its values."""
+class HubSplit:
+    """A split of the data set: its name, our split (None: it is divided), paths to its values."""
 
     name: str
     split: Split | None
-    ways: Mapping[Meaning, Way]
+    paths: Mapping[Meaning, ColumnPath]
 
 
 def read(source: HubSource) -> Iterator[Utterance | Rejected]:
@@ -86,29 +85,29 @@ def read(source: HubSource) -> Iterator[Utterance | Rejected]:
     Raises UserError: `datasets` is not installed, no such data set, config, split or column, no
     network after some tries, rows that cannot be divided as asked.
     """
-    place = _place(source)
-    for part in _parts(place, source):
-        division = None if part.split is not None else iter(_divide(place, part, source))
-        for number, row in enumerate(_rows(place, part, part.ways), start=1):
+    dataset = _dataset(source)
+    for part in _hub_splits(dataset, source):
+        division = None if part.split is not None else iter(_divide(dataset, part, source))
+        for number, row in enumerate(_rows(dataset, part, part.paths), start=1):
             where = f"{source.path} {part.name} row {number}"
-            said = _said(row, part, number, source)
-            if isinstance(said, Rejected):
-                yield said
+            metadata = _metadata(row, part, number, source)
+            if isinstance(metadata, Rejected):
+                yield metadata
                 continue
             split = part.split if division is None else next(division)
             assert split is not None
-            if isinstance(split, Unplaced):
-                yield Rejected(said.id, split.reason, split.detail, where)
+            if isinstance(split, Unusable):
+                yield Rejected(metadata.id, split.reason, split.detail, where)
                 continue
-            audio = _audio(_follow(row, part.ways["audio"]), place)
+            audio = _audio(_value_at(row, part.paths["audio"]), dataset)
             if isinstance(audio, str):
-                yield Rejected(said.id, "missing", audio, where)
+                yield Rejected(metadata.id, "missing", audio, where)
             else:
-                yield said.utterance(audio, split)
+                yield metadata.utterance(audio, split)
 
 
 def identity(source: HubSource) -> str:
-    """Names, sizes and times of local files; a hub id stands for itself and its revision."""
+    """Names, sizes and times of local files; a hub id is its own identity."""
     folder = Path(source.path)
     if not folder.is_dir():
         return ""
@@ -125,23 +124,23 @@ def published(source: HubSource) -> Published | None:
     return None if Path(source.path).is_dir() else Published()
 
 
-def _place(source: HubSource) -> Place:
+def _dataset(source: HubSource) -> Dataset:
     local = Path(source.path).is_dir()
     if not local and not is_hub_id(source.path):
         raise UserError(
-            f"hub: {source.path} is neither a folder nor an id such as owner/name; mend path"
+            f"hub: {source.path} is neither a folder nor an id such as owner/name; fix path"
         )
     streaming = local if source.streaming is None else source.streaming
-    return Place(source.path, source.config, source.revision, streaming)
+    return Dataset(source.path, source.config, source.revision, streaming)
 
 
 def _listed(names: SplitNames) -> list[str]:
     return [names] if isinstance(names, str) else names
 
 
-def _parts(place: Place, source: HubSource) -> list[Part]:
+def _hub_splits(dataset: Dataset, source: HubSource) -> list[HubSplit]:
     """What is read, in order. Raises UserError for splits and columns that are not there."""
-    there = split_columns(place)
+    there = split_columns(dataset)
     wanted: list[tuple[str, Split | None]]
     if isinstance(source.splits, dict):
         by_split = {split: source.splits.get(split, []) for split in get_args(Split)}
@@ -165,13 +164,13 @@ def _parts(place: Place, source: HubSource) -> list[Part]:
             raise UserError(
                 f"hub: {source.path} has no split {name}; it has {', '.join(there) or 'none'}"
             )
-    return [Part(name, split, _columns(there[name], name, source)) for name, split in wanted]
+    return [HubSplit(name, split, _columns(there[name], name, source)) for name, split in wanted]
 
 
-def _columns(there: list[str], split: str, source: HubSource) -> dict[Meaning, Way]:
-    """The way to what is needed; one that the recipe gives may lead inside (`translation.en`)."""
+def _columns(there: list[str], split: str, source: HubSource) -> dict[Meaning, ColumnPath]:
+    """The path to what is needed; one that the recipe gives may lead inside (`translation.en`)."""
     lowered = {name.lower(): name for name in reversed(there)}
-    found: dict[Meaning, Way] = {}
+    found: dict[Meaning, ColumnPath] = {}
     for meaning in get_args(Meaning):
         named: str | None = getattr(source.columns, meaning)
         if named is None and meaning not in USUAL:
@@ -193,30 +192,34 @@ def _columns(there: list[str], split: str, source: HubSource) -> dict[Meaning, W
     return found
 
 
-def _rows(place: Place, part: Part, ways: Mapping[Meaning, Way]) -> Iterator[dict[str, Any]]:
-    """Rows of a part with no other columns than those that the ways lead into."""
-    columns = list(dict.fromkeys(way[0] for way in ways.values()))
-    return read_rows(place, part.name, columns, ways["audio"][0] if "audio" in ways else None)
+def _rows(
+    dataset: Dataset, part: HubSplit, paths: Mapping[Meaning, ColumnPath]
+) -> Iterator[dict[str, Any]]:
+    """Rows of a part with no other columns than those that the paths lead into."""
+    columns = list(dict.fromkeys(path[0] for path in paths.values()))
+    return read_rows(dataset, part.name, columns, paths["audio"][0] if "audio" in paths else None)
 
 
-def _divide(place: Place, part: Part, source: HubSource) -> list[Split | Unplaced]:
+def _divide(dataset: Dataset, part: HubSplit, source: HubSource) -> list[Split | Unusable]:
     """The split of each row that can be used; audio is not read."""
-    ways: dict[Meaning, Way] = {m: way for m, way in part.ways.items() if m != "audio"}
+    paths: dict[Meaning, ColumnPath] = {m: path for m, path in part.paths.items() if m != "audio"}
 
     def spoken() -> Iterator[tuple[str | None, str]]:
-        for number, row in enumerate(_rows(place, part, ways), start=1):
-            said = _said(row, part, number, source)
-            if isinstance(said, Said):
-                yield said.speaker, said.text
+        for number, row in enumerate(_rows(dataset, part, paths), start=1):
+            metadata = _metadata(row, part, number, source)
+            if isinstance(metadata, Metadata):
+                yield metadata.speaker, metadata.text
 
     return divide(spoken(), source, f"hub: {source.path}")
 
 
-def _said(row: dict[str, Any], part: Part, number: int, source: HubSource) -> Said | Rejected:
+def _metadata(
+    row: dict[str, Any], part: HubSplit, number: int, source: HubSource
+) -> Metadata | Rejected:
     values: dict[Meaning, Any] = {
-        meaning: _follow(row, way) for meaning, way in part.ways.items() if meaning != "audio"
+        meaning: _value_at(row, path) for meaning, path in part.paths.items() if meaning != "audio"
     }
-    return read_fields(
+    return read_metadata(
         values,
         f"{part.name}/{number}",
         f"{source.path} {part.name} row {number}",
@@ -225,32 +228,32 @@ def _said(row: dict[str, Any], part: Part, number: int, source: HubSource) -> Sa
     )
 
 
-def _follow(row: dict[str, Any], way: Way) -> Any:
+def _value_at(row: dict[str, Any], path: ColumnPath) -> Any:
     value: Any = row
-    for name in way:
+    for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def _audio(value: Any, place: Place) -> bytes | Path | str:
+def _audio(value: Any, dataset: Dataset) -> bytes | Path | str:
     """The encoded file, or why there is none."""
     if isinstance(value, dict):
         if value.get("array") is not None:
-            return "the audio is numbers, not an encoded file; write it anew with datasets.Audio"
+            return "the audio is numbers, not an encoded file; write it again with datasets.Audio"
         value = value["bytes"] if value.get("bytes") is not None else value.get("path")
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str) or not value:
         return "the row has no audio"
     if "://" in value:
-        # Inside a zip on the hub it is zip://a.wav::hf://datasets/…; what counts stands last.
+        # Inside a zip on the hub it is zip://a.wav::hf://datasets/…; the last part counts.
         if not value.rpartition("::")[2].startswith("hf://"):
-            return f"the audio stands outside the data set ({value})"
-        content = read_file(value, place, MAX_CLIP_BYTES)
+            return f"the audio is outside the data set ({value})"
+        content = read_file(value, dataset, MAX_CLIP_BYTES)
         return content if content is not None else "the audio is too large for an utterance"
     # A row can name any file of this machine: only those that belong to the data set are read.
-    folders = [Path(place.path)] if place.is_local else cache_folders()
-    path = Path(place.path if place.is_local else "", value)
+    folders = [Path(dataset.path)] if dataset.is_local else cache_folders()
+    path = Path(dataset.path if dataset.is_local else "", value)
     if not any(path.resolve().is_relative_to(folder.resolve()) for folder in folders):
-        return f"the audio stands outside the data set ({value})"
+        return f"the audio is outside the data set ({value})"
     return path

@@ -4,10 +4,10 @@ What `datasets` 5 does otherwise than one would think, and what is done about it
 
 - It decodes, and for loose files even encodes, audio with torchcodec, which needs FFmpeg. The
   column is cast to a type that hands through bytes and paths, and columns that are not wanted
-  are taken off first, for they would be decoded, too.
-- After a failure, a stream can go on from its `state_dict`, but that has lost its place or rows
-  in several releases (huggingface/datasets#8145, #8308). A fresh stream passes over the rows that
-  were read (`skip`): slower, once, and always right.
+  are taken off first, because they would be decoded.
+- After a failure, a stream can continue from its `state_dict`, but that has lost its position or
+  rows in several releases (huggingface/datasets#8145, #8308). A new stream skips the rows that
+  were read: slower, but always right.
 - Without streaming, one split asked for still downloads and converts all of its configuration.
 """
 
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
+class Dataset:
     """A data set: an id on the hub (`owner/name`) or a local folder."""
 
     path: str
@@ -55,49 +55,49 @@ class Place:
         return Path(self.path).is_dir()
 
 
-def split_columns(place: Place) -> dict[str, list[str]]:
+def split_columns(dataset: Dataset) -> dict[str, list[str]]:
     """The splits of a data set with the columns of each; downloads no rows.
 
     Raises UserError: `datasets` is not installed, no network, no such data set, configuration or
-    revision, a data set that would need code of its own.
+    revision, a data set that needs its own code.
     """
 
     def look() -> dict[str, list[str]]:
         found = {}
-        for split, rows in _load(place, None, streaming=True).items():
+        for split, rows in _load(dataset, None, streaming=True).items():
             # Files without a schema (CSV, loose files) show their columns in the first row.
             found[str(split)] = rows.column_names or list(next(iter(rows), {}))
         return found
 
-    return _persist(look, place)
+    return _persist(look, dataset)
 
 
 def read_rows(
-    place: Place, split: str, columns: Sequence[str], audio: str | None
+    dataset: Dataset, split: str, columns: Sequence[str], audio: str | None
 ) -> Iterator[dict[str, Any]]:
     """Rows of a split in their order, with these columns; `audio` is the one that holds audio.
 
     Raises UserError like `split_columns`, and for files that are damaged.
     """
-    told = _failures()
+    failure_types = _failures()
     num_read = 0
     failures = 0
     while True:
-        rows = _persist(lambda: _undecoded(place, split, columns, audio), place)
+        rows = _persist(lambda: _undecoded(dataset, split, columns, audio), dataset)
         try:
             for row in rows.skip(num_read) if num_read else rows:
                 num_read += 1
                 failures = 0
                 yield row
             return
-        except told as error:
+        except failure_types as error:
             failures += 1
-            if failures == TRIES or not is_passing(error):
-                raise _told(error, place) from error
-            _wait(error, place, failures)
+            if failures == TRIES or not is_temporary(error):
+                raise _user_error(error, dataset) from error
+            _wait(error, dataset, failures)
 
 
-def read_file(url: str, place: Place, max_bytes: int) -> bytes | None:
+def read_file(url: str, dataset: Dataset, max_bytes: int) -> bytes | None:
     """A file of a data set on the hub (`hf://…`, also inside a zip there); None if larger."""
     from datasets.utils.file_utils import xopen  # type: ignore[import-untyped]
 
@@ -106,7 +106,7 @@ def read_file(url: str, place: Place, max_bytes: int) -> bytes | None:
             content: bytes = file.read(max_bytes + 1)
         return content if len(content) <= max_bytes else None
 
-    return _persist(fetch, place)
+    return _persist(fetch, dataset)
 
 
 def cache_folders() -> list[Path]:
@@ -117,7 +117,7 @@ def cache_folders() -> list[Path]:
     return [Path(datasets.config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
 
 
-def is_passing(error: BaseException) -> bool:
+def is_temporary(error: BaseException) -> bool:
     """Whether a failure, or what caused it, may be gone when one tries again."""
     seen: BaseException | None = error
     while seen is not None:
@@ -131,23 +131,23 @@ def is_passing(error: BaseException) -> bool:
     return False
 
 
-def _persist(action: Callable[[], Result], place: Place) -> Result:
+def _persist(action: Callable[[], Result], dataset: Dataset) -> Result:
     """The action's result, tried `TRIES` times where what fails is the network."""
-    told = _failures()
+    failure_types = _failures()
     failures = 0
     while True:
         try:
             return action()
-        except told as error:
+        except failure_types as error:
             failures += 1
-            if failures == TRIES or not is_passing(error):
-                raise _told(error, place) from error
-            _wait(error, place, failures)
+            if failures == TRIES or not is_temporary(error):
+                raise _user_error(error, dataset) from error
+            _wait(error, dataset, failures)
 
 
-def _wait(error: BaseException, place: Place, failures: int) -> None:
+def _wait(error: BaseException, dataset: Dataset, failures: int) -> None:
     wait_s = FIRST_WAIT_S * 2 ** (failures - 1)
-    _log.warning("%s: %s; again in %g s", place.path, _first_line(error), wait_s)
+    _log.warning("%s: %s; again in %g s", dataset.path, _first_line(error), wait_s)
     time.sleep(wait_s)
 
 
@@ -162,24 +162,24 @@ def _failures() -> tuple[type[Exception], ...]:
     return (OSError, ValueError, RuntimeError, ImportError, DatasetsError)
 
 
-def _load(place: Place, split: str | None, *, streaming: bool) -> Any:
+def _load(dataset: Dataset, split: str | None, *, streaming: bool) -> Any:
     import datasets
 
-    folder = Path(place.path)
+    folder = Path(dataset.path)
     if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
-        saved = datasets.load_from_disk(place.path)
+        saved = datasets.load_from_disk(dataset.path)
         of_split = saved if isinstance(saved, dict) else {str(saved.split or "train"): saved}
         return of_split if split is None else of_split[split]
     return datasets.load_dataset(
-        place.path,
-        place.config,
+        dataset.path,
+        dataset.config,
         split=split,
-        revision=None if place.is_local else place.revision,
+        revision=None if dataset.is_local else dataset.revision,
         streaming=streaming,
     )
 
 
-def _undecoded(place: Place, split: str, columns: Sequence[str], audio: str | None) -> Any:
+def _undecoded(dataset: Dataset, split: str, columns: Sequence[str], audio: str | None) -> Any:
     import datasets
 
     class Undecoded(datasets.Audio):  # type: ignore[misc]
@@ -190,7 +190,7 @@ def _undecoded(place: Place, split: str, columns: Sequence[str], audio: str | No
                 return {"bytes": bytes(value), "path": None}
             return {"bytes": None, "path": None if value is None else str(value)}
 
-    rows = _load(place, split, streaming=place.streaming)
+    rows = _load(dataset, split, streaming=dataset.streaming)
     rows = rows.select_columns(list(columns))
     kind = (rows.features or {}).get(audio)
     return rows.cast_column(audio, Undecoded(decode=False)) if _is_audio(kind) else rows
@@ -204,7 +204,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _told(error: BaseException, place: Place) -> UserError:
+def _user_error(error: BaseException, dataset: Dataset) -> UserError:
     """The failure in a user's words."""
     reason = _first_line(error)
     chain: list[str] = []
@@ -214,27 +214,27 @@ def _told(error: BaseException, place: Place) -> UserError:
         seen = seen.__cause__ or seen.__context__
     if any("scripts are no longer supported" in text for text in chain):
         return UserError(
-            f"hub: {place.path} is loaded by a script of its own, and foreign code is never run; "
+            f"hub: {dataset.path} is loaded by its own script, and foreign code is never run; "
             f"use a copy in Parquet (many have one under revision: refs/convert/parquet)"
         )
     if any("torchcodec" in text for text in chain):
         return UserError(
-            f"hub: {place.path} keeps its audio as loose files, which datasets converts with "
+            f"hub: {dataset.path} keeps its audio as loose files, which datasets converts with "
             f"torchcodec only; set streaming: true, then they are read as they are"
         )
-    if is_passing(error):
+    if is_temporary(error):
         return UserError(
-            f"hub: {place.path} could not be reached {TRIES} times ({reason}); start again when "
+            f"hub: {dataset.path} could not be reached {TRIES} times ({reason}); start again when "
             f"the network is back, what is prepared is kept, or download the data set on another "
             f"machine and set path to its folder"
         )
-    if place.is_local:
+    if dataset.is_local:
         return UserError(
-            f"hub: {place.path} cannot be read by datasets ({reason}); mend the folder, or set "
+            f"hub: {dataset.path} cannot be read by datasets ({reason}); fix the folder, or set "
             f"config and splits to what it holds"
         )
     return UserError(
-        f"hub: {place.path} cannot be loaded ({reason}); look at "
-        f"https://huggingface.co/datasets/{place.path} for its configs and revisions, and log in "
+        f"hub: {dataset.path} cannot be loaded ({reason}); look at "
+        f"https://huggingface.co/datasets/{dataset.path} for its configs and revisions, and log in "
         f"(hf auth login) if it is gated"
     )

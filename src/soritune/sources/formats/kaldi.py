@@ -20,10 +20,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource, Unplaced
-from soritune.sources.formats.fields import Meaning, read_fields
+from soritune.sources.formats.division import DividedSource, Unusable
+from soritune.sources.formats.fields import Meaning, read_metadata
 from soritune.sources.formats.lines import number_of
-from soritune.sources.formats.rows import Row, count_of, identity_of, place, split_folders
+from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
 from soritune.sources.formats.tables import open_lines
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
@@ -62,7 +62,7 @@ def read(source: KaldiSource) -> Iterator[Utterance | Rejected]:
     divided as asked.
     """
     rows = partial(_rows, source)
-    return place(rows, rows, source, str(source.path))
+    return assign_splits(rows, rows, source, str(source.path))
 
 
 def count(source: KaldiSource) -> int | None:
@@ -88,13 +88,13 @@ def _rows(source: KaldiSource) -> Iterator[Row | Rejected]:
 
 def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterator[Row | Rejected]:
     base = folder if source.audio_folder is None else source.path / source.audio_folder
-    recordings: dict[str, Path | Unplaced] = {}
+    recordings: dict[str, Path | Unusable] = {}
     for where, recording, rest in _table(folder / "wav.scp"):
         if recording in recordings:
             yield _repeated(recording, where)
         else:
             recordings[recording] = _recording(rest, base)
-    segments: dict[str, Segment | Unplaced] | None = None
+    segments: dict[str, Segment | Unusable] | None = None
     if (folder / "segments").is_file():
         segments = {}
         for where, utterance, rest in _table(folder / "segments"):
@@ -109,30 +109,30 @@ def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterat
                 yield Rejected(utterance, "bad-line", "names no speaker", where)
             elif speakers.setdefault(utterance, speaker) != speaker:
                 yield _repeated(utterance, where)
-    told: set[str] = set()
+    transcribed: set[str] = set()
     for where, utterance, text in _table(folder / "text"):
-        told.add(utterance)
+        transcribed.add(utterance)
         audio = _audio(utterance, recordings, segments)
-        if isinstance(audio, Unplaced):
+        if isinstance(audio, Unusable):
             yield Rejected(utterance, audio.reason, audio.detail, where)
             continue
         values: dict[Meaning, Any] = {"text": text, "speaker": speakers.get(utterance)}
-        said = read_fields(values, utterance, where, source.default_language, None)
-        yield said if isinstance(said, Rejected) else Row(where, said, audio, split)
-    yield from _left_over(folder, told, recordings, segments)
+        metadata = read_metadata(values, utterance, where, source.default_language, None)
+        yield metadata if isinstance(metadata, Rejected) else Row(where, metadata, audio, split)
+    yield from _left_over(folder, transcribed, recordings, segments)
 
 
 def _left_over(
     folder: Path,
-    told: set[str],
-    recordings: dict[str, Path | Unplaced],
-    segments: dict[str, Segment | Unplaced] | None,
+    transcribed: set[str],
+    recordings: dict[str, Path | Unusable],
+    segments: dict[str, Segment | Unusable] | None,
 ) -> Iterator[Rejected]:
     """Segments that `text` does not name, and recordings that nothing does."""
-    used = told
+    used = transcribed
     if segments is not None:
         for utterance in segments:
-            if utterance not in told:
+            if utterance not in transcribed:
                 detail = "text has no line of it"
                 yield Rejected(utterance, "empty-text", detail, f"{folder / 'segments'}")
         used = {part.recording for part in segments.values() if isinstance(part, Segment)}
@@ -140,7 +140,7 @@ def _left_over(
         if recording in used:
             continue
         where = str(folder / "wav.scp")
-        if isinstance(found, Unplaced):
+        if isinstance(found, Unusable):
             yield Rejected(recording, found.reason, found.detail, where)
         else:
             detail = f"{'text' if segments is None else 'segments'} has no line of it"
@@ -149,55 +149,55 @@ def _left_over(
 
 def _audio(
     utterance: str,
-    recordings: dict[str, Path | Unplaced],
-    segments: dict[str, Segment | Unplaced] | None,
-) -> Path | Excerpt | Unplaced:
+    recordings: dict[str, Path | Unusable],
+    segments: dict[str, Segment | Unusable] | None,
+) -> Path | Excerpt | Unusable:
     if segments is None:
-        return recordings.get(utterance) or Unplaced("missing", "wav.scp has no line of it")
-    part = segments.get(utterance) or Unplaced("missing", "segments has no line of it")
-    if isinstance(part, Unplaced):
+        return recordings.get(utterance) or Unusable("missing", "wav.scp has no line of it")
+    part = segments.get(utterance) or Unusable("missing", "segments has no line of it")
+    if isinstance(part, Unusable):
         return part
     recording = recordings.get(part.recording)
     if recording is None:
-        return Unplaced("missing", f"wav.scp has no line of its recording {part.recording}")
-    if isinstance(recording, Unplaced):
+        return Unusable("missing", f"wav.scp has no line of its recording {part.recording}")
+    if isinstance(recording, Unusable):
         return recording
     return Excerpt(recording, part.start_s, part.duration_s, part.channel)
 
 
-def _recording(rest: str, base: Path) -> Path | Unplaced:
+def _recording(rest: str, base: Path) -> Path | Unusable:
     if rest.endswith("|") or rest.startswith("|"):
-        return Unplaced(
+        return Unusable(
             "command",
             f"wav.scp gives a command ({rest[:60]}), and commands are never run; write what it "
             f"puts out to a file",
         )
     if IN_ARCHIVE.search(rest):
-        return Unplaced(
+        return Unusable(
             "bad-line", f"wav.scp gives a place in an archive ({rest}); write a file for each"
         )
     if rest in ("", "-"):
-        return Unplaced("bad-line", "wav.scp names no file of it")
+        return Unusable("bad-line", "wav.scp names no file of it")
     return base / rest
 
 
-def _segment(rest: str) -> Segment | Unplaced:
+def _segment(rest: str) -> Segment | Unusable:
     cells = rest.split()
     if len(cells) not in (3, 4):
-        return Unplaced("bad-line", "its line in segments is not RECORDING START END [CHANNEL]")
+        return Unusable("bad-line", "its line in segments is not RECORDING START END [CHANNEL]")
     start_s, end_s = number_of(cells[1]), number_of(cells[2])
     if start_s is None or end_s is None or start_s < 0 or (end_s != -1 and end_s <= start_s):
-        return Unplaced("bad-line", f"{cells[1]} to {cells[2]} in segments is no span of time")
+        return Unusable("bad-line", f"{cells[1]} to {cells[2]} in segments is not a span of time")
     channel = None
     if len(cells) == 4:
         if not re.fullmatch(r"[0-9]{1,3}", cells[3]):
-            return Unplaced("bad-line", f"{cells[3]} in segments is no channel (0, 1, …)")
+            return Unusable("bad-line", f"{cells[3]} in segments is not a channel (0, 1, …)")
         channel = int(cells[3])
     return Segment(cells[0], start_s, None if end_s == -1 else end_s - start_s, channel)
 
 
 def _table(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Lines as where they stand, the first word, and the rest; blank lines are passed over."""
+    """Yield the place of each line, its first word, and the rest; blank lines are skipped."""
     with open_lines(path) as file:
         for number, line in enumerate(file, start=1):
             match = KEY.fullmatch(line.strip(BLANK))

@@ -1,7 +1,7 @@
 """Lhotse manifests: cuts, or recordings with supervisions, as JSON lines (.jsonl or .jsonl.gz).
 
 One utterance for each supervision: the part of the recording that it spans. The JSON is read as
-it stands; Lhotse itself is not needed, and nothing that a manifest names is run or downloaded.
+it is; Lhotse itself is not needed, and nothing that a manifest names is run or downloaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from soritune.errors import UserError
 from soritune.sources.formats.division import DividedSource
-from soritune.sources.formats.fields import Meaning, read_fields
+from soritune.sources.formats.fields import Meaning, read_metadata
 from soritune.sources.formats.lhotse_records import (
     Fault,
     Recording,
@@ -25,7 +25,7 @@ from soritune.sources.formats.lhotse_records import (
     recording_of,
     supervision_of,
 )
-from soritune.sources.formats.rows import Row, count_of, identity_of, place
+from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of
 from soritune.sources.formats.tables import json_lines
 from soritune.utterance import Rejected, Split, Utterance
 
@@ -69,7 +69,7 @@ def read(source: LhotseSource) -> Iterator[Utterance | Rejected]:
     divided as asked.
     """
     rows = partial(_rows, source)
-    return place(rows, rows, source, str(source.path))
+    return assign_splits(rows, rows, source, str(source.path))
 
 
 def count(source: LhotseSource) -> int | None:
@@ -103,7 +103,7 @@ def _manifests(source: LhotseSource) -> dict[Kind, dict[Split | None, Path]]:
             )
         return {"cuts": {None: source.path}}
     if not source.path.is_dir():
-        raise UserError(f"lhotse: there is no {source.path}; mend path in the recipe")
+        raise UserError(f"lhotse: there is no {source.path}; fix path in the recipe")
     given = {kind: files for kind in KINDS if (files := getattr(source, kind)) is not None}
     if not given:
         return _usual_manifests(source.path)
@@ -212,8 +212,8 @@ def _row(
     values: dict[Meaning, Any] = {"text": supervision.text, "speaker": supervision.speaker}
     if supervision.language:
         values["language"] = supervision.language
-    said = read_fields(values, supervision.id, where, source.default_language, None)
-    return said if isinstance(said, Rejected) else Row(where, said, audio, split)
+    metadata = read_metadata(values, supervision.id, where, source.default_language, None)
+    return metadata if isinstance(metadata, Rejected) else Row(where, metadata, audio, split)
 
 
 def _keys(files: Files | None) -> set[Split] | None:

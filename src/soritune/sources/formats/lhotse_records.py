@@ -1,4 +1,4 @@
-"""What stands in a line of a Lhotse manifest, checked (lhotse 1.x: audio, supervision, cut).
+"""The content of a line of a Lhotse manifest, checked (lhotse 1.x: audio, supervision, cut).
 
 Times are in seconds. A supervision's start counts from its cut's, a cut's from the recording's.
 """
@@ -68,7 +68,7 @@ class Cut:
 
 
 def recording_of(value: object) -> Recording:
-    """Raises Fault: no recording, a source that is no file, transforms."""
+    """Raises Fault: no recording, a source that is not a file, transforms."""
     record = _record(value, "a recording", ("id", "sources"))
     of = record["id"]
     if _is_changed(record.get("transforms")):
@@ -100,12 +100,12 @@ def supervision_of(value: object, cut: Cut | None = None) -> Supervision:
     of = record["id"]
     start_s, duration_s = number_of(record["start"]), number_of(record["duration"])
     if start_s is None or duration_s is None:
-        raise Fault(of, "bad-line", "its start and duration are no seconds")
+        raise Fault(of, "bad-line", "its start and duration are not seconds")
     texts: dict[str, str | None] = {}
     for name in ("text", "language", "speaker"):
         text = record.get(name)
         if text is not None and not isinstance(text, str):
-            raise Fault(of, "bad-line", f"its {name} is no text")
+            raise Fault(of, "bad-line", f"its {name} is not text")
         texts[name] = text
     language = texts["language"]
     own = [0] if cut is None else list(cut.channels)
@@ -131,7 +131,7 @@ def cut_of(value: object) -> Cut:
             of, "transformed", f"is a {kind}, which is made while it is heard; use the cuts before"
         )
     if not isinstance(record.get("recording"), dict):
-        raise Fault(of, "missing", "the cut has no recording (features alone are no audio)")
+        raise Fault(of, "missing", "the cut has no recording (features alone are not audio)")
     start_s, supervisions = number_of(record.get("start")), record.get("supervisions", [])
     if start_s is None or not isinstance(supervisions, list):
         raise Fault(of, "bad-line", "its start or its supervisions are not as Lhotse writes them")
@@ -183,7 +183,7 @@ def _is_changed(transforms: object) -> bool:
 
 def _record(value: object, what: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise Fault("", "bad-line", value if isinstance(value, str) else f"is no {what}")
+        raise Fault("", "bad-line", value if isinstance(value, str) else f"is not a {what}")
     of = value.get("id")
     if not isinstance(of, str) or not of:
         raise Fault("", "bad-line", f"is not {what}: it has no id")
@@ -196,5 +196,5 @@ def _record(value: object, what: str, keys: tuple[str, ...]) -> Mapping[str, Any
 def _channels(value: object, of: str) -> tuple[int, ...]:
     channels = value if isinstance(value, list) else [value]
     if not channels or not all(type(channel) is int and channel >= 0 for channel in channels):
-        raise Fault(of, "bad-line", f"{value!r} is no channel")
+        raise Fault(of, "bad-line", f"{value!r} is not a channel")
     return tuple(channels)

@@ -9,7 +9,7 @@ from typing import Any
 
 from soritune.errors import UserError
 from soritune.sources.formats.division import DividedSource
-from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, language_code, read_fields
+from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, language_code, read_metadata
 from soritune.sources.formats.rows import Row
 from soritune.sources.formats.tables import (
     DIALECTS,
@@ -37,7 +37,7 @@ language of the text where that is not the spoken one."""
 
 
 class ListedSource(DividedSource):
-    """What every list of recordings may be told: names of columns, languages, how to divide it."""
+    """Settings of any list of recordings: columns, languages, how to divide it."""
 
     columns: Columns = Columns()
     translation_language: str | None = "en"
@@ -50,7 +50,7 @@ def ending_of(path: Path) -> str:
 
 
 def lines_of(path: Path, source: ListedSource, *, with_audio: bool) -> Iterator[tuple[int, Line]]:
-    """Lines of a list with their numbers; audio that stands in it only if that is wanted.
+    """Lines of a list with their numbers; embedded audio only where it is wanted.
 
     Raises UserError: no such list, an unknown kind, a table without audio or text.
     """
@@ -106,7 +106,7 @@ def row_of(
         return _bad(values, f"names no audio file ({needed})", where)
     for meaning, value in (("audio", named), ("split", split)):
         if isinstance(value, dict | list | bool | bytes):
-            return _bad(values, f"the value of {meaning} is no text", where)
+            return _bad(values, f"the value of {meaning} is not text", where)
     name = "" if named is None else str(named).strip()
     part = _part(lowered)
     if isinstance(part, str):
@@ -118,25 +118,27 @@ def row_of(
     if path is not None and values.get("speaker") in (None, ""):
         values["speaker"] = speaker(path)
     own_id = (prefix + name if name else own_id) + ("" if part is None else part[1])
-    said = read_fields(values, own_id, where, source.default_language, source.translation_language)
-    if isinstance(said, Rejected):
-        return said
+    metadata = read_metadata(
+        values, own_id, where, source.default_language, source.translation_language
+    )
+    if isinstance(metadata, Rejected):
+        return metadata
     target = language_code(str(lowered.get(TARGET) or ""))
-    if target and target != said.language:
+    if target and target != metadata.language:
         return Rejected(
-            said.id,
+            metadata.id,
             "bad-line",
-            f"its text is in {target}, it is no transcript (target_lang)",
+            f"its text is in {target}, it is not a transcript (target_lang)",
             where,
         )
     if name and content is None and path is None:
-        return Rejected(said.id, "bad-line", f"{name} leaves the folder of the list", where)
+        return Rejected(metadata.id, "bad-line", f"{name} leaves the folder of the list", where)
     audio: Path | bytes | Excerpt | None = path if content is None else content
     if part is not None:
         if not isinstance(audio, Path):
-            return Rejected(said.id, "bad-line", "an offset needs the path of a file", where)
+            return Rejected(metadata.id, "bad-line", "an offset needs the path of a file", where)
         audio = Excerpt(audio, *part[0])
-    return Row(where, said, audio, str(split or "").strip().lower() or None)
+    return Row(where, metadata, audio, str(split or "").strip().lower() or None)
 
 
 def number_of(value: object) -> float | None:
@@ -151,7 +153,7 @@ def number_of(value: object) -> float | None:
 
 
 def part_name(start_s: float, duration_s: float | None) -> str:
-    """What tells a part of a file from others: ` 12.5+3` starts at 12.5 s and lasts 3 s."""
+    """The suffix that distinguishes a part of a file: ` 12.5+3` starts at 12.5 s and lasts 3 s."""
     return f" {start_s:.9g}" + ("" if duration_s is None else f"+{duration_s:.9g}")
 
 
@@ -166,7 +168,7 @@ def _part(lowered: Mapping[str, Any]) -> tuple[tuple[float, float | None], str] 
     start_s = number_of(given[0])
     duration_s = None if given[1] in (None, "") else number_of(given[1])
     if start_s is None or (duration_s is None and given[1] not in (None, "")):
-        return f"offset {given[0]!r} and duration {given[1]!r} are no seconds"
+        return f"offset {given[0]!r} and duration {given[1]!r} are not seconds"
     if start_s == 0 and duration_s is None:
         return None
     return (start_s, duration_s), part_name(start_s, duration_s)

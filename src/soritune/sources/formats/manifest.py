@@ -9,7 +9,7 @@ from typing import Literal
 
 from soritune.sources.formats.fields import COLUMNS, SPLITS
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
-from soritune.sources.formats.rows import Row, count_of, file_state, identity_of, place
+from soritune.sources.formats.rows import Row, assign_splits, count_of, file_state, identity_of
 from soritune.sources.formats.tables import PARQUET
 from soritune.utterance import Rejected, Utterance
 
@@ -33,7 +33,7 @@ def read(source: ManifestSource) -> Iterator[Utterance | Rejected]:
     Raises UserError: no such list, unknown kind of list, a table without a column for the audio
     or the text, rows that cannot be split as asked.
     """
-    return place(
+    return assign_splits(
         partial(_rows, source, with_audio=True),
         partial(_rows, source, with_audio=False),
         source,

@@ -13,8 +13,8 @@ from soritune.audio import MAX_DURATION_S
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
 from soritune.sources.formats.cues import read_cues
-from soritune.sources.formats.division import DividedSource, Unplaced, divide
-from soritune.sources.formats.subtitles_cut import CutSettings, Left, Piece, cut
+from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.subtitles_cut import CutSettings, Segment, UnusableCue, cut
 from soritune.sources.formats.subtitles_files import KINDS, Recording, Seconds, find_recordings
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
@@ -62,32 +62,32 @@ def read(source: SubtitlesSource) -> Iterator[Utterance | Rejected]:
         if isinstance(recording, Rejected):
             yield recording
             continue
-        for piece in _pieces(recording, source):
-            if not isinstance(piece, Piece):
-                yield piece
+        for segment in _segments(recording, source):
+            if not isinstance(segment, Segment):
+                yield segment
                 continue
-            name, where = _id(recording, piece), f"{recording.subtitles} line {piece.line}"
+            name, where = _id(recording, segment), f"{recording.subtitles} line {segment.line}"
             split = recording.split if division is None else next(division)
             if split is None:
                 detail = "the recording names no split though others do"
                 yield Rejected(name, "no-split", detail, where)
-            elif isinstance(split, Unplaced):
+            elif isinstance(split, Unusable):
                 yield Rejected(name, split.reason, split.detail, where)
             else:
                 yield Utterance(
                     id=name,
-                    audio=_excerpt(recording, piece, source.pad_s),
-                    text=piece.text,
+                    audio=_excerpt(recording, segment, source.pad_s),
+                    text=segment.text,
                     language=recording.language,
                     split=split,
-                    speaker=piece.speaker or recording.speaker,
+                    speaker=segment.speaker or recording.speaker,
                 )
 
 
 def count(source: SubtitlesSource) -> int | None:
     """Utterances and cues that are left out."""
     return sum(
-        1 if isinstance(recording, Rejected) else sum(1 for _ in _pieces(recording, source))
+        1 if isinstance(recording, Rejected) else sum(1 for _ in _segments(recording, source))
         for recording in find_recordings(source.path, source.default_language)
     )
 
@@ -109,21 +109,21 @@ def identity(source: SubtitlesSource) -> str:
 
 def _divide(
     recordings: list[Recording | Rejected], source: SubtitlesSource
-) -> list[Split | Unplaced]:
+) -> list[Split | Unusable]:
     """The split of each utterance; who has no name counts as one speaker a recording."""
 
     def spoken() -> Iterator[tuple[str, str]]:
         for recording in recordings:
             if isinstance(recording, Recording):
-                for piece in _pieces(recording, source):
-                    if isinstance(piece, Piece):
-                        speaker = piece.speaker or recording.speaker
-                        yield speaker or f"recording {recording.id}", piece.text
+                for segment in _segments(recording, source):
+                    if isinstance(segment, Segment):
+                        speaker = segment.speaker or recording.speaker
+                        yield speaker or f"recording {recording.id}", segment.text
 
     return divide(spoken(), source, f"subtitles: {source.path}")
 
 
-def _pieces(recording: Recording, source: SubtitlesSource) -> list[Piece | Rejected]:
+def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | Rejected]:
     """What becomes of the cues of a recording; one line where its subtitles cannot be read."""
     where = str(recording.subtitles)
     try:
@@ -148,7 +148,7 @@ def _pieces(recording: Recording, source: SubtitlesSource) -> list[Piece | Rejec
     try:
         cues = list(read_cues(text, KINDS[recording.subtitles.suffix.lower()]))
     except UserError as error:
-        return [Rejected(recording.id, "unreadable", f"is no WebVTT: {error}", where)]
+        return [Rejected(recording.id, "unreadable", f"is not WebVTT: {error}", where)]
     if not cues:
         return [Rejected(recording.id, "empty", "holds no cues", where)]
     return [
@@ -158,19 +158,19 @@ def _pieces(recording: Recording, source: SubtitlesSource) -> list[Piece | Rejec
             entry.detail,
             f"{where} line {entry.line}",
         )
-        if isinstance(entry, Left)
+        if isinstance(entry, UnusableCue)
         else entry
         for entry in cut(cues, settings)
     ]
 
 
-def _id(recording: Recording, piece: Piece) -> str:
+def _id(recording: Recording, segment: Segment) -> str:
     """The times in ms, so that ids sort as the recording goes."""
-    start, end = (round(1000 * time_s) for time_s in (piece.start_s, piece.end_s))
+    start, end = (round(1000 * time_s) for time_s in (segment.start_s, segment.end_s))
     return f"{recording.id}/{start:08d}-{end:08d}"
 
 
-def _excerpt(recording: Recording, piece: Piece, pad_s: float) -> Excerpt:
-    start_s = piece.start_s - min(pad_s, piece.before_s)
-    end_s = piece.end_s + min(pad_s, piece.after_s)
+def _excerpt(recording: Recording, segment: Segment, pad_s: float) -> Excerpt:
+    start_s = segment.start_s - min(pad_s, segment.before_s)
+    end_s = segment.end_s + min(pad_s, segment.after_s)
     return Excerpt(recording.audio, round(start_s, 6), round(end_s - start_s, 6), recording.channel)

@@ -27,11 +27,11 @@ class CutSettings:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Segment:
     """One utterance: `start_s` to `end_s` of the recording, without its padding.
 
     `before_s` and `after_s` is how far it may be padded: half of the way to the speech next to
-    it, so no part of the recording stands in two pieces.
+    it, so no part of the recording stands in two segments.
     """
 
     line: int
@@ -44,7 +44,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Left:
+class UnusableCue:
     """A cue that cannot be used; `reason` and `detail` are those of its `Rejected`."""
 
     line: int
@@ -52,13 +52,15 @@ class Left:
     detail: str
 
 
-def cut(cues: Sequence[Cue | BadCue], settings: CutSettings) -> list[Piece | Left]:
-    """Pieces and cues that are left out, in the order of time (of the file where none is known).
+def cut(cues: Sequence[Cue | BadCue], settings: CutSettings) -> list[Segment | UnusableCue]:
+    """Segments and cues that are left out, in the order of time (of the file where none is known).
 
-    Cues that follow each other within `max_gap_s` are joined while the sentence goes on, its
+    Cues that follow each other within `max_gap_s` are joined while the sentence continues, its
     speaker stays the same and the whole lasts no longer than `max_duration_s`.
     """
-    left = [Left(cue.line, "bad-time", cue.detail) for cue in cues if isinstance(cue, BadCue)]
+    left = [
+        UnusableCue(cue.line, "bad-time", cue.detail) for cue in cues if isinstance(cue, BadCue)
+    ]
     timed = []
     for cue in cues:
         if isinstance(cue, Cue):
@@ -69,30 +71,32 @@ def cut(cues: Sequence[Cue | BadCue], settings: CutSettings) -> list[Piece | Lef
             )
             problem = _problem(shifted)
             if problem:
-                left.append(Left(cue.line, "bad-time", problem))
+                left.append(UnusableCue(cue.line, "bad-time", problem))
             else:
                 timed.append(shifted)
     timed.sort(key=lambda cue: (cue.start_s, cue.end_s, cue.line))
     speech = [cue for cue in timed if cue.text]
     overlapping = _overlapping(speech)
     room = dict(zip((cue.line for cue in speech), _rooms(speech), strict=True))
-    outcome: list[Piece | Left] = list(left)
+    outcome: list[Segment | UnusableCue] = list(left)
     joined: list[Cue] = []
 
     def finish() -> None:
         if joined:
-            outcome.append(_piece(joined, room[joined[0].line][0], room[joined[-1].line][1]))
+            outcome.append(_segment(joined, room[joined[0].line][0], room[joined[-1].line][1]))
             joined.clear()
 
     for cue in timed:
         if not cue.text:
             finish()  # across a sound nothing is joined
-            outcome.append(Left(cue.line, "no-speech", "a sound, music or nothing, no words"))
+            outcome.append(
+                UnusableCue(cue.line, "no-speech", "a sound, music or nothing, no words")
+            )
         elif cue.line in overlapping:
             finish()
             other = overlapping[cue.line]
             detail = f"is shown together with the cue in line {other}: who says what is not known"
-            outcome.append(Left(cue.line, "overlap", detail))
+            outcome.append(UnusableCue(cue.line, "overlap", detail))
         else:
             if joined and not _belongs(cue, joined, settings):
                 finish()
@@ -130,7 +134,7 @@ def _overlapping(speech: Sequence[Cue]) -> dict[int, int]:
 def _rooms(speech: Sequence[Cue]) -> list[tuple[float, float]]:
     """Seconds without speech that belong to each cue, before and after it.
 
-    Below 0 where two overlap by a rounding: then they are cut half of the way, too.
+    Below 0 where two overlap by a rounding: then they are also cut half of the way.
     """
     rooms: list[tuple[float, float]] = []
     end_s = -math.inf
@@ -152,8 +156,8 @@ def _belongs(cue: Cue, joined: Sequence[Cue], settings: CutSettings) -> bool:
     )
 
 
-def _piece(joined: Sequence[Cue], before_s: float, after_s: float) -> Piece:
-    return Piece(
+def _segment(joined: Sequence[Cue], before_s: float, after_s: float) -> Segment:
+    return Segment(
         line=joined[0].line,
         start_s=joined[0].start_s,
         end_s=joined[-1].end_s,

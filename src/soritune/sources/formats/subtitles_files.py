@@ -66,7 +66,7 @@ def find_recordings(path: Path, language: str) -> Iterator[Recording | Rejected]
     elif path.suffix.lower() == ".jsonl":
         yield from _listed(path, language)
     else:
-        raise UserError(f"subtitles: {path} is neither a folder nor a list (.jsonl); mend path")
+        raise UserError(f"subtitles: {path} is neither a folder nor a list (.jsonl); fix path")
 
 
 def _beside(path: Path, language: str) -> Iterator[Recording | Rejected]:
@@ -120,7 +120,7 @@ def _listed(path: Path, language: str) -> Iterator[Recording | Rejected]:
             yield Rejected("", "bad-line", f"{key or 'the line'}: {first['msg']}", where)
             continue
         except (ValueError, RecursionError) as error:
-            yield Rejected("", "bad-line", f"the line is no JSON ({error})", where)
+            yield Rejected("", "bad-line", f"the line is not JSON ({error})", where)
             continue
         split = SPLITS.get((pair.split or "").lower())
         recording_id = Path(pair.audio).with_suffix("").as_posix()

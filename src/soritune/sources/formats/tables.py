@@ -1,6 +1,6 @@
 """Lists as files: JSON lines, tables and Parquet, each line a dict, or what is wrong with it.
 
-Bytes that are no UTF-8 come through as surrogates and cost their line, not the list. Files whose
+Bytes that are not UTF-8 come through as surrogates and cost their line, not the list. Files whose
 name ends in .gz are unpacked while they are read.
 """
 
@@ -21,7 +21,7 @@ from soritune.errors import UserError
 from soritune.sources.parquet import column_types, read_columns
 
 Line = dict[str, Any] | str
-"""What stands in a line; text says why that is nothing."""
+"""The content of a line, or text that says why it cannot be used."""
 
 
 class Tabs(csv.excel_tab):
@@ -33,7 +33,7 @@ class Tabs(csv.excel_tab):
 DIALECTS: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": Tabs}
 JSON = (".json", ".json.gz")
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
-"""NVIDIA NeMo calls its lists .json, with an object in each line all the same."""
+"""NVIDIA NeMo calls its lists .json, although each line is an object."""
 PARQUET = ".parquet"
 
 
@@ -80,9 +80,9 @@ def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield number, f"the line is no JSON ({error})"
+                yield number, f"the line is not JSON ({error})"
                 continue
-            yield number, value if isinstance(value, dict) else "the line is no JSON object"
+            yield number, value if isinstance(value, dict) else "the line is not a JSON object"
 
 
 def table_lines(
@@ -91,7 +91,7 @@ def table_lines(
     """Rows of a .csv or .tsv under its header, with their line numbers.
 
     `needed` are meanings with the names that a column of them may have. Raises UserError: the
-    file cannot be read or is no table, such a column is not there.
+    file cannot be read or is not a table, such a column is not there.
     """
     with open_lines(path) as file:
         lines = csv.reader(file, DIALECTS[path.suffix.lower()])

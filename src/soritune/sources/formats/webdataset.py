@@ -11,8 +11,8 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource, Unplaced, divide
-from soritune.sources.formats.fields import Columns, Meaning, Said, read_fields
+from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.webdataset_shards import (
     AUDIO_EXTENSIONS,
     Sample,
@@ -65,21 +65,21 @@ def read(source: WebDatasetSource) -> Iterator[Utterance | Rejected]:
         for sample in read_samples(shard, _extensions(source, with_audio=True)):
             num_samples += 1
             where = f"{shard}: {sample.key}"
-            said = _said(sample, shard, source)
-            if isinstance(said, Rejected):
-                yield said
+            metadata = _metadata(sample, shard, source)
+            if isinstance(metadata, Rejected):
+                yield metadata
                 continue
             split = next(division) if division is not None else given
             assert split is not None
-            if isinstance(split, Unplaced):
-                yield Rejected(said.id, split.reason, split.detail, where)
+            if isinstance(split, Unusable):
+                yield Rejected(metadata.id, split.reason, split.detail, where)
                 continue
             content = sample.files[_audio_extension(sample, source)]
             if content is None:
                 detail = "the audio is too large for an utterance"
-                yield Rejected(said.id, "too-long", detail, where)
+                yield Rejected(metadata.id, "too-long", detail, where)
             else:
-                yield said.utterance(content, split)
+                yield metadata.utterance(content, split)
     if not num_samples:
         raise UserError(
             f"{source.path}: the shards hold no samples; a sample is a file such as 0001.wav with "
@@ -107,7 +107,7 @@ def _shards(source: WebDatasetSource) -> list[tuple[Path, Split | None]]:
             other = found.setdefault(shard, split)
             if other != split:
                 raise UserError(
-                    f"{shard}: stands in splits as {other} and as {split}; what is tested must "
+                    f"{shard}: is in splits as {other} and as {split}; what is tested must "
                     f"not be trained on, so give it to one"
                 )
     return list(found.items())
@@ -115,7 +115,7 @@ def _shards(source: WebDatasetSource) -> list[tuple[Path, Split | None]]:
 
 def _find(source: WebDatasetSource, patterns: Patterns) -> list[Path]:
     if not source.path.exists():
-        raise UserError(f"webdataset: there is no folder {source.path}; mend path in the recipe")
+        raise UserError(f"webdataset: there is no folder {source.path}; fix path in the recipe")
     listed = [patterns] if isinstance(patterns, str) else patterns
     if source.splits is None and "shards" not in source.model_fields_set:
         # By default, any of the usual endings will do; only that there is none is a mistake.
@@ -131,15 +131,15 @@ def _find(source: WebDatasetSource, patterns: Patterns) -> list[Path]:
 
 def _divide(
     shards: list[tuple[Path, Split | None]], source: WebDatasetSource
-) -> list[Split | Unplaced]:
-    """The split of each sample that can be used; audio is passed over."""
+) -> list[Split | Unusable]:
+    """The split of each sample that can be used; audio is skipped."""
 
     def spoken() -> Iterator[tuple[str | None, str]]:
         for shard, _ in shards:
             for sample in read_samples(shard, _extensions(source, with_audio=False)):
-                said = _said(sample, shard, source)
-                if isinstance(said, Said):
-                    yield said.speaker, said.text
+                metadata = _metadata(sample, shard, source)
+                if isinstance(metadata, Metadata):
+                    yield metadata.speaker, metadata.text
 
     return divide(spoken(), source, str(source.path))
 
@@ -160,7 +160,7 @@ def _audio_extension(sample: Sample, source: WebDatasetSource) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _said(sample: Sample, shard: Path, source: WebDatasetSource) -> Said | Rejected:
+def _metadata(sample: Sample, shard: Path, source: WebDatasetSource) -> Metadata | Rejected:
     """What a sample says, whether or not its audio was read."""
     where = f"{shard}: {sample.key}"
     own_id = f"{_name(shard, source)}/{sample.key}"
@@ -180,11 +180,13 @@ def _said(sample: Sample, shard: Path, source: WebDatasetSource) -> Said | Rejec
     try:
         fields = json.loads(sample.files[FIELDS] or b"") if FIELDS in sample.files else {}
     except (ValueError, RecursionError) as error:
-        return Rejected(own_id, "bad-line", f"its .json is no JSON ({error})", where)
+        return Rejected(own_id, "bad-line", f"its .json is not JSON ({error})", where)
     if not isinstance(fields, dict):
         return Rejected(own_id, "bad-line", "its .json holds no object", where)
     values = _values(sample, fields, source.columns)
-    return read_fields(values, own_id, where, source.default_language, source.translation_language)
+    return read_metadata(
+        values, own_id, where, source.default_language, source.translation_language
+    )
 
 
 def _values(sample: Sample, fields: dict[str, Any], columns: Columns) -> dict[Meaning, Any]:
@@ -195,7 +197,7 @@ def _values(sample: Sample, fields: dict[str, Any], columns: Columns) -> dict[Me
         named: str | None = getattr(columns, meaning)
         extension = (named or (TRANSCRIPT if meaning == "text" else FIELDS)).lower()
         if extension != FIELDS and extension in sample.files:
-            # Bytes that are no UTF-8 come through as surrogates; prepare refuses them.
+            # Bytes that are not UTF-8 come through as surrogates; prepare refuses them.
             values[meaning] = (sample.files[extension] or b"").decode(
                 "utf-8-sig", "surrogateescape"
             )

@@ -1,7 +1,7 @@
 """WebDataset's tar shards: which files they are, and the samples in them.
 
-Files of one sample stand together in a tar and share the path up to the first dot of the file's
-name; what follows the dot, in small letters, tells the parts apart (`base_plus_ext` and
+Files of one sample are together in a tar and share the path up to the first dot of the file's
+name; what follows the dot, in small letters, names the part (`base_plus_ext` and
 `group_by_keys` of webdataset/tariterators.py). Shards are streamed, never unpacked.
 """
 
@@ -66,7 +66,7 @@ def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
         parts = PurePosixPath(pattern).parts
         if not parts or parts[0] == "/" or ".." in parts or "://" in pattern or "\0" in pattern:
             raise UserError(
-                f"webdataset: {pattern!r} is no name of files in {folder}; download the shards "
+                f"webdataset: {pattern!r} is not a name of files in {folder}; download the shards "
                 f"into one folder, set path to it and shards to their names in it"
             )
         for name in expand_braces(pattern):
@@ -76,7 +76,7 @@ def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
                 raise UserError(
                     f"webdataset: {folder} holds no {name}"
                     + (f" (of {pattern})" if name != pattern else "")
-                    + "; mend the name in the recipe, or get the shard that is missing"
+                    + "; fix the name in the recipe, or get the shard that is missing"
                 )
             found.update(dict.fromkeys(files))
     return list(found)
@@ -114,7 +114,7 @@ def expand_braces(pattern: str) -> list[str]:
 def _check_count(count: int, pattern: str) -> None:
     if count > MAX_SHARDS:
         raise UserError(
-            f"webdataset: {pattern} stands for more than {MAX_SHARDS:,} shards; mend the braces"
+            f"webdataset: {pattern} stands for more than {MAX_SHARDS:,} shards; fix the braces"
         )
 
 
@@ -155,12 +155,12 @@ def _check_end(shard: Path) -> None:
     """tarfile takes a tar that was cut between two files for a whole one."""
     with shard.open("rb") as file:
         if file.read(2) in COMPRESSED_MAGIC:
-            return  # the compression's own check sum tells
+            return  # the compression has its own checksum
         end = file.seek(0, 2)
         file.seek(max(0, end - END_BLOCKS * BLOCK_BYTES))
         tail = file.read()
     if len(tail) < END_BLOCKS * BLOCK_BYTES or any(tail):
         raise UserError(
-            f"{shard}: is no tar archive, or breaks off before its end; get it again, or pack it "
-            f"again with tar --sort=name"
+            f"{shard}: is not a tar archive, or breaks off before its end; get it again, or pack "
+            f"it again with tar --sort=name"
         )

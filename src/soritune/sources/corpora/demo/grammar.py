@@ -40,7 +40,7 @@ class Template:
     allowed: Callable[[Mapping[str, Phrase]], bool] = lambda _: True
 
     def expand(self) -> Iterator[tuple[str, str]]:
-        """Every allowed combination as (Korean, English), the last slot varying fastest."""
+        """Yield every allowed combination as (Korean, English), the last slot varying fastest."""
         for choice in itertools.product(*self.slots.values()):
             chosen = dict(zip(self.slots, choice, strict=True))
             if self.allowed(chosen):
@@ -73,26 +73,14 @@ class _EnglishSlot:
 
 
 def with_article(english_noun: str) -> str:
-    """The noun behind "a" or "an", by its first letter (enough for the words in use here)."""
+    """Return the noun after "a" or "an", by its first letter (enough for the words in use)."""
     return ("an " if english_noun[0] in "aeiou" else "a ") + english_noun
-
-
-def phrases(*pairs: tuple[str, str]) -> tuple[Phrase, ...]:
-    """Phrases from (Korean, English) pairs."""
-    return tuple(Phrase(korean, meaning) for korean, meaning in pairs)
-
-
-def numbers(
-    values: Sequence[int], korean: Callable[[int], str], meaning: Callable[[int], str] = english
-) -> tuple[Phrase, ...]:
-    """Numbers as phrases: `korean` and `meaning` write a value in each language."""
-    return tuple(Phrase(korean(value), meaning(value)) for value in values)
 
 
 def counted(
     things: Sequence[Phrase], amounts: Sequence[int], pair: str | None = None
 ) -> tuple[Phrase, ...]:
-    """Things with how many of them: 사과 세 개, or with a particle pair 사과를 세 개.
+    """Return things with how many of them: 사과 세 개, or with a particle pair 사과를 세 개.
 
     The English form is "one apple" or "three apples" (`Phrase.other` is the plural).
     """
@@ -105,8 +93,3 @@ def counted(
         for thing in things
         for amount in amounts
     )
-
-
-def different(first: str, second: str) -> Callable[[Mapping[str, Phrase]], bool]:
-    """Refuse sentences in which two slots hold the same phrase."""
-    return lambda chosen: chosen[first] != chosen[second]

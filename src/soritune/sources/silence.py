@@ -11,7 +11,7 @@ FRAME = 160
 """10 ms."""
 NOISE_PERCENTILE, SPEECH_PERCENTILE = 10.0, 95.0
 """Of the frames' levels. 95: the speech level of NIST's stnr (SPQA 2.3), which has its noise from
-the lower mode of the same histogram; a low percentile stands for it, as a clip of a few seconds
+the lower mode of the same histogram; a low percentile takes its place, as a clip of a few seconds
 has too few frames for a mode."""
 SPEECH_BELOW_DB = 35.0
 """Frames down to this much under the speech level may still be speech (weak final consonants)."""
@@ -19,7 +19,7 @@ ABOVE_NOISE_DB = 6.0
 MIN_ACTIVE_FRAMES = 3
 """30 ms of activity make speech; a click is shorter."""
 FLOOR = 1e-10
-"""-100 dBFS: under the steps of 16 bits, so digital silence has a level, too."""
+"""-100 dBFS: under the steps of 16 bits, so that digital silence also has a level."""
 
 
 def frame_levels_db(samples: Samples) -> npt.NDArray[np.float64]:
@@ -39,7 +39,7 @@ def speech_and_noise_db(levels: npt.NDArray[np.float64]) -> tuple[float, float]:
 def silent_ends_s(samples: Samples, levels: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Seconds before the first and after the last frames of `levels` that may be speech.
 
-    (0, 0) where nothing stands out.
+    (0, 0) where nothing is louder.
     """
     speech_db, noise_db = speech_and_noise_db(levels)
     # In noise the floor decides; but a clip that is speech throughout has no floor to be above.

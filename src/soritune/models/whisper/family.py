@@ -1,0 +1,108 @@
+"""Whisper as other rooms see it, without its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soritune.models import family
+from soritune.models.family import ExportTarget, PublishedBase
+from soritune.models.whisper import constants, parts, prompts
+from soritune.tasks import Request
+
+if TYPE_CHECKING:
+    import torch
+
+    from soritune.models.lora import Lora
+    from soritune.models.stored import StoredBase, StoredModel
+    from soritune.models.summary import Summary
+    from soritune.models.whisper.model import Whisper
+
+
+class WhisperFamily(family.Family):
+    """See `Family`."""
+
+    name = "whisper"
+    title = "Whisper"
+    model_types = ("whisper",)
+    clip_limits = family.ClipLimits(
+        min_samples=constants.WINDOW_SAMPLES, max_duration_s=constants.MAX_DURATION_S
+    )
+    modes = parts.MODES
+    audio_parts = frozenset({parts.ENCODER})
+    lora = family.LoraDefaults(
+        # As in PEFT's own example for Whisper (examples/int8_training, whisper-large-v2).
+        r=32,
+        alpha=64,
+        dropout=0.05,
+        layers=parts.LORA_LAYERS,
+        target_modules=("q_proj", "k_proj", "v_proj", "out_proj"),
+    )
+    # Parameters and bytes of model.safetensors of each repository; the large ones are in fp16.
+    published_bases: Mapping[str, PublishedBase] = {
+        "openai/whisper-tiny": PublishedBase(37_760_640, 151_061_672),
+        "openai/whisper-base": PublishedBase(72_593_920, 290_403_936),
+        "openai/whisper-small": PublishedBase(241_734_912, 966_995_080),
+        "openai/whisper-medium": PublishedBase(763_857_920, 3_055_544_304),
+        "openai/whisper-large-v3": PublishedBase(1_543_490_560, 3_087_130_976),
+        "openai/whisper-large-v3-turbo": PublishedBase(808_878_080, 1_617_824_864),
+    }
+    layouts: Mapping[str, str] = {"transformers": "transformers (what vLLM serves as well)"}
+    targets: Mapping[str, ExportTarget] = {
+        "merged": ExportTarget(
+            "a complete Whisper model in the layout of transformers, its LoRA added to the weights",
+            "transformers, vLLM",
+            takes_lora_weight=True,
+        ),
+        "ctranslate2": ExportTarget(
+            "a complete Whisper model in the layout of CTranslate2, its LoRA added to the weights",
+            "faster-whisper",
+            takes_lora_weight=True,
+        ),
+    }
+
+    whole_target = "merged"
+
+    def check_request(self, request: Request) -> None:
+        """See `Family`."""
+        prompts.check_request(request)
+
+    def part_of(self, name: str) -> str:
+        """See `Family`."""
+        return parts.part_of(name)
+
+    def open_base(self, folder: Path, *, whole: bool = False) -> StoredBase:
+        """See `Family`."""
+        from soritune.models.whisper.loading import open_base
+
+        return open_base(self, folder)
+
+    def build(self, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Whisper:
+        """See `Family`."""
+        from soritune.models.whisper.loading import build
+
+        return build(self, base, dtype=dtype, device=device)
+
+    def serving(self, summary: Summary) -> dict[str, str]:
+        """See `Family`."""
+        from soritune.models.whisper.export import serving
+
+        return serving(summary)
+
+    def plan_export(
+        self, model: StoredModel, target: str, lora_weight: float | None
+    ) -> family.ExportPlan:
+        """See `Family`."""
+        from soritune.models.whisper import export
+
+        return export.plan(model, target, lora_weight)
+
+    def usage(self, model: StoredModel, target: str, lora: Lora | None) -> list[str]:
+        """See `Family`."""
+        from soritune.models.whisper import export
+
+        return export.usage(model, target, lora)
+
+
+FAMILY = WhisperFamily()

@@ -1,0 +1,115 @@
+"""A Whisper base in the layout of transformers as a speech model, tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperTokenizerFast,
+)
+from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
+
+from soritune.errors import UserError
+from soritune.models.checkpoint import read_json
+from soritune.models.family import Family
+from soritune.models.loaded import fill_module
+from soritune.models.stored import StoredBase, open_plain_base
+from soritune.models.whisper import constants as c
+from soritune.models.whisper.model import Whisper
+from soritune.models.whisper.processor import WhisperProcessor
+
+GENERATION_FILE = "generation_config.json"
+TIED_HEAD = "proj_out.weight"
+
+
+def open_base(family: Family, folder: Path) -> StoredBase:
+    """Read the headers of a base. Its head is its embeddings, whether the files have it or not."""
+    base = open_plain_base(family, folder)
+    weights = {name: tensor for name, tensor in base.weights.items() if name != TIED_HEAD}
+    dropped = dict.fromkeys(base.weights.keys() - weights.keys(), "head: the embeddings")
+    return replace(base, weights=weights, dropped=dropped)
+
+
+def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Whisper:
+    """Make the model of a base, without its LoRA.
+
+    Raises UserError for a checkpoint that is not complete.
+    """
+    config = WhisperConfig.from_dict(dict(base.config))
+    if not config.tie_word_embeddings:
+        raise UserError(
+            f"{base.folder}: a Whisper whose head is not its embeddings (tie_word_embeddings is "
+            "false). Take one of the published layout"
+        )
+    # Training masks features itself (augment), once and by the recipe's seed.
+    config.apply_spec_augment = False
+    with torch.device("meta"):
+        module: Any = WhisperForConditionalGeneration._from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
+    fill_module(
+        module,
+        base.weights,
+        base.folder,
+        dtype=dtype,
+        device=device,
+        tied=frozenset({TIED_HEAD}),
+    )
+    module.eval()
+
+    generation = generation_settings(base.folder)
+    processor = WhisperProcessor(
+        read_tokenizer(base.folder),
+        WhisperFeatureExtractor(feature_size=config.num_mel_bins),
+        multilingual=is_multilingual(generation, base.config),
+        max_positions=config.max_target_positions,
+    )
+    processor.language = fixed_language(generation)
+    # Nothing else of a checkpoint's settings counts: no forced tokens, no lengths, no timestamps.
+    module.generation_config = GenerationConfig(
+        decoder_start_token_id=processor.ids.start,
+        suppress_tokens=generation.get("suppress_tokens"),
+        begin_suppress_tokens=generation.get("begin_suppress_tokens"),
+    )
+    return Whisper(family, module, processor)
+
+
+def generation_settings(folder: Path) -> dict[str, Any]:
+    """Return generation_config.json; empty where there is none.
+
+    The settings of the same names in config.json are not used: its defaults are of the English
+    vocabulary.
+    """
+    path = folder / GENERATION_FILE
+    return read_json(path) if path.is_file() else {}
+
+
+def is_multilingual(generation: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint knows languages; the tokenizers of all have their tokens."""
+    by_size = int(config.get("vocab_size", 0)) >= c.MULTILINGUAL_VOCABULARY
+    return bool(generation.get("is_multilingual", by_size))
+
+
+def fixed_language(generation: Mapping[str, Any]) -> str | None:
+    """Return the code of the language that a fine-tuned checkpoint names, if it names one."""
+    named = generation.get("language")
+    if not isinstance(named, str):
+        return None
+    plain = named.strip("<|>").lower()
+    return TO_LANGUAGE_CODE.get(plain, plain)
+
+
+def read_tokenizer(folder: Path) -> WhisperTokenizerFast:
+    """Return the tokenizer of a folder's tokenizer.json."""
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(
+            f"{folder}: no tokenizer.json. Copy the tokenizer's files from the base model's folder"
+        )
+    tokenizer: WhisperTokenizerFast = WhisperTokenizerFast.from_pretrained(str(folder))
+    return tokenizer

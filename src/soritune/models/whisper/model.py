@@ -1,0 +1,104 @@
+"""A loaded Whisper with its processor: loss and generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import GenerationMixin
+from transformers.modeling_outputs import BaseModelOutput
+
+from soritune.models import encoder_decoder
+from soritune.models.family import Batch, Generated, ModelInput
+from soritune.models.generation import generate_ids
+from soritune.models.loaded import LoadedModel
+from soritune.models.record import read_record
+from soritune.models.whisper.processor import DETECT
+
+
+@dataclass
+class Whisper(LoadedModel):
+    """Implements `SpeechModel` for Whisper."""
+
+    @property
+    def feature_fill(self) -> torch.Tensor:
+        """Zero, near the mean of the features and what transformers masks with; (mels,)."""
+        return torch.zeros(self.module.config.num_mel_bins)
+
+    def checkpoint_layers(self) -> None:
+        """Recompute activations of all layers in the backward pass, which excludes a cache."""
+        self.module.activation_checkpointing_enable({"use_reentrant": False})
+        self.module.config.use_cache = False  # the encoder is not told by the call
+
+    def num_targets(self, batch: Batch) -> int:
+        """See `SpeechModel`."""
+        return encoder_decoder.num_targets(batch)
+
+    def loss(
+        self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
+    ) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return encoder_decoder.loss(module or self.module, batch, num_targets)
+
+    def row_losses(self, batch: Batch) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return encoder_decoder.row_losses(self.module, batch)
+
+    @torch.inference_mode()
+    def generate(
+        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+    ) -> list[Generated]:
+        """See `SpeechModel`.
+
+        Whisper's own `generate` is left out: it cuts long recordings into windows and sets
+        languages and tasks for a whole batch.
+        """
+        encoder = self.module.model.encoder
+        windows = self.processor.windows(inputs).to(self.device, encoder.conv1.weight.dtype)
+        encoded = encoder(windows).last_hidden_state
+        prompts = torch.tensor([item.prompt_ids for item in inputs], device=self.device)
+        prompts = self._with_languages(prompts, encoded)
+        length = prompts.shape[1]
+        end = self.processor.ids.end
+        rows, logprobs = generate_ids(
+            partial(
+                GenerationMixin.generate,
+                self.module,
+                encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+            ),
+            {"decoder_input_ids": prompts},
+            prompt_length=length,
+            limits=[min(limit, self.processor.max_positions - length) for limit in limits],
+            end_ids=[end],
+            pad_id=end,
+            beams=beams,
+        )
+        return [
+            Generated(self.processor.decode(row), logprob)
+            for row, logprob in zip(rows, logprobs, strict=True)
+        ]
+
+    def _with_languages(self, prompts: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+        """Return prompts in which the model has put the language of the rows that name none."""
+        unknown = prompts == DETECT
+        if not unknown.any():
+            return prompts
+        languages = torch.tensor(
+            sorted(self.processor.ids.languages.values()), device=prompts.device
+        )
+        logits = self.module(
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+            decoder_input_ids=prompts[:, :1],
+            use_cache=False,
+        ).logits[:, -1, languages]
+        return torch.where(unknown, languages[logits.argmax(dim=-1)][:, None], prompts)
+
+    def load_trained(self, folder: Path, *, with_lora: bool = True) -> None:
+        """See `LoadedModel`. The language that was trained is taken where a request names none."""
+        super().load_trained(folder, with_lora=with_lora)
+        record = read_record(folder) or {}
+        self.processor.language = record.get("language", self.processor.language)

@@ -1,0 +1,40 @@
+"""Which parameters belong to which part, which parts a mode trains, and where its LoRA is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from soritune.models.family import LORA, Mode
+
+ENCODER = "encoder"
+DECODER = "decoder"
+POSITIONS = "encoder positions"
+# First match wins.
+_PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(pattern))
+    for name, pattern in (
+        (LORA, r"\.lora_[AB]\."),
+        (POSITIONS, r"(^|\.)encoder\.embed_positions\."),
+        (ENCODER, r"(^|\.)encoder\."),
+        (DECODER, r"."),  # the head is its embeddings once more
+    )
+)
+
+_ATTENTION = r"\.layers\.\d+\.(self_attn|encoder_attn)\.(q|k|v|out)_proj"
+# All that adapters of other programs are put on.
+LORA_LAYERS = r"model\.(encoder|decoder)\.layers\.\d+\.((\w+_attn\.(q|k|v|out)_proj)|fc1|fc2)"
+
+# The sinusoids of the encoder stay what they are, so no mode trains them.
+MODES: Mapping[str, Mode] = {
+    "lora": Mode(frozenset({LORA}), lora_layers=rf"model\.decoder{_ATTENTION}"),
+    "encoder-lora": Mode(frozenset({LORA}), lora_layers=rf"model\.encoder{_ATTENTION}"),
+    "encoder": Mode(frozenset({ENCODER})),
+    "decoder": Mode(frozenset({DECODER})),
+    "full": Mode(frozenset({ENCODER, DECODER}), alone=True),
+}
+
+
+def part_of(name: str) -> str:
+    """Return the part that a parameter belongs to, by its name in the model."""
+    return next(part for part, pattern in _PARTS if pattern.search(name))

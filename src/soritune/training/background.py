@@ -1,0 +1,25 @@
+"""Other voices of a prepared corpus, for the background of its clips."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from soritune.audio import Samples
+from soritune.augment.babble import Clip, choose
+from soritune.corpus.store import Corpus
+
+
+class CorpusBackground:
+    """A `soritune.augment.babble.Background` of one split of a prepared corpus."""
+
+    def __init__(self, corpus: Corpus, split: str) -> None:
+        self._corpus = corpus
+        self._records = corpus.records(split)
+
+    def voice(self, clip: Clip, random: np.random.Generator) -> tuple[str, Samples] | None:
+        """Return an utterance of another speaker if some draws find one, else any other one."""
+        index = choose(clip, [(r.id, r.speaker) for r in self._records], random)
+        if index is None:
+            return None
+        record = self._records[index]
+        return record.id, self._corpus.samples(record)
