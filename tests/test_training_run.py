@@ -96,29 +96,39 @@ class Trained:
 Train = Callable[..., Trained]
 
 
-@pytest.fixture
-def train(
-    small_base: Path, small_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Train:
-    def training(
-        case: Case, out: Path = tmp_path, seed: int = 7, dtype: str = "float32"
-    ) -> Trained:
-        kept: list[Phi4mm] = []
+def train_on(
+    base: Path,
+    corpus: Corpus,
+    case: Case,
+    out: Path,
+    seed: int = 7,
+    dtype: str = "float32",
+) -> Trained:
+    kept: list[Phi4mm] = []
 
-        def keep(*args: object, **kwargs: object) -> Phi4mm:
-            kept.append(load(*args, **kwargs))  # type: ignore[arg-type]
-            return kept[-1]
+    def keep(*args: object, **kwargs: object) -> Phi4mm:
+        kept.append(load(*args, **kwargs))  # type: ignore[arg-type]
+        return kept[-1]
 
-        monkeypatch.setattr(run_module, "load", keep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "load", keep)
         train_case(
             case,
             name="case",
-            model=ModelConfig(base=str(small_base), dtype=dtype),
-            corpora={"talks": small_corpus},
+            model=ModelConfig(base=str(base), dtype=dtype),
+            corpora={"talks": corpus},
             out=out,
             seed=seed,
         )
-        return Trained(out, kept[0])
+    return Trained(out, kept[0])
+
+
+@pytest.fixture
+def train(small_base: Path, small_corpus: Corpus, tmp_path: Path) -> Train:
+    def training(
+        case: Case, out: Path = tmp_path, seed: int = 7, dtype: str = "float32"
+    ) -> Trained:
+        return train_on(small_base, small_corpus, case, out, seed, dtype)
 
     return training
 
@@ -145,6 +155,16 @@ def resumed_case() -> Case:
     return case_of("lora+audio", epochs=2)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(
+    small_base: Path,
+    small_corpus: Corpus,
+    resumed_case: Case,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Trained:
+    return train_on(small_base, small_corpus, resumed_case, tmp_path_factory.mktemp("whole"))
+
+
 def kill(base: Path, corpus: Corpus, out: Path, case: Case, step: int, where: str) -> None:
     settings = case.model_dump_json()
     threads = str(torch.get_num_threads())
@@ -157,6 +177,7 @@ def kill(base: Path, corpus: Corpus, out: Path, case: Case, step: int, where: st
 @pytest.mark.parametrize(("where", "resumed_at"), [("step", 3), ("save", 3)])
 def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     train: Train,
+    uninterrupted: Trained,
     resumed_case: Case,
     small_base: Path,
     small_corpus: Corpus,
@@ -165,7 +186,6 @@ def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     where: str,
     resumed_at: int,
 ) -> None:
-    uninterrupted = train(resumed_case, tmp_path / "whole")
     out = tmp_path / "killed"
     kill(small_base, small_corpus, out, resumed_case, 4, where)
     assert not (out / "model").exists()
@@ -317,7 +337,7 @@ def test_step_is_the_mean_over_all_target_tokens_however_it_is_cut(
         batch = dataset.collate([example])
         labels = batch.pop("labels")[0, 1:]
         logits = model.module(**batch, use_cache=False).logits[0, :-1].double()
-        answer = model.processor.target_ids(example.target)
+        answer = model.processor.target_ids(example.request, example.answer)
         assert labels[labels != -100].tolist() == answer
         total = total + functional.cross_entropy(
             logits[labels != -100], torch.tensor(answer)
