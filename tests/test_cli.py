@@ -117,7 +117,7 @@ def wrapped_disk_full() -> Exception:
     ("error", "code", "words"),
     [
         (UserError("a.yaml:3: what\nand where"), 2, "error: a.yaml:3: what and where"),
-        (KeyboardInterrupt(), 130, "interrupted; run the same command to go on"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command to continue"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "the disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "the disk is full"),
         (wrapped_disk_full(), 2, "the disk is full"),
