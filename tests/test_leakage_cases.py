@@ -111,11 +111,9 @@ def test_a_training_stays_done_whatever_is_said_where_nothing_is_shared(tmp_path
     assert stage(recipe(tmp_path, tested=("a", "b"))) != before
 
 
-def test_what_is_usual_is_not_written(tmp_path: Path) -> None:
-    case = recipe(tmp_path).cases["first"]
-    assert "shared_sentences" not in case.model_dump()
+def test_a_recipe_that_keeps_shared_sentences_survives_its_json(tmp_path: Path) -> None:
     kept = recipe(tmp_path, shared_sentences="keep")
-    assert kept.cases["first"].model_dump()["shared_sentences"] == "keep"
+    assert kept.cases["first"].shared_sentences == "keep"
     assert Recipe.model_validate_json(kept.model_dump_json(by_alias=True)) == kept
 
 

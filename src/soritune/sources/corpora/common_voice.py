@@ -24,7 +24,7 @@ from soritune.sources.corpora.common_voice_release import (
     no_lists,
     open_release,
 )
-from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
+from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_data_set_id
 from soritune.sources.options import SourceOptions
 from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
@@ -91,7 +91,7 @@ def published(source: CommonVoiceSource) -> Published | None:
     """What has to be got first, where neither file nor folder is there; None where one is."""
     if Path(source.path).exists():
         return None
-    mirror = is_hub_id(source.path) and not source.path.startswith(OFFICIAL_OWNER)
+    mirror = is_data_set_id(source.path) and not source.path.startswith(OFFICIAL_OWNER)
     return Published(by_hand="" if mirror else source.path)
 
 
@@ -103,12 +103,12 @@ def _place(source: CommonVoiceSource) -> Path:
         raise UserError(
             f"common-voice: {source.path} is empty, Common Voice is no longer on the hub; {REMEDY}"
         )
-    if not is_hub_id(source.path):
+    if not is_data_set_id(source.path):
         kind = "file" if source.path.endswith(ARCHIVE_SUFFIXES) else "file or folder"
         raise UserError(f"common-voice: there is no {kind} {source.path}; {REMEDY}")
     locale = source.own_locale
     patterns = [f"{locale}/*", f"*/{locale}/*", "data/*.parquet"]
-    return download(source.path, source.revision, patterns, "common-voice")
+    return download(source.path, source.revision, patterns)
 
 
 def _listed(

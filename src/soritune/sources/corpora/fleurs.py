@@ -15,7 +15,7 @@ from pydantic import Field
 from soritune.errors import UserError
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.fleurs_files import HUB_ID, Line, find_part, read_lines
-from soritune.sources.hub_tables import Published, download, is_hub_id
+from soritune.sources.hub_tables import Published, download, is_data_set_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import describe_files, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -117,7 +117,7 @@ def _folder(source: FleursSource) -> Path:
     folder = Path(source.path)
     if folder.is_dir():
         return folder
-    if not is_hub_id(source.path):
+    if not is_data_set_id(source.path):
         raise UserError(
             f"fleurs: no folder {source.path}; give the folder with data/<language>/ of "
             f"{HUB_ID}, or that id to download it"
@@ -128,7 +128,7 @@ def _folder(source: FleursSource) -> Path:
         for split in source.splits
         for pattern in (f"data/{language}/{split}.tsv", f"data/{language}/audio/{split}.tar.gz")
     ]
-    folder = download(source.path, source.revision, tables, "fleurs")
+    folder = download(source.path, source.revision, tables)
     if all((folder / pattern).is_file() for pattern in tables):
         return folder
     patterns = [
@@ -136,7 +136,7 @@ def _folder(source: FleursSource) -> Path:
         for language in source.languages
         for split in source.splits
     ]
-    return download(source.path, source.revision, patterns, "fleurs")
+    return download(source.path, source.revision, patterns)
 
 
 def _texts(lines: list[Line | Rejected]) -> dict[str, str]:
@@ -202,12 +202,12 @@ def _read_ids(source: FleursSource) -> set[str] | None:
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: is not a list of ids, one a line (not UTF-8 text)") from error
     else:
-        if not path.exists() and (not is_hub_id(source.ids) or path.suffix in TABLE_SUFFIXES):
+        if not path.exists() and (not is_data_set_id(source.ids) or path.suffix in TABLE_SUFFIXES):
             raise UserError(
                 f"fleurs: ids {source.ids} is neither a file nor the id of a data set on the hub"
             )
         if not path.exists():
-            path = download(source.ids, None, ["*.parquet"], "fleurs ids")
+            path = download(source.ids, None, ["*.parquet"])
         files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
         rows = (row for file in files for _, row in read_rows(file, {"id"}, set(), source.ids))
         ids = {str(row["id"]) for row in rows}

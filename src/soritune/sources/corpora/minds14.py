@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.sources.hub_tables import Published, download, is_hub_id
+from soritune.sources.hub_tables import Published, download, is_data_set_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.sources.split import Keys, Shares, split_entries
@@ -87,12 +87,12 @@ def _folder(source: Minds14Source) -> Path:
     folder = Path(source.path)
     if folder.is_dir():
         return folder
-    if not is_hub_id(source.path):
+    if not is_data_set_id(source.path):
         raise UserError(
             f"minds14: no folder {source.path}; give the folder with the Parquet files of "
             f"{HUB_ID}, or that id to download them"
         )
-    return download(source.path, source.revision, [f"{source.locale}/*.parquet"], "minds14")
+    return download(source.path, source.revision, [f"{source.locale}/*.parquet"])
 
 
 def _files(folder: Path, locale: str) -> list[Path]:

@@ -18,7 +18,7 @@ from soritune.sources.corpora.zeroth_openslr import (
     read_folder,
     read_tarball,
 )
-from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
+from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_data_set_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -104,12 +104,12 @@ def _folder(source: ZerothSource) -> Path:
     folder = Path(source.path)
     if folder.is_dir():
         return folder
-    if not is_hub_id(source.path):
+    if not is_data_set_id(source.path):
         raise UserError(
             f"zeroth: no folder or archive {source.path}; give the folder with the Parquet files "
             f"of {HUB_ID}, that id to download them (2.9 GB), or zeroth_korean.tar.gz of OpenSLR 40"
         )
-    return download(source.path, source.revision, ["data/*.parquet"], "zeroth")
+    return download(source.path, source.revision, ["data/*.parquet"])
 
 
 def _is_unpacked(folder: Path) -> bool:
