@@ -1,7 +1,8 @@
-"""What may be said under `augment`, and the line that tells what is wrong."""
+"""What may stand under `augment`, and the line that says what is wrong."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,8 @@ def test_each_form_of_an_augmentation_is_read(
             "TimeStretch draws at rates under 0.5 from the system",
         ),
         ("[RoomSimulator]", "write use_ray_tracing: false: else no run could be repeated"),
+        ("[{transform: telephone, codec: gms}]", 'did you mean "gsm"?'),
+        ("[{transform: room, impulse_responses: 3}]", "must be a path or a list of paths"),
         ("[{transform: Gain, p: 1.5}]", "must be at most 1, not 1.5"),
         ("[ApplyImpulseResponse]", 'ApplyImpulseResponse needs "ir_path"'),
         ("[Lambda]", "Lambda applies a function, which a recipe cannot hold"),
@@ -103,7 +106,7 @@ def test_each_form_of_an_augmentation_is_read(
         ("[{transform: room, impulse_responses: rooms}]", "rooms, named under augment, does not"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_the_right_word(
+def test_a_mistake_is_reported_with_its_line_and_the_right_word(
     tmp_path: Path, augment: str, words: str
 ) -> None:
     with pytest.raises(UserError) as told:
@@ -113,7 +116,19 @@ def test_a_mistake_is_told_with_its_line_and_the_right_word(
     assert "\n" not in str(told.value)
 
 
-def test_a_mistake_in_a_case_is_told_with_the_line_of_the_case(tmp_path: Path) -> None:
+def test_without_audiomentations_only_our_transforms_can_be_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "audiomentations", None)
+    group = "[{transform: OneOf, transforms: [room, fast-slow]}, specaugment]"
+    assert load(tmp_path, group).cases["a"].train[0].augment is not None
+    with pytest.raises(UserError, match=r"max_rt60_s of room must be a number"):
+        load(tmp_path, "[{transform: room, max_rt60_s: long}]")
+    with pytest.raises(UserError, match=r"r\.yaml:7: .*pip install 'soritune\[augment\]'"):
+        load(tmp_path, "[{transform: Gain, min_gain_db: 1}]")
+
+
+def test_a_mistake_in_a_case_is_reported_with_the_line_of_the_case(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"r\.yaml:11: .*there is no transform"):
         load(tmp_path, "room", ", augment: [rom]")
     with pytest.raises(UserError, match=r"r\.yaml:11: .*belongs to the corpus"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -156,7 +157,7 @@ def test_mu_law_is_as_coarse_as_the_standard_says() -> None:
 
 @pytest.mark.parametrize("num_samples", [400, 401, 1000])
 @pytest.mark.parametrize("codec", telephone.CODECS)
-def test_the_shortest_clips_go_through_a_telephone_too(codec: str, num_samples: int) -> None:
+def test_the_shortest_clips_go_through_a_telephone(codec: str, num_samples: int) -> None:
     heard = telephone.through_telephone(noise(1.0)[:num_samples], codec)
     assert heard.shape == (num_samples,)
     assert heard.dtype == np.float32
@@ -257,7 +258,7 @@ def test_babble_is_of_another_utterance_and_another_speaker_where_there_is_one()
     assert choose(Clip("m1", "mina"), [], generator) is None
 
 
-def test_a_stored_copy_is_no_other_utterance() -> None:
+def test_a_stored_copy_is_not_another_utterance() -> None:
     names = [("m1", None), ("m1+aug1", None), ("m1+aug12", None)]
     generator = np.random.default_rng(0)
     assert choose(Clip("m1+aug2"), names, generator) is None
@@ -353,7 +354,7 @@ def test_draws_are_the_same_in_any_process() -> None:
             check=True,
             capture_output=True,
             text=True,
-            env={"PATH": "", "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"},
         ).stdout
         for hash_seed in ("1", "2")
     ]
@@ -411,7 +412,7 @@ def test_another_seed_epoch_utterance_or_corpus_is_another_draw() -> None:
     assert len(set(found)) == len(found)
 
 
-def test_a_step_that_is_added_behind_changes_nothing_of_those_before() -> None:
+def test_a_step_that_is_added_at_the_end_changes_no_draw_before_it() -> None:
     one = Augmenter(Augmentation.model_validate(["room", "babble"]))
     two = Augmenter(Augmentation.model_validate(["room", "babble", "telephone"]))
     for epoch in range(10):

@@ -46,17 +46,17 @@ class StandIns:
 
     def __init__(self) -> None:
         self.trained: list[str] = []
-        self.left_out: list[dict[tuple[str, str], frozenset[str]]] = []
+        self.excluded: list[dict[tuple[str, str], frozenset[str]]] = []
         self.decoded: list[tuple[str, str]] = []
         self.found_checkpoints: list[str] = []
         self.interrupt_after: int | None = None
         self.interrupt_training = False
 
     def train_case(  # type: ignore[no-untyped-def]
-        self, case, *, name: str, model, corpora, out: Path, seed: int, left_out
+        self, case, *, name: str, model, corpora, out: Path, seed: int, excluded
     ):
         self.trained.append(name)
-        self.left_out.append(left_out)
+        self.excluded.append(excluded)
         checkpoints = out / "checkpoints"
         if checkpoints.exists():
             self.found_checkpoints.append((checkpoints / "of").read_text())
@@ -80,7 +80,7 @@ class StandIns:
             audio_s_per_s=1.0,
             peak_memory_bytes=1,
             final_loss=None,
-            left_out={},
+            excluded={},
         )
 
     def load(self, source: Any, **_: Any) -> str:
@@ -430,7 +430,7 @@ def test_an_added_evaluation_that_has_sentences_of_the_training_has_it_done_with
     said: list[str] = []
     Experiment(load_experiment(folder / "recipe.yaml"), said.append).run(only=["second"])
     assert stand_ins.trained == ["first", "second", "second"]
-    assert stand_ins.left_out == [{}, {}, {("mine", "train"): {"train-0.wav"}}]
+    assert stand_ins.excluded == [{}, {}, {("mine", "train"): {"train-0.wav"}}]
     assert [line for line in said if "are left out, because other test has" in line]
     assert not [line for line in said if line.startswith("warning")]
 

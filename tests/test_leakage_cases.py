@@ -15,7 +15,7 @@ from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.run import corpora_of
 from soritune.recipe import Recipe
-from soritune.report.content import Report, left_out_sentences
+from soritune.report.content import Report, exclusion_sentences
 from soritune.report.markdown import markdown
 from soritune.report.records import CaseSummary
 
@@ -70,16 +70,16 @@ def stage(recipe: Recipe) -> str:
 
 
 def test_sentences_of_dev_and_test_of_other_corpora_are_left_out(tmp_path: Path) -> None:
-    (left_out,) = prepared(recipe(tmp_path)).left_out("first")
-    assert left_out.trained == ("a", "train")
-    assert left_out.ids == ("train-1", "train-3")
-    assert left_out.tested == (("b", "dev"), ("b", "test"))
+    (excluded,) = prepared(recipe(tmp_path)).excluded("first")
+    assert excluded.trained == ("a", "train")
+    assert excluded.ids == ("train-1", "train-3")
+    assert excluded.tested == (("b", "dev"), ("b", "test"))
 
 
 def test_keep_leaves_nothing_out_and_warns_of_what_is_tested(tmp_path: Path) -> None:
     kept = recipe(tmp_path, shared_sentences="keep")
     plan = prepared(kept)
-    assert plan.left_out("first") == ()
+    assert plan.excluded("first") == ()
     (warning,) = overlaps_of(kept, ["first"], plan.folders(TEXTS))
     assert str(warning).startswith("1 of 4 utterances of a train have a sentence that b test")
     dropped = recipe(tmp_path)
@@ -87,7 +87,7 @@ def test_keep_leaves_nothing_out_and_warns_of_what_is_tested(tmp_path: Path) -> 
 
 
 def test_a_corpus_that_no_evaluation_takes_holds_nothing_out(tmp_path: Path) -> None:
-    assert prepared(recipe(tmp_path, tested=("a", "c"))).left_out("first") == ()
+    assert prepared(recipe(tmp_path, tested=("a", "c"))).excluded("first") == ()
 
 
 def test_what_a_case_trains_on_is_held_out_only_where_it_is_evaluated(tmp_path: Path) -> None:
@@ -111,9 +111,8 @@ def test_a_training_stays_done_whatever_is_said_where_nothing_is_shared(tmp_path
     assert stage(recipe(tmp_path, tested=("a", "b"))) != before
 
 
-def test_a_recipe_that_keeps_shared_sentences_survives_its_json(tmp_path: Path) -> None:
+def test_a_recipe_survives_json(tmp_path: Path) -> None:
     kept = recipe(tmp_path, shared_sentences="keep")
-    assert kept.cases["first"].shared_sentences == "keep"
     assert Recipe.model_validate_json(kept.model_dump_json(by_alias=True)) == kept
 
 
@@ -144,17 +143,17 @@ def test_other_content_of_the_tested_corpus_is_looked_at_anew(
 ) -> None:
     found = recipe(tmp_path)
     plan = prepared(found)
-    assert len(plan.left_out("first")[0].ids) == 2
+    assert len(plan.excluded("first")[0].ids) == 2
     monkeypatch.setitem(TEXTS, "b", {"train": ["여섯"], "test": ["하나", "둘", "셋"]})
     write_list(tmp_path, "b")
     prepare_corpora(plan, ["b"], lambda line: None, workers=1)
-    assert plan.left_out("first")[0].ids == ("train-0", "train-1", "train-2")
+    assert plan.excluded("first")[0].ids == ("train-0", "train-1", "train-2")
 
 
 def test_the_report_says_which_case_lacks_how_many() -> None:
     cases = (
         CaseSummary("original", "original"),
-        CaseSummary("first", "first (LoRA)", left_out={"a train": 1200, "b train": 1}),
+        CaseSummary("first", "first (LoRA)", excluded={"a train": 1200, "b train": 1}),
         CaseSummary("second", "second (LoRA)"),
     )
     report = Report("r", (), cases, ())
@@ -162,5 +161,5 @@ def test_the_report_says_which_case_lacks_how_many() -> None:
         "“first” was not trained on 1,200 utterances of a train, 1 utterances of b train: dev or "
         "test of another corpus has their sentences."
     )
-    assert left_out_sentences(report) == [sentence]
+    assert exclusion_sentences(report) == [sentence]
     assert sentence in markdown(report)

@@ -15,7 +15,7 @@ from soritune.recipe import TrainPart
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.data import StepDataset
 from soritune.training.examples import Example
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 
 
 def examples(count: int) -> list[Example]:
@@ -76,7 +76,7 @@ def dataset(
     *,
     world_size: int = 1,
     epochs: float = 2.0,
-    left_out: LeftOutIds = NOTHING_LEFT_OUT,
+    excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> StepDataset:
     part = TrainPart.model_validate({"corpus": "talks", "tasks": {"asr": 1, "ast": 1}})
     return StepDataset(
@@ -88,13 +88,13 @@ def dataset(
         max_tokens=150,
         seed=4,
         world_size=world_size,
-        left_out=left_out,
+        excluded=excluded,
     )
 
 
 def test_what_is_left_out_is_in_no_step(small_corpus: Corpus, processor: Processor) -> None:
     ids = {"train-0", "train-7"}
-    data = dataset(small_corpus, processor, left_out={("talks", "train"): ids})
+    data = dataset(small_corpus, processor, excluded={("talks", "train"): ids})
     found = [e.record.id for index in range(len(data)) for e in data.examples(index)]
     assert sorted(found) == sorted(2 * [f"train-{i}" for i in range(40) if i not in (0, 7)])
 

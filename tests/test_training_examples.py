@@ -50,10 +50,10 @@ def test_a_whole_part_takes_each_utterance_of_its_split_once(corpora: dict[str, 
 def test_what_is_left_out_trains_in_no_epoch_and_the_rest_keeps_its_order(
     corpora: dict[str, Corpus],
 ) -> None:
-    left_out = {("talks", "train"): {"train-3", "train-39"}, ("talks", "test"): {"train-0"}}
+    excluded = {("talks", "train"): {"train-3", "train-39"}, ("talks", "test"): {"train-0"}}
     parts = [part(), part("other", replay=0.5)]
     for epoch in range(2):
-        chosen = choose_records(parts, corpora, 1, epoch, left_out)
+        chosen = choose_records(parts, corpora, 1, epoch, excluded)
         whole = [i for i in range(40) if i not in (3, 39)]
         assert [r.id for p, r in chosen if p.corpus == "talks"] == [f"train-{i}" for i in whole]
         assert len(chosen) == 38 + 19
@@ -61,8 +61,8 @@ def test_what_is_left_out_trains_in_no_epoch_and_the_rest_keeps_its_order(
 
 def test_a_cap_is_filled_from_what_is_not_left_out(corpora: dict[str, Corpus]) -> None:
     first = ids([part(max_utterances=10)], corpora, 1, 0)
-    left_out = {("talks", "train"): {name.removeprefix("talks/") for name in first}}
-    found = choose_records([part(max_utterances=10)], corpora, 1, 0, left_out)
+    excluded = {("talks", "train"): {name.removeprefix("talks/") for name in first}}
+    found = choose_records([part(max_utterances=10)], corpora, 1, 0, excluded)
     assert len({record.id for _, record in found}) == 10
     assert not {f"talks/{record.id}" for _, record in found} & set(first)
 
@@ -70,9 +70,9 @@ def test_a_cap_is_filled_from_what_is_not_left_out(corpora: dict[str, Corpus]) -
 def test_a_part_that_is_left_out_as_a_whole_is_an_error_that_names_the_key(
     corpora: dict[str, Corpus],
 ) -> None:
-    left_out = {("talks", "train"): {f"train-{i}" for i in range(40)}}
+    excluded = {("talks", "train"): {f"train-{i}" for i in range(40)}}
     with pytest.raises(UserError, match=r'corpus "talks".*shared_sentences: keep'):
-        choose_records([part()], corpora, 1, 0, left_out)
+        choose_records([part()], corpora, 1, 0, excluded)
 
 
 def test_a_share_keeps_its_utterances_in_every_epoch(corpora: dict[str, Corpus]) -> None:
@@ -204,11 +204,6 @@ def test_a_replay_draws_from_what_its_cap_leaves(corpora: dict[str, Corpus]) -> 
     capped = part("other", replay=0.2, max_utterances=3)
     found = {name for e in range(9) for name in ids([part(), capped], corpora, 1, e)}
     assert len([name for name in found if name.startswith("other/")]) == 3
-
-
-def test_parts_that_say_nothing_of_weights_are_written_as_before() -> None:
-    assert not {"weight", "max_hours", "max_utterances"} & set(part().model_dump())
-    assert part(weight=2).model_dump()["weight"] == 2
 
 
 @pytest.mark.parametrize("wrong", [{"weight": 1, "replay": 0.1}, {"weight": 0}, {"max_hours": -1}])

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import WhisperForConditionalGeneration
-
 from small_model import noise
 from small_whisper import save_small_whisper
+from transformers import WhisperForConditionalGeneration
+
 from soritune.errors import UserError
 from soritune.models import load
 from soritune.models.family import ModelInput
@@ -82,9 +82,9 @@ def test_transformers_own_shift_gives_the_same_loss(
     item = examples(model)[1]
     assert item.target_ids is not None
     labels = torch.tensor([item.prompt_ids[1:] + item.target_ids])
-    logits = reference(
-        input_features=model.processor.windows([item]), labels=labels
-    ).logits[0, len(item.prompt_ids) - 1 :]
+    logits = reference(input_features=model.processor.windows([item]), labels=labels).logits[
+        0, len(item.prompt_ids) - 1 :
+    ]
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor(item.target_ids))
     batch = model.processor.collate([item])
     torch.testing.assert_close(model.loss(batch, model.num_targets(batch)), expected)
@@ -141,9 +141,7 @@ def test_the_language_is_detected_as_transformers_does(
     assert model.generate(unknown, [12] * 3) == model.generate(named, [12] * 3)
 
 
-def test_suppressed_tokens_are_never_written(
-    folder: Path, tmp_path: Path, model: Whisper
-) -> None:
+def test_suppressed_tokens_are_never_written(folder: Path, tmp_path: Path, model: Whisper) -> None:
     """`suppress_tokens` holds for every token, `begin_suppress_tokens` for the first."""
     first = model.generate(clips(model)[:1], [8])[0].text
     start = model.processor.tokenizer.encode(first, add_special_tokens=False)[0]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_model import noise
+from small_whisper import save_small_whisper
 from transformers import WhisperFeatureExtractor
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from small_model import noise
-from small_whisper import save_small_whisper
 from soritune.errors import UserError
 from soritune.models import load
 from soritune.models.family import IGNORE

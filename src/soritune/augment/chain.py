@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Applied:
-    """One step that was done to a clip, and what was drawn; `skipped` says why it was not."""
+    """One step of a clip and what was drawn; `skipped` says why it was not applied."""
 
     transform: str
     drawn: Drawn
@@ -59,11 +59,10 @@ class _Turn:
 
 
 class Augmenter:
-    """An augmentation ready to be applied.
+    """An augmentation that is ready to be applied.
 
     `key` in its methods is what a draw depends on: seed, corpus, utterance and epoch. Each step
-    has draws of its own, so one that is added or left out changes nothing of the others' where
-    it stands behind them.
+    has draws of its own, so a step that is added at the end changes none of the draws before it.
 
     Raises UserError where a package is missing, or files, or parameters do not fit together.
     """

@@ -39,7 +39,7 @@ OWN: Mapping[str, tuple[Callable[..., Any], float]] = {
     "SomeOf": (SomeOf, 1.0),
     **{name: (_no_parameters, made["p"]) for name, made in SETS.items()},
 }
-"""Class and default probability of each transform that needs no signature of audiomentations."""
+"""Class and default probability of each transform that can be checked without audiomentations."""
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 _MUST_BE = {
     "float_type": "a number",
@@ -65,12 +65,12 @@ class Transform:
         return self.made_by in (Compose, OneOf, SomeOf)
 
     def group(self, given: Values) -> Group:
-        """The group with the parameters of a recipe."""
+        """Return the group with the parameters of a recipe."""
         made: Group = self.made_by(**given)
         return made
 
     def values(self, given: Values) -> dict[str, Any]:
-        """`given` with the defaults of all other parameters."""
+        """Return `given` with the defaults of all other parameters."""
         defaults = {name: parameter.default for name, parameter in self.parameters.items()}
         return defaults | dict(given)
 
@@ -97,7 +97,7 @@ class Transform:
         values = self.values(given)
         for name, low in values.items():
             other = name.replace("min_", "max_", 1)
-            if name.startswith("min_") and low > values[other]:
+            if name.startswith("min_") and low > values.get(other, low):
                 raise RecipeProblem(f"{name} of {self.name} is above {other}", name)
 
 
@@ -147,7 +147,7 @@ def _is_function(parameter: inspect.Parameter) -> bool:
 def _problem(parameter: inspect.Parameter, value: object) -> str | None:
     """Return what is wrong with a value for a parameter, None where it fits."""
     kind = parameter.annotation
-    if kind is inspect.Parameter.empty:
+    if kind is inspect.Parameter.empty:  # `p=0.5`
         kind = type(parameter.default)
     if value is None and parameter.default is None:  # `gain_db: float = None`
         return None

@@ -37,19 +37,12 @@ def preview(
 ) -> None:
     """Write a recording before and after an augmentation, with a picture of both.
 
-    Babble takes its voices from the recipe's prepared corpus, or from the files in its folder.
+    Babble takes its voices from the recipe's prepared corpus, or from the folder of FILE.
     """
     from soritune.augment.preview import preview as show
 
     augmentation, background = _named(augment)
-    done = show(
-        file,
-        augmentation,
-        out,
-        count=count,
-        seed=seed,
-        background=background,
-    )
+    done = show(file, augmentation, out, count=count, seed=seed, background=background)
     typer.echo(f"{done.before}: as it was")
     for each in done.shown:
         typer.echo(f"{each.file}: {_words(each)}")
@@ -58,7 +51,7 @@ def preview(
     if done.picture is None:
         typer.secho("note: no picture; run: pip install 'soritune[plots]'", err=True)
     else:
-        typer.echo(f"{done.picture}: waveforms and features")
+        typer.echo(f"{done.picture}: waveforms and spectrograms")
 
 
 def _named(name: str) -> tuple[Augmentation, Background | None]:

@@ -49,10 +49,10 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
         ),
         notes=tuple(
             dict.fromkeys(
-                str(left_out)
+                str(excluded)
                 for case in cases
                 if case != ORIGINAL
-                for left_out in plan.left_out(case)
+                for excluded in plan.excluded(case)
             )
         ),
     )
@@ -117,8 +117,8 @@ def _known_splits(source: BaseModel) -> Mapping[str, int] | None:
 
 def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> CaseCheck:
     case = plan.recipe.cases[name]
-    left_out = {each.trained: len(each.ids) for each in plan.left_out(name)}
-    utterances, exact = _per_epoch(case, corpora, left_out)
+    excluded = {each.trained: len(each.ids) for each in plan.excluded(name)}
+    utterances, exact = _per_epoch(case, corpora, excluded)
     exact &= all(
         corpora[part.corpus].compares_with(corpora[held])
         for part in case.train
@@ -139,7 +139,7 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
 
 
 def _per_epoch(
-    case: Case, corpora: Mapping[str, CorpusCheck], left_out: Mapping[tuple[str, str], int]
+    case: Case, corpora: Mapping[str, CorpusCheck], excluded: Mapping[tuple[str, str], int]
 ) -> tuple[int | None, bool]:
     """Return the utterances of an epoch as training takes them: shares, then replays of their sum.
 
@@ -154,7 +154,7 @@ def _per_epoch(
             if number is None:
                 return None, False
             all_exact &= exact and part.max_hours is None
-            number -= left_out.get((part.corpus, part.split), 0)
+            number -= excluded.get((part.corpus, part.split), 0)
             number = max(1, round(number * part.share))
             if part.max_utterances is not None:
                 number = min(number, part.max_utterances)

@@ -119,7 +119,7 @@ class Plan:
             if card is not None
         }
 
-    def left_out(self, case: str) -> tuple[LeftOut, ...]:
+    def excluded(self, case: str) -> tuple[LeftOut, ...]:
         """What a case does not train on, for other corpora are tested with its sentences.
 
         As far as they are prepared; reads their texts the first time.
@@ -143,9 +143,9 @@ class Plan:
             "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
             "seed": self.recipe.seed,
         }
-        left_out = self.left_out(case)
-        if left_out:
-            depends_on["left_out"] = [[each.trained, each.ids] for each in left_out]
+        excluded = self.excluded(case)
+        if excluded:
+            depends_on["excluded"] = [[each.trained, each.ids] for each in excluded]
         return Stage(
             stamp=folder / "train.json",
             fingerprint=fingerprint(depends_on),

@@ -102,9 +102,9 @@ class Experiment:
             self._say(f"train {title}: done before")
             return
         corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
-        left_out = self.plan.left_out(case)
+        excluded = self.plan.excluded(case)
         self._say(f"train {title}")
-        for each in left_out:
+        for each in excluded:
             self._say(f"  {each}")
 
         def work() -> TrainingSummary:
@@ -116,7 +116,7 @@ class Experiment:
                 corpora=corpora,
                 out=self.plan.case_folder(case),
                 seed=self.recipe.seed,
-                left_out={each.trained: frozenset(each.ids) for each in left_out},
+                excluded={each.trained: frozenset(each.ids) for each in excluded},
             )
 
         stage.run(work)

@@ -118,5 +118,5 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
         training_s=summary.seconds,
         evaluating_s=evaluating_s,
         model=str(plan.model_folder(case)),
-        left_out=summary.left_out,
+        excluded=summary.excluded,
     )

@@ -27,5 +27,5 @@ def train_with_main(recipe: Recipe, world: World) -> None:
             },
             out=plan.case_folder(case),
             seed=recipe.seed,
-            left_out={each.trained: frozenset(each.ids) for each in plan.left_out(case)},
+            excluded={each.trained: frozenset(each.ids) for each in plan.excluded(case)},
         )

@@ -33,6 +33,7 @@ def put_fresh(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inject_adapter_in_model(config, module, adapter_name=ADAPTER_NAME)
+    module.train(module.training)  # the new layers begin in training mode: with dropout
     return config
 
 
@@ -63,6 +64,7 @@ def put_saved(module: nn.Module, lora: Lora, layers: str) -> LoraConfig:
         base = module.get_submodule(path.rsplit(".", 1)[0]).get_base_layer()  # type: ignore[operator]
         value = tensor.read().to(device=base.weight.device, dtype=base.weight.dtype)
         layer.weight = nn.Parameter(value)
+    module.train(module.training)  # the new layers begin in training mode: with dropout
     return config
 
 

@@ -160,14 +160,14 @@ def unfinished_sentence(report: Report) -> str | None:
     return f"Not finished: {_listed(missing)}. Run the same command again to go on."
 
 
-def left_out_sentences(report: Report) -> list[str]:
+def exclusion_sentences(report: Report) -> list[str]:
     """Return one for each case that leaves out utterances whose sentences others test."""
     return [
         f"“{_short_title(case)}” was not trained on "
-        + ", ".join(f"{number:,} utterances of {part}" for part, number in case.left_out.items())
+        + ", ".join(f"{number:,} utterances of {part}" for part, number in case.excluded.items())
         + ": dev or test of another corpus has their sentences."
         for case in report.cases
-        if case.left_out
+        if case.excluded
     ]
 
 

@@ -15,7 +15,7 @@ from soritune.report.content import (
     Report,
     best_sentence,
     certainties,
-    left_out_sentences,
+    exclusion_sentences,
     not_comparable,
     sample_groups,
     scorings,
@@ -48,7 +48,7 @@ def markdown(report: Report) -> str:
     parts += [_best(report), "## What is certain", INTERVAL_NOTE]
     parts += _certainty_table(report)
     parts += ["## What was trained", _trained_table(report.cases)]
-    parts += [escape(sentence) for sentence in left_out_sentences(report)]
+    parts += [escape(sentence) for sentence in exclusion_sentences(report)]
     parts += ["## How it was scored", _scoring_table(report)]
     groups = _samples(report)
     if groups:

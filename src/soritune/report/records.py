@@ -17,7 +17,7 @@ class CaseSummary:
         trained_tensors: that the optimizer held.
         moved_tensors: those of them that differ after the run.
         model: folder or hub id that `soritune transcribe --model` takes.
-        left_out: utterances by corpus and split that were not trained on, because another corpus
+        excluded: utterances by corpus and split that were not trained on, because another corpus
             is tested with their sentences.
     """
 
@@ -31,7 +31,7 @@ class CaseSummary:
     training_s: float | None = None
     evaluating_s: float | None = None
     model: str | None = None
-    left_out: dict[str, int] = field(default_factory=dict)
+    excluded: dict[str, int] = field(default_factory=dict)
 
     @property
     def trained_parameters(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -17,7 +18,7 @@ from soritune.seeding import generator
 from soritune.training.background import CorpusBackground
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.examples import Example, epoch_examples
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 
 # Features that are kept from epoch to epoch, in one process: four hours of speech take 0.5 GiB.
 CACHE_BYTES = 2**30
@@ -45,11 +46,11 @@ class StepDataset(Dataset[list[MicroBatch]]):
         seed: int,
         world_size: int = 1,
         mask_value: torch.Tensor | None = None,
-        left_out: LeftOutIds = NOTHING_LEFT_OUT,
+        excluded: ExcludedIds = NOTHING_EXCLUDED,
     ) -> None:
         """`mask_value` (mels,) stands where augmentation masks features; None: 0.
 
-        `left_out` are ids of utterances that are never trained on.
+        `excluded` are ids of utterances that are never trained on.
         """
         self.parts = parts
         self.corpora = corpora
@@ -64,7 +65,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
             if part.augment is not None and part.augment.use
         }
         self._mask_value = mask_value
-        self._left_out = left_out
+        self._left_out = excluded
         self._backgrounds = {
             number: CorpusBackground(corpora[parts[number].corpus], parts[number].split)
             for number in self.augmenters
@@ -78,6 +79,8 @@ class StepDataset(Dataset[list[MicroBatch]]):
         first = [example for step in self._steps for example in step]
         self.examples_per_epoch = len(first)
         self.audio_s_per_epoch = math.fsum(example.record.duration_s for example in first)
+        requests = Counter(example.request for example in first)
+        self.main_request = requests.most_common(1)[0][0]
 
     def _plan(self, epoch: int) -> list[list[Example]]:
         if epoch != self._epoch:
@@ -88,7 +91,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
                 seed=self.seed,
                 epoch=epoch,
                 augmenters=self.augmenters,
-                left_out=self._left_out,
+                excluded=self._left_out,
             )
             random = generator(self.seed, "order", epoch)
             self._steps = plan_steps(examples, self.batch_size, random)

@@ -16,7 +16,7 @@ from soritune.models.family import Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
 from soritune.tasks import Answer, Request, Task
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds, choose_records
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds, choose_records
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def epoch_examples(
     seed: int,
     epoch: int,
     augmenters: Mapping[int, Augmenter] = MappingProxyType({}),
-    left_out: LeftOutIds = NOTHING_LEFT_OUT,
+    excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> list[Example]:
     """All examples of one epoch, in the order of the corpora; tasks are drawn anew each epoch.
 
@@ -60,7 +60,7 @@ def epoch_examples(
     numbers = {id(part): number for number, part in enumerate(parts)}
     turns: Counter[tuple[int, str]] = Counter()
     draws: dict[str, np.random.Generator] = {}
-    for part, record in choose_records(parts, corpora, seed, epoch, left_out):
+    for part, record in choose_records(parts, corpora, seed, epoch, excluded):
         draw = draws.setdefault(
             f"{part.corpus}/{part.split}", generator(seed, "task", part.corpus, part.split, epoch)
         )

@@ -13,9 +13,9 @@ from soritune.errors import UserError
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
 
-LeftOutIds = Mapping[tuple[str, str], Collection[str]]
+ExcludedIds = Mapping[tuple[str, str], Collection[str]]
 """Ids of utterances that are not trained on, by corpus and split."""
-NOTHING_LEFT_OUT: LeftOutIds = MappingProxyType({})
+NOTHING_EXCLUDED: ExcludedIds = MappingProxyType({})
 
 
 def choose_records(
@@ -23,9 +23,9 @@ def choose_records(
     corpora: Mapping[str, Corpus],
     seed: int,
     epoch: int,
-    left_out: LeftOutIds = NOTHING_LEFT_OUT,
+    excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> list[tuple[TrainPart, Record]]:
-    """The utterances of one epoch, as if those of `left_out` were not in the corpora.
+    """The utterances of one epoch, as if those of `excluded` were not in the corpora.
 
     A part with a share or a cap keeps the same utterances in every epoch, whatever the other
     parts are. Parts with weights together have as many examples as they have utterances, divided
@@ -35,7 +35,7 @@ def choose_records(
 
     Raises UserError where a split is empty, all of it is left out, or a cap lets nothing through.
     """
-    pools = [_pool(part, corpora, seed, left_out) for part in parts]
+    pools = [_pool(part, corpora, seed, excluded) for part in parts]
     weighted = [number for number, part in enumerate(parts) if part.weight is not None]
     counts = dict(
         zip(
@@ -84,7 +84,7 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
 
 
 def _pool(
-    part: TrainPart, corpora: Mapping[str, Corpus], seed: int, left_out: LeftOutIds
+    part: TrainPart, corpora: Mapping[str, Corpus], seed: int, excluded: ExcludedIds
 ) -> list[Record]:
     """What a part may take, in the order of the corpus."""
     records = corpora[part.corpus].records(part.split)
@@ -92,7 +92,7 @@ def _pool(
         raise UserError(
             f'corpus "{part.corpus}" has no utterances in split "{part.split}" to train on'
         )
-    without = left_out.get((part.corpus, part.split))
+    without = excluded.get((part.corpus, part.split))
     if without:
         records = [record for record in records if record.id not in without]
         if not records:

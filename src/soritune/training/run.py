@@ -25,7 +25,7 @@ from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
 from soritune.training.lora_size import lora_size
-from soritune.training.mixture import NOTHING_LEFT_OUT, LeftOutIds
+from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
 from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
@@ -44,7 +44,7 @@ def train_case(
     corpora: Mapping[str, Corpus],
     out: Path,
     seed: int,
-    left_out: LeftOutIds = NOTHING_LEFT_OUT,
+    excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> TrainingSummary:
     """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
 
@@ -52,7 +52,7 @@ def train_case(
     uninterrupted run.
 
     Args:
-        left_out: utterances that are not trained on.
+        excluded: utterances that are not trained on.
 
     Raises:
         UserError: the data do not fit the tasks.
@@ -91,7 +91,7 @@ def train_case(
         seed=seed,
         world_size=arguments.world_size,
         mask_value=speech_model.feature_fill,
-        left_out=left_out,
+        excluded=excluded,
     )
     arguments.max_steps = dataset.num_steps
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
@@ -127,10 +127,19 @@ def train_case(
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=_peak_memory_bytes(speech_model),
         final_loss=float(history[-1]["loss"]) if history else None,
-        left_out={" ".join(part): len(ids) for part, ids in left_out.items()},
+        excluded={" ".join(part): len(ids) for part, ids in excluded.items()},
     )
     if world.is_main:
-        _write(speech_model, case, name, out, summary, moved, history)
+        about = {
+            "case": name,
+            "mode": case.mode,
+            # What most examples ask for: a family may take it where nothing else is said.
+            "task": dataset.main_request.task.value,
+            "language": dataset.main_request.source_language,
+            "settings": json.loads(case.model_dump_json()),
+        }
+        speech_model.save(out / "model", trained=moved, about=about)
+        _write(out, summary, moved, history)
     return summary
 
 
@@ -191,16 +200,8 @@ def _peak_memory_bytes(model: SpeechModel) -> int:
 
 
 def _write(
-    model: SpeechModel,
-    case: Case,
-    name: str,
-    out: Path,
-    summary: TrainingSummary,
-    moved: list[str],
-    history: list[dict[str, float]],
+    out: Path, summary: TrainingSummary, moved: list[str], history: list[dict[str, float]]
 ) -> None:
-    about = {"case": name, "mode": case.mode, "settings": json.loads(case.model_dump_json())}
-    model.save(out / "model", trained=moved, about=about)
     (out / "log.jsonl").write_text(
         "".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8"
     )

@@ -21,4 +21,4 @@ class TrainingSummary:
     audio_s_per_s: float
     peak_memory_bytes: int
     final_loss: float | None  # mean of the last logged steps
-    left_out: dict[str, int]  # utterances by corpus, whose sentences other corpora test
+    excluded: dict[str, int]  # utterances by corpus, whose sentences other corpora test

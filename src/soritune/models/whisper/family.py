@@ -30,6 +30,7 @@ class WhisperFamily(family.Family):
         min_samples=constants.WINDOW_SAMPLES, max_duration_s=constants.MAX_DURATION_S
     )
     modes = parts.MODES
+    audio_parts = frozenset({parts.ENCODER})
     lora = family.LoraDefaults(
         # As in PEFT's own example for Whisper (examples/int8_training, whisper-large-v2).
         r=32,
@@ -47,7 +48,7 @@ class WhisperFamily(family.Family):
         "openai/whisper-large-v3": PublishedBase(1_543_490_560, 3_087_130_976),
         "openai/whisper-large-v3-turbo": PublishedBase(808_878_080, 1_617_824_864),
     }
-    layouts: Mapping[str, str] = {"transformers": "transformers (what vLLM serves, too)"}
+    layouts: Mapping[str, str] = {"transformers": "transformers (what vLLM serves as well)"}
     targets: Mapping[str, ExportTarget] = {
         "merged": ExportTarget(
             "a complete Whisper model in the layout of transformers, its LoRA added to the weights",
@@ -60,6 +61,8 @@ class WhisperFamily(family.Family):
             takes_lora_weight=True,
         ),
     }
+
+    whole_target = "merged"
 
     def check_request(self, request: Request) -> None:
         """See `Family`."""

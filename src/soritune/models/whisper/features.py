@@ -10,9 +10,7 @@ from transformers import WhisperFeatureExtractor
 from soritune.models.whisper import constants as c
 
 
-def log_mel(
-    extractor: WhisperFeatureExtractor, samples: npt.NDArray[np.float32]
-) -> torch.Tensor:
+def log_mel(extractor: WhisperFeatureExtractor, samples: npt.NDArray[np.float32]) -> torch.Tensor:
     """Return the features of a clip of up to 30 s, float32 of shape (frames, mels).
 
     They end with a frame or two of the silence that follows the clip, not after 30 s: a clip of

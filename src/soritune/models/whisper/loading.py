@@ -34,13 +34,11 @@ def open_base(family: Family, folder: Path) -> StoredBase:
     """Read the headers of a base. Its head is its embeddings, whether the files have it or not."""
     base = open_plain_base(family, folder)
     weights = {name: tensor for name, tensor in base.weights.items() if name != TIED_HEAD}
-    dropped = {name: "head: the embeddings" for name in base.weights.keys() - weights.keys()}
+    dropped = dict.fromkeys(base.weights.keys() - weights.keys(), "head: the embeddings")
     return replace(base, weights=weights, dropped=dropped)
 
 
-def build(
-    family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch.device
-) -> Whisper:
+def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Whisper:
     """Make the model of a base, without its LoRA.
 
     Raises UserError for a checkpoint that is not complete.

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from soritune.models.family import LORA, Mode
 
+ENCODER = "encoder"
+DECODER = "decoder"
 POSITIONS = "encoder positions"
 # First match wins.
 _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -14,8 +16,8 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for name, pattern in (
         (LORA, r"\.lora_[AB]\."),
         (POSITIONS, r"(^|\.)encoder\.embed_positions\."),
-        ("encoder", r"(^|\.)encoder\."),
-        ("decoder", r"."),  # the head is its embeddings once more
+        (ENCODER, r"(^|\.)encoder\."),
+        (DECODER, r"."),  # the head is its embeddings once more
     )
 )
 
@@ -27,9 +29,9 @@ LORA_LAYERS = r"model\.(encoder|decoder)\.layers\.\d+\.((\w+_attn\.(q|k|v|out)_p
 MODES: Mapping[str, Mode] = {
     "lora": Mode(frozenset({LORA}), lora_layers=rf"model\.decoder{_ATTENTION}"),
     "encoder-lora": Mode(frozenset({LORA}), lora_layers=rf"model\.encoder{_ATTENTION}"),
-    "encoder": Mode(frozenset({"encoder"})),
-    "decoder": Mode(frozenset({"decoder"})),
-    "full": Mode(frozenset({"encoder", "decoder"}), alone=True),
+    "encoder": Mode(frozenset({ENCODER})),
+    "decoder": Mode(frozenset({DECODER})),
+    "full": Mode(frozenset({ENCODER, DECODER}), alone=True),
 }
 
 

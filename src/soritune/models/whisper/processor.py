@@ -69,9 +69,7 @@ class WhisperProcessor:
             start=self._id(c.START_TOKEN),
             end=self._id(c.END_TOKEN),
             no_timestamps=self._id(c.NO_TIMESTAMPS_TOKEN),
-            tasks={
-                task: self._id(prompts.task_token(task)) for task in (Task.ASR, Task.AST)
-            },
+            tasks={task: self._id(prompts.task_token(task)) for task in (Task.ASR, Task.AST)},
             languages={
                 code: index
                 for code, index in languages.items()

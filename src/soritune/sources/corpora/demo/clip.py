@@ -17,7 +17,7 @@ from soritune.sources.corpora.demo.espeak import synthesize
 SAMPLE_RATE_HZ = 16_000
 _SPEECH_RMS = 0.06  # level at 0 dB of gain: voices differ by 10 dB, and some of them clip
 _PEAK = 0.98
-_LEAD_S = (0.05, 0.2)  # noise before the speech; behind it espeak-ng leaves a pause of its own
+_LEAD_S = (0.05, 0.2)  # noise before the speech; after it espeak-ng leaves a pause of its own
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _ratio(decibels: float) -> float:
 
 
 def _noise(generator: np.random.Generator, length: int) -> npt.NDArray[np.float64]:
-    """White or pink noise of unit power, by the toss of a coin."""
+    """Return white or pink noise of unit power, with equal probability."""
     pink = generator.random() < 0.5
     white = generator.standard_normal(length)
     if not pink:

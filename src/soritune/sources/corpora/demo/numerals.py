@@ -33,7 +33,7 @@ _ORDINALS = {
 
 
 def english(number: int) -> str:
-    """English words, 0 to 999,999, without hyphens or "and": 125 → one hundred twenty five."""
+    """Write a number, 0 to 999,999, without hyphens or "and": 125 → one hundred twenty five."""
     if not 0 <= number < 1_000_000:
         raise ValueError(f"English numbers are written for 0 to 999,999, not {number}")
     if number >= 1000:
@@ -49,7 +49,7 @@ def english(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """English ordinal: 3 → third, 20 → twentieth, 25 → twenty fifth."""
+    """Return the English ordinal: 3 → third, 20 → twentieth, 25 → twenty fifth."""
     *head, last = english(number).split()
     if last in _ORDINALS:
         last = _ORDINALS[last]

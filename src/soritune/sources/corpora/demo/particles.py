@@ -15,7 +15,7 @@ PAIRS = frozenset({"은/는", "이/가", "을/를", "과/와", "으로/로", "�
 
 
 def final_consonant(word: str) -> int:
-    """Number of the final consonant of `word` in Unicode's order, 0 where it ends in a vowel.
+    """Return the number of the final consonant of `word` in Unicode's order, 0 after a vowel.
 
     Raises ValueError where the word does not end in a Hangul syllable.
     """
@@ -26,7 +26,7 @@ def final_consonant(word: str) -> int:
 
 
 def particle(word: str, pair: str) -> str:
-    """The form of `pair` (such as "은/는") that stands behind `word`.
+    """Return the form of `pair` (such as "은/는") that follows `word`.
 
     Raises ValueError for a pair that is not in `PAIRS`.
     """
@@ -40,5 +40,5 @@ def particle(word: str, pair: str) -> str:
 
 
 def attach(word: str, pair: str) -> str:
-    """`word` with the right form of `pair` behind it."""
+    """Return `word` with the right form of `pair` after it."""
     return word + particle(word, pair)

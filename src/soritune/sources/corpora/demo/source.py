@@ -1,6 +1,6 @@
 """Reader of the demo: synthetic speech in Korean or English, made on this machine by espeak-ng.
 
-No recordings of people: sentences from the grammar beside this file, spoken by a GPL library
+No recordings of people: sentences from the grammar in this folder, spoken by a GPL library
 that is installed separately (`pip install soritune[demo]`). Test sentences and test voices occur
 in no training set, in neither language.
 """

@@ -1,10 +1,10 @@
-"""The voices of the demo speech: who is heard in training, and who is kept for dev and test.
+"""The voices of the demo speech: who speaks in training, and who only in dev and test.
 
 A voice is one of espeak-ng's voices for a language with one of its variants ("ko+f2"). The
 variant is what makes the timbre, so the sets are disjoint by variant: one that is kept for dev or
 test is never heard in training, in neither language. Left out are variants that whisper, echo
 strongly, clip or sound like robots, and those of "klatt 6" (caleb, adam …), whose breath comes
-from the C library's `rand()` and so hangs on what the process did before.
+from the C library's `rand()` and so depends on what the process did before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ACCENTS = {"ko": ("ko",), "en": ("en-us", "en-gb-x-rp", "en-us", "en-gb-scotlan
 
 
 def voices(language: str, split: Split) -> tuple[str, ...]:
-    """Names of the voices of a split ("en-us+m1", …); `language` is one of `LANGUAGES`."""
+    """Return the voices of a split ("en-us+m1", …); `language` is one of `LANGUAGES`."""
     accents = _ACCENTS[language]
     return tuple(
         f"{accents[place % len(accents)]}+{variant}"
