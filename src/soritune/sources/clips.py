@@ -29,7 +29,7 @@ Clip = tuple[str, bytes | Path | None]
 
 
 def read_tsv(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
-    """Lines of a table with their numbers from 1, cut at tabs; quotation marks quote nothing.
+    """Yield lines of a table with their numbers from 1, cut at tabs; quotation marks quote nothing.
 
     Bytes that are not UTF-8 come through as surrogates, so they cost their line only.
     """
@@ -47,7 +47,7 @@ def bare_name(name: str) -> str | None:
 def join_clips(
     listed: Mapping[str, Utterance], clips: Iterable[Clip], where: str
 ) -> Iterator[Utterance | Rejected]:
-    """The listed utterances (by file name) with their audio, in the order of the clips.
+    """Yield the listed utterances (by file name) with their audio, in the order of the clips.
 
     Clips that are not listed are skipped; what is listed and has no clip is rejected at the
     end. `where` names the place that was searched.
@@ -67,13 +67,13 @@ def join_clips(
 
 
 def folder_clips(folder: Path, names: Iterable[str]) -> Iterator[Clip]:
-    """The files `names` of a folder, in that order; whether they exist is found out later."""
+    """Yield the files `names` of a folder, in that order; whether they exist is found out later."""
     for name in names:
         yield name, folder / name
 
 
 def archive_clips(archives: Iterable[Path]) -> Iterator[Clip]:
-    """All files of tar archives, in their order there."""
+    """Yield all files of tar archives, in their order there."""
     for archive in archives:
         with archive_errors(archive):
             for path, num_bytes, file in read_archive(archive):
@@ -81,7 +81,7 @@ def archive_clips(archives: Iterable[Path]) -> Iterator[Clip]:
 
 
 def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[Clip]:
-    """The audio of all rows, by the file name in `audio` or else in the column `path`."""
+    """Yield the audio of all rows, by the file name in `audio` or else in the column `path`."""
     for path in files:
         for _, row in read_rows(path, {"audio"}, {"path"}, origin):
             audio = audio_of(row, path.parent)
@@ -90,14 +90,15 @@ def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[Clip]:
 
 
 def clip_name(row: Mapping[str, object]) -> str:
-    """File name of a Parquet row's clip, "" where it has none."""
+    """Return the file name of a Parquet row's clip, "" where it has none."""
     audio = row.get("audio")
     of_audio = audio.get("path") if isinstance(audio, dict) else None
     return PurePosixPath(str(row.get("path") or of_audio or "")).name
 
 
 def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
-    """Files of a tar (gzip or not) with their sizes; each must be read before the next is asked.
+    """Yield files of a tar (gzip or not) with their sizes; each must be read before the next is
+    asked.
 
     Links and devices are skipped. To be used inside `archive_errors`. Raises UserError for an
     archive with a path that leaves its folder.

@@ -62,7 +62,7 @@ class CommonVoiceSource(SourceOptions):
 
 
 def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
-    """Lines that cannot be used first, then utterances in the order of the clips.
+    """Yield lines that cannot be used first, then utterances in the order of the clips.
 
     Raises UserError: no such file or folder, a damaged or unsafe archive, no lists of the
     locale, the hub copy that is empty.
@@ -74,7 +74,9 @@ def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: CommonVoiceSource) -> int | None:
-    """Lines of the lists of a folder; None for an archive, which would have to be read whole."""
+    """Return lines of the lists of a folder; None for an archive, which would have to be read
+    whole.
+    """
     if not Path(source.path).is_dir():
         return None
     listed, rejected = _listed(open_release(Path(source.path), source.own_locale), source)
@@ -82,13 +84,13 @@ def count(source: CommonVoiceSource) -> int | None:
 
 
 def identity(source: CommonVoiceSource) -> str:
-    """Text that changes with the file or folder; a hub id is its own identity."""
+    """Return text that changes with the file or folder; a hub id is its own identity."""
     path = Path(source.path)
     return describe_release(path, source.own_locale) if path.exists() else ""
 
 
 def published(source: CommonVoiceSource) -> Published | None:
-    """What has to be got first, where neither file nor folder is there; None where one is."""
+    """Return what has to be got first, where neither file nor folder is there; None where one is."""
     if Path(source.path).exists():
         return None
     mirror = is_data_set_id(source.path) and not source.path.startswith(OFFICIAL_OWNER)
@@ -114,7 +116,7 @@ def _place(source: CommonVoiceSource) -> Path:
 def _listed(
     release: Release, source: CommonVoiceSource
 ) -> tuple[dict[str, Utterance], list[Rejected]]:
-    """What to take, by clip, and what cannot be taken."""
+    """Return what to take, by clip, and what cannot be taken."""
     lines: defaultdict[str, list[Line | Rejected]] = defaultdict(list)
     for name, table in release.tables():
         lines[name] += table

@@ -48,7 +48,7 @@ class FleursSource(SourceOptions):
 
 
 def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
-    """Utterances by split, then language, then order of the clips.
+    """Yield utterances by split, then language, then order of the clips.
 
     Raises UserError: no such folder, a split or language that is not there, a damaged or unsafe
     archive, no network, `ids` that are not in the test split.
@@ -88,7 +88,7 @@ def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
 
 
 def identity(source: FleursSource) -> str:
-    """Names and sizes of local files, and the ids; a hub id is its own identity."""
+    """Return names and sizes of local files, and the ids; a hub id is its own identity."""
     folder, ids = Path(source.path), Path(source.ids or "")
     known = sorted(_read_ids(source) or ()) if source.ids and ids.exists() else []
     if not folder.is_dir():
@@ -103,7 +103,7 @@ def identity(source: FleursSource) -> str:
 
 
 def published(source: FleursSource) -> Published | None:
-    """What is known of the data set where it would be downloaded."""
+    """Return what is known of the data set where it would be downloaded."""
     if source.path != HUB_ID or Path(source.path).is_dir():
         return None
     sentences = PAIRED_TEST.get(frozenset(source.languages))
@@ -140,7 +140,7 @@ def _folder(source: FleursSource) -> Path:
 
 
 def _texts(lines: list[Line | Rejected]) -> dict[str, str]:
-    """The text of each sentence that has one (the first; its recordings share it)."""
+    """Return the text of each sentence that has one (the first; its recordings share it)."""
     texts: dict[str, str] = {}
     for line in lines:
         if isinstance(line, Line) and line.sentence and line.text.strip():

@@ -53,7 +53,7 @@ class Part:
 
 
 def find_part(folder: Path, language: str, split: Split) -> Part:
-    """Where a split of a language is. Raises UserError where it is not."""
+    """Return where a split of a language is. Raises UserError where it is not."""
     name = f"{folder} {language} {split}"
     for place in (folder / "data" / language, folder / language):
         table = place / f"{split}.tsv"
@@ -76,7 +76,7 @@ def find_part(folder: Path, language: str, split: Split) -> Part:
 
 
 def read_lines(part: Part, transcription: Literal["raw", "plain"]) -> Iterator[Line | Rejected]:
-    """All recordings of a part, with the text of the wanted column."""
+    """Yield all recordings of a part, with the text of the wanted column."""
     column = 2 if transcription == "raw" else 3
     if part.table is not None:
         with part.table.open("rb") as file:

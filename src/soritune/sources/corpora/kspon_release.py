@@ -77,12 +77,12 @@ def open_release(root: Path) -> Release:
 
 
 def has_list(release: Release, name: ListName) -> bool:
-    """Whether `name` can be read, from its list or as separate clips."""
+    """Return whether `name` can be read, from its list or as separate clips."""
     return name in release.lists or bool(_folders_of(release, name))
 
 
 def read_list(release: Release, name: ListName) -> Iterator[Clip | Rejected]:
-    """What belongs to `name`: the lines of its list, or without one the clips of its folders.
+    """Yield what belongs to `name`: the lines of its list, or without one the clips of its folders.
 
     Without train.trn, clips that dev.trn names are left out of train.
     """
@@ -98,7 +98,7 @@ def read_list(release: Release, name: ListName) -> Iterator[Clip | Rejected]:
 
 
 def count_list(release: Release, name: ListName) -> int:
-    """Number of entries of `read_list`, without reading transcripts."""
+    """Return the number of entries of `read_list`, without reading transcripts."""
     if name in release.lists:
         return sum(1 for _ in _lines(release.lists[name]))
     held_back = _ids(release, "dev") if name == "train" else set()
@@ -108,7 +108,7 @@ def count_list(release: Release, name: ListName) -> int:
 
 
 def describe_release(release: Release) -> str:
-    """Text that changes when a list, a transcript beside a clip, or a folder's content does."""
+    """Return text that changes when a list, a transcript beside a clip, or a folder's content does."""
     digest = hashlib.sha256()
     for name, path in sorted(release.lists.items()):
         digest.update(name.encode() + path.read_bytes())

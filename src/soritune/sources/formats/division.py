@@ -47,7 +47,7 @@ class Unusable(NamedTuple):
 def divide(
     spoken: Iterable[tuple[str | None, str]], settings: DividedSource, where: str
 ) -> list[Split | Unusable]:
-    """The split of each entry (speaker, transcript), in their order.
+    """Return the split of each entry (speaker, transcript), in their order.
 
     Holds speaker and sentence of every entry, no audio. Raises UserError where they cannot be
     split as asked; `where` begins its message.

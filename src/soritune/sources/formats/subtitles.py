@@ -45,7 +45,7 @@ class SubtitlesSource(DividedSource):
 
 
 def read(source: SubtitlesSource) -> Iterator[Utterance | Rejected]:
-    """Utterances of each recording in the order of time, recordings by name or as listed.
+    """Yield utterances of each recording in the order of time, recordings by name or as listed.
 
     Raises UserError: no such folder or list, nothing in it, utterances that cannot be divided as
     asked.
@@ -85,7 +85,7 @@ def read(source: SubtitlesSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: SubtitlesSource) -> int | None:
-    """Utterances and cues that are left out."""
+    """Return utterances and cues that are left out."""
     return sum(
         1 if isinstance(recording, Rejected) else sum(1 for _ in _segments(recording, source))
         for recording in find_recordings(source.path, source.default_language)
@@ -93,7 +93,7 @@ def count(source: SubtitlesSource) -> int | None:
 
 
 def identity(source: SubtitlesSource) -> str:
-    """Names, sizes and times of recordings and subtitles, and what a list says of them."""
+    """Return names, sizes and times of recordings and subtitles, and what a list says of them."""
     digest = hashlib.sha256()
     for recording in find_recordings(source.path, source.default_language):
         digest.update(repr(recording).encode("utf-8", "backslashreplace"))
@@ -110,7 +110,7 @@ def identity(source: SubtitlesSource) -> str:
 def _divide(
     recordings: list[Recording | Rejected], source: SubtitlesSource
 ) -> list[Split | Unusable]:
-    """The split of each utterance; who has no name counts as one speaker a recording."""
+    """Return the split of each utterance; who has no name counts as one speaker a recording."""
 
     def spoken() -> Iterator[tuple[str, str]]:
         for recording in recordings:
@@ -124,7 +124,7 @@ def _divide(
 
 
 def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | Rejected]:
-    """What becomes of the cues of a recording; one line where its subtitles cannot be read."""
+    """Return what becomes of the cues of a recording; one line where its subtitles cannot be read."""
     where = str(recording.subtitles)
     try:
         with recording.subtitles.open("rb") as file:
@@ -165,7 +165,7 @@ def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | R
 
 
 def _id(recording: Recording, segment: Segment) -> str:
-    """The times in ms, so that ids sort as the recording goes."""
+    """Return the times in ms, so that ids sort as the recording goes."""
     start, end = (round(1000 * time_s) for time_s in (segment.start_s, segment.end_s))
     return f"{recording.id}/{start:08d}-{end:08d}"
 
