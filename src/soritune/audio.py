@@ -251,7 +251,7 @@ def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:
 
 
 def _blocks(sound: Any, first: int, last: int | None) -> Iterator[Samples]:
-    """Yield frames from `first` to before `last` (None: to the end), each (num_frames, channels)."""
+    """Yield frames from `first` to before `last` (None: the end), each (num_frames, channels)."""
     lossy = sound.format in LOSSY
     # The same numbers, but numpy is faster at them than libsndfile.
     dtype = "int16" if sound.subtype == "PCM_16" else "float32"

@@ -35,7 +35,7 @@ def read_ids(path: Path) -> dict[str, str]:
 
 
 def ids_identity(path: Path) -> str:
-    """Return text that changes when an id or its note does, but not with their order or the path."""
+    """Return text that changes with the ids and notes, but not with their order or the path."""
     lines = sorted(f"{name}\t{note}\n" for name, note in read_ids(path).items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -114,7 +114,7 @@ def _fill(keys: Sequence[str], sizes: Mapping[str, int], target: float) -> set[s
 def _share_out_groups(
     entries: Sequence[Keys], speakers: Mapping[str, int], shares: Shares, seed: int
 ) -> dict[str, Split]:
-    """Return the split of each speaker, together with those of the same sentences if that is fair."""
+    """Return the split of each speaker; speakers of the same sentences together if that is fair."""
     group_of = _groups(entries)
     sizes: Counter[str] = Counter()
     for speaker, size in speakers.items():
@@ -134,7 +134,7 @@ def _share_out_groups(
 
 
 def _groups(entries: Sequence[Keys]) -> dict[str, str]:
-    """Return the first (by name) of all speakers that are joined to a speaker by common sentences."""
+    """Return for each speaker the first (by name) of those connected by common sentences."""
     parent: dict[str, str] = {}
 
     def root(speaker: str) -> str:

@@ -90,7 +90,7 @@ def identity(source: CommonVoiceSource) -> str:
 
 
 def published(source: CommonVoiceSource) -> Published | None:
-    """Return what has to be got first, where neither file nor folder is there; None where one is."""
+    """Return what is to be downloaded or got by hand; None where a file or folder is there."""
     if Path(source.path).exists():
         return None
     mirror = is_data_set_id(source.path) and not source.path.startswith(OFFICIAL_OWNER)

@@ -56,7 +56,7 @@ class Release:
 
 
 def open_release(path: Path, locale: str) -> Release:
-    """Return the release in a file or folder. Raises UserError where there is none of the locale."""
+    """Return the release in a file or folder. Raises UserError where it lacks the locale."""
     if path.is_file():
         return Release(
             str(path),
@@ -110,7 +110,7 @@ def describe_release(path: Path, locale: str) -> str:
 
 
 def _tables_folder(root: Path, locale: str) -> Path | None:
-    """Return the folder with the lists: `root` itself, or `[cv-corpus-…/]ko`, or `transcript/ko`."""
+    """Return the folder of the lists: `root` itself, or `[cv-corpus-…/]ko`, or `transcript/ko`."""
     for folder in (root, root / locale, *sorted(root.glob(f"*/{locale}"))):
         if any((folder / f"{name}.tsv").is_file() for name in LISTS):
             return folder

@@ -108,7 +108,7 @@ def count_list(release: Release, name: ListName) -> int:
 
 
 def describe_release(release: Release) -> str:
-    """Return text that changes when a list, a transcript beside a clip, or a folder's content does."""
+    """Return text that changes with the lists, the transcripts beside clips, and the folders."""
     digest = hashlib.sha256()
     for name, path in sorted(release.lists.items()):
         digest.update(name.encode() + path.read_bytes())

@@ -49,8 +49,7 @@ class FolderSource(ListedSource):
 
 
 def read(source: FolderSource) -> Iterator[Utterance | Rejected]:
-    """Yield utterances by folder, in it those of metadata first; what lacks its other half,
-    rejected.
+    """Yield utterances by folder, those of metadata first; text or audio alone is rejected.
 
     Raises UserError: no such folder, nothing in it, metadata without a column for audio or text,
     recordings that cannot be divided as asked.
@@ -178,7 +177,7 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 
 def _speaker(clip: Path, source: FolderSource) -> str | None:
-    """Return the name of the folder that a recording lies in; what lies in `path` itself has none."""
+    """Return the name of the folder of a recording; None for a recording in `path` itself."""
     if source.speaker_from == "none":
         return None
     split_roots = [source.path / name for name in (source.splits or {}).values()]

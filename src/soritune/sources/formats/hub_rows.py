@@ -75,8 +75,7 @@ def split_columns(dataset: Dataset) -> dict[str, list[str]]:
 def read_rows(
     dataset: Dataset, split: str, columns: Sequence[str], audio: str | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield rows of a split in their order, with these columns; `audio` is the one that holds
-    audio.
+    """Yield rows of a split in their order, with these columns; `audio` names that of the audio.
 
     Raises UserError like `split_columns`, and for files that are damaged.
     """
@@ -99,7 +98,7 @@ def read_rows(
 
 
 def read_file(url: str, dataset: Dataset, max_bytes: int) -> bytes | None:
-    """Return a file of a data set on the hub (`hf://…`, also inside a zip there); None if larger."""
+    """Return a file of a data set on the hub (`hf://…`, also in a zip there); None if larger."""
     from datasets.utils.file_utils import xopen  # type: ignore[import-untyped]
 
     def fetch() -> bytes | None:

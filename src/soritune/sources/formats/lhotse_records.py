@@ -95,7 +95,7 @@ def recording_of(value: object) -> Recording:
 
 
 def supervision_of(value: object, cut: Cut | None = None) -> Supervision:
-    """Return a supervision, alone or of a cut. Raises Fault: no supervision, times that are none."""
+    """Return a supervision, alone or of a cut. Raises Fault: not a supervision, or bad times."""
     record = _record(value, "a supervision", ("id", "recording_id", "start", "duration"))
     of = record["id"]
     start_s, duration_s = number_of(record["start"]), number_of(record["duration"])
@@ -164,7 +164,7 @@ def locate(supervision: Supervision, recording: Recording, folder: Path) -> Exce
 
 
 def _is_changed(transforms: object) -> bool:
-    """Return whether a recording is to be heard otherwise than it is, apart from its sample rate."""
+    """Return whether transforms change a recording, apart from its sample rate."""
     if not transforms:
         return False
     if not isinstance(transforms, list):

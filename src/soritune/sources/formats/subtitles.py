@@ -124,7 +124,7 @@ def _divide(
 
 
 def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | Rejected]:
-    """Return what becomes of the cues of a recording; one line where its subtitles cannot be read."""
+    """Return the segments of a recording; one rejection where its subtitles cannot be read."""
     where = str(recording.subtitles)
     try:
         with recording.subtitles.open("rb") as file:

@@ -39,7 +39,7 @@ PARQUET = ".parquet"
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[TextIO]:
-    """Return a text file, its byte order mark taken off. Raises UserError, also while it is read."""
+    """Open a text file without its byte order mark. Raises UserError, also while it is read."""
     try:
         with path.open("rb") as raw:
             zipped = path.name.lower().endswith(".gz")

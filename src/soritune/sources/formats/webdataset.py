@@ -98,7 +98,7 @@ def identity(source: WebDatasetSource) -> str:
 
 
 def _shards(source: WebDatasetSource) -> list[tuple[Path, Split | None]]:
-    """Return the shards in the order in which they are read, with the split that the recipe names."""
+    """Return the shards in reading order, with the split that the recipe names."""
     if source.splits is None:
         return [(shard, None) for shard in _find(source, source.shards)]
     found: dict[Path, Split] = {}
@@ -209,9 +209,7 @@ def _values(sample: Sample, fields: dict[str, Any], columns: Columns) -> dict[Me
 
 
 def _name(shard: Path, source: WebDatasetSource) -> str:
-    """Return the shard's name in its folder without its ending: what makes keys of two shards
-    differ.
-    """
+    """Return the shard's path in its folder without its ending: the prefix of its keys."""
     inside = shard.relative_to(source.path) if shard != source.path else Path(shard.name)
     name = inside.as_posix()
     for ending in (".tar.gz", ".tgz", ".tar"):
