@@ -24,7 +24,7 @@ MAX_CLIP_BYTES = 64 * 2**20
 """Three minutes of 24-bit stereo at 48 kHz; utterances are far below."""
 GZIP_MAGIC = b"\x1f\x8b"
 
-Clip = tuple[str, bytes | Path | None]
+NamedAudio = tuple[str, bytes | Path | None]
 """File name without folders, and the file; None where it is too large for a clip."""
 
 
@@ -45,7 +45,7 @@ def bare_name(name: str) -> str | None:
 
 
 def join_clips(
-    listed: Mapping[str, Utterance], clips: Iterable[Clip], where: str
+    listed: Mapping[str, Utterance], clips: Iterable[NamedAudio], where: str
 ) -> Iterator[Utterance | Rejected]:
     """Yield the listed utterances (by file name) with their audio, in the order of the clips.
 
@@ -66,13 +66,13 @@ def join_clips(
         yield Rejected(utterance.id, "missing", f"{name} is listed but not there", where)
 
 
-def folder_clips(folder: Path, names: Iterable[str]) -> Iterator[Clip]:
+def folder_clips(folder: Path, names: Iterable[str]) -> Iterator[NamedAudio]:
     """Yield the files `names` of a folder, in that order; whether they exist is found out later."""
     for name in names:
         yield name, folder / name
 
 
-def archive_clips(archives: Iterable[Path]) -> Iterator[Clip]:
+def archive_clips(archives: Iterable[Path]) -> Iterator[NamedAudio]:
     """Yield all files of tar archives, in their order there."""
     for archive in archives:
         with archive_errors(archive):
@@ -80,7 +80,7 @@ def archive_clips(archives: Iterable[Path]) -> Iterator[Clip]:
                 yield path.name, file.read() if num_bytes <= MAX_CLIP_BYTES else None
 
 
-def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[Clip]:
+def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[NamedAudio]:
     """Yield the audio of all rows, by the file name in `audio` or else in the column `path`."""
     for path in files:
         for _, row in read_rows(path, {"audio"}, {"path"}, origin):

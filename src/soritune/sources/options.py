@@ -25,8 +25,8 @@ class SourceOptions(BaseModel):
     `shared_sentences` says what becomes of training utterances whose sentence is in dev or
     test, `shared_speakers` the same of speakers. `exclude` is a list of ids to leave out, one a
     line. `license` overrides what is known of the source. `augment` says how clips are changed for
-    training; in all splits, `text` says how Korean is written, `trim_silence_s` how much silence
-    stays at the ends of a clip, and `remove_offset` takes a constant offset off.
+    training; in all splits, `text` says how transcripts are written, `trim_silence_s` how much
+    silence stays at the ends of a clip, and `remove_offset` removes a constant offset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.sources.clips import (
-    Clip,
+    NamedAudio,
     archive_clips,
     archive_errors,
     clip_name,
@@ -52,7 +52,7 @@ class Release:
 
     name: str
     tables: Callable[[], Tables]
-    clips: Callable[[Iterable[str]], Iterator[Clip]]
+    clips: Callable[[Iterable[str]], Iterator[NamedAudio]]
 
 
 def open_release(path: Path, locale: str) -> Release:

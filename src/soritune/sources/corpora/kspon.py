@@ -12,8 +12,8 @@ from soritune.errors import UserError
 from soritune.languages.ko.transcription import Policy, TranscriptionError, Unclear, plain_words
 from soritune.sources.corpora.kspon_release import (
     LISTS,
-    Clip,
     ListName,
+    Recording,
     Release,
     count_list,
     describe_release,
@@ -81,7 +81,7 @@ def _wanted(release: Release, source: KsponSource) -> list[ListName]:
     return [name for name in LISTS if name in source.splits]
 
 
-def _entry(clip: Clip, name: ListName, source: KsponSource) -> Utterance | Rejected:
+def _entry(clip: Recording, name: ListName, source: KsponSource) -> Utterance | Rejected:
     try:
         text = plain_words(clip.transcript, source.policy, source.unclear)
     except TranscriptionError as error:

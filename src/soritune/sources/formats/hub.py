@@ -17,7 +17,7 @@ from pydantic import model_validator
 
 from soritune.errors import UserError
 from soritune.sources.clips import MAX_CLIP_BYTES
-from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.hub_rows import (
     Dataset,
@@ -40,7 +40,7 @@ ColumnPath = tuple[str, ...]
 """A column, and the names that lead on inside it."""
 
 
-class HubSource(DividedSource):
+class HubSource(OwnRecordings):
     """`path` is a hub id (`owner/name`) or a local folder of a data set.
 
     `splits` gives splits of the data set to ours, `{train: train, test: validation}`; one name

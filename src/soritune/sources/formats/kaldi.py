@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource, Unusable
+from soritune.sources.formats.division import OwnRecordings, Unusable
 from soritune.sources.formats.fields import Meaning, read_metadata
 from soritune.sources.formats.lines import number_of
 from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
@@ -32,7 +32,7 @@ BLANK = " \t\r\n"
 KEY = re.compile(r"([^ \t]+)[ \t]*(.*)", re.DOTALL)
 
 
-class KaldiSource(DividedSource):
+class KaldiSource(OwnRecordings):
     """`path` is a data directory, or the folder that holds those of `splits`.
 
     Relative paths in wav.scp count from `audio_folder`, which counts from `path`; without it

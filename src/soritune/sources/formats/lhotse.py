@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource
+from soritune.sources.formats.division import OwnRecordings
 from soritune.sources.formats.fields import Meaning, read_metadata
 from soritune.sources.formats.lhotse_records import (
     Fault,
@@ -35,7 +35,7 @@ USUAL = (".jsonl.gz", ".jsonl")
 Files = dict[Split, str] | str
 
 
-class LhotseSource(DividedSource):
+class LhotseSource(OwnRecordings):
     """`path` is a file of cuts, or the folder of the manifests, which the other keys then name.
 
     `cuts`, or `recordings` and `supervisions`, are one file each, which is divided, or one for

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource
+from soritune.sources.formats.division import OwnRecordings
 from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, language_code, read_metadata
 from soritune.sources.formats.rows import Row
 from soritune.sources.formats.tables import (
@@ -36,7 +36,7 @@ OFFSET, DURATION, TARGET = "offset", "duration", "target_lang"
 language of the text where that is not the spoken one."""
 
 
-class ListedSource(DividedSource):
+class ListedSource(OwnRecordings):
     """Settings of any list of recordings: columns, languages, how to divide it."""
 
     columns: Columns = Columns()

@@ -13,7 +13,7 @@ from soritune.audio import MAX_DURATION_S
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
 from soritune.sources.formats.cues import read_cues
-from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.subtitles_cut import CutSettings, Segment, UnusableCue, cut
 from soritune.sources.formats.subtitles_files import KINDS, Recording, Seconds, find_recordings
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
@@ -24,7 +24,7 @@ MAX_PAD_S = 0.5
 """How far a part may reach beyond the end of its file (`audio.END_SLACK_S`)."""
 
 
-class SubtitlesSource(DividedSource):
+class SubtitlesSource(OwnRecordings):
     """`path` is a folder of recordings with `.srt` or `.vtt` of the same name, or a list of pairs.
 
     Subtitles may also have the language in their name (`talk.ko.vtt`). A list is a `.jsonl` file,

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.webdataset_shards import (
     AUDIO_EXTENSIONS,
@@ -30,7 +30,7 @@ MEANINGS: tuple[Meaning, ...] = tuple(name for name in get_args(Meaning) if name
 Patterns = str | list[str]
 
 
-class WebDatasetSource(DividedSource):
+class WebDatasetSource(OwnRecordings):
     """`path` is the folder of the shards; `shards` their names in it, by wildcards and braces.
 
     `splits` gives shards to splits instead; without it all samples are divided, for which the
