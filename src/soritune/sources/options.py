@@ -52,12 +52,13 @@ class SourceOptions(BaseModel):
 
 
 def options_of(source: BaseModel) -> SourceOptions:
-    """The common options of a source; the defaults where its settings know none."""
+    """Return the common options of a source; the defaults where its settings know none."""
     return source if isinstance(source, SourceOptions) else SourceOptions()
 
 
 def described_options(source: BaseModel) -> dict[str, Any]:
-    """Settings of a source as JSON values; common options that were not changed are left out.
+    """Return settings of a source as JSON values; common options that were not changed are left
+    out.
 
     So a new common option does not require every corpus again.
     """

@@ -51,7 +51,7 @@ class Columns(BaseModel):
     language: str | None = None
 
     def names(self, meaning: Meaning) -> tuple[str, ...]:
-        """Names to look for, the first that is there counts."""
+        """Return names to look for, the first that is there counts."""
         given: str | None = getattr(self, meaning)
         return (given,) if given is not None else COLUMNS[meaning]
 
@@ -68,7 +68,7 @@ class Metadata:
     translation_language: str | None
 
     def utterance(self, audio: Any, split: Split) -> Utterance:
-        """The same with its audio (see `Utterance`) and its split."""
+        """Return the same with its audio (see `Utterance`) and its split."""
         return Utterance(
             id=self.id,
             audio=audio,

@@ -93,7 +93,7 @@ def recording_of(value: object) -> Recording:
 
 
 def supervision_of(value: object, cut: Cut | None = None) -> Supervision:
-    """A supervision, alone or of a cut. Raises Fault: no supervision, times that are none."""
+    """Return a supervision, alone or of a cut. Raises Fault: not a supervision, or bad times."""
     record = _record(value, "a supervision", ("id", "recording_id", "start", "duration"))
     of = record["id"]
     start_s, duration_s = number_of(record["start"]), number_of(record["duration"])
@@ -142,7 +142,7 @@ def cut_of(value: object) -> Cut:
 
 
 def locate(supervision: Supervision, recording: Recording, folder: Path) -> Excerpt:
-    """The part of a file that a supervision spans; relative paths count from `folder`.
+    """Return the part of a file that a supervision spans; relative paths count from `folder`.
 
     Raises Fault: a channel that no file has, channels of several files, or some of one.
     """
@@ -162,7 +162,7 @@ def locate(supervision: Supervision, recording: Recording, folder: Path) -> Exce
 
 
 def _is_changed(transforms: object) -> bool:
-    """Whether a recording is to be heard otherwise than it is, apart from its sample rate."""
+    """Return whether transforms change a recording, apart from its sample rate."""
     if not transforms:
         return False
     if not isinstance(transforms, list):
