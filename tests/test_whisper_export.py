@@ -90,12 +90,10 @@ def test_half_of_a_lora_can_be_exported(trained: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(weights[0.5], (weights[0.0] + weights[1.0]) / 2)
 
 
-def test_the_adapter_alone_is_refused_where_more_was_trained(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_the_adapter_alone_is_refused_where_more_was_trained(trained: Path, tmp_path: Path) -> None:
     from soritune.errors import UserError
 
-    with pytest.raises(UserError, match="encoder changed too.*--to transformers"):
+    with pytest.raises(UserError, match=r"encoder changed too.*--to transformers"):
         export(str(trained), "adapter", tmp_path / "adapter")
 
 
