@@ -89,6 +89,23 @@ def test_a_rank_stabilised_lora_keeps_its_scale(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("others", "names"),
+    [
+        ((), ["down_proj"]),
+        (("model.layers.0.mlp.up_proj", "encoder.layers.0.mlp.down_proj"), ["down_proj"]),
+        (("model.layers.1.mlp.down_proj",), [LAYER]),
+    ],
+    ids=["all", "not adaptable", "adaptable"],
+)
+def test_short_names_are_written_only_where_they_mean_the_adapted_layers(
+    tmp_path: Path, others: tuple[str, ...], names: list[str]
+) -> None:
+    weights = [f"{layer}.weight" for layer in (LAYER, *others)]
+    write_lora(lora(4, 1), tmp_path, FAMILY.lora, None, weights=weights)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == names
+
+
+@pytest.mark.parametrize(
     "settings",
     [{"use_dora": True}, {"modules_to_save": ["x"]}, {"bias": "all"}, {"rank_pattern": {"o": 2}}],
     ids=lambda settings: next(iter(settings)),

@@ -13,6 +13,8 @@ from original_checkpoint import write_original
 
 from soritune.errors import UserError
 from soritune.models import load, resolve
+from soritune.models.phi4mm.layout import is_vision, to_native
+from soritune.models.stored import open_stored
 
 SHARD = "model-0000{}-of-00003.safetensors"
 
@@ -28,10 +30,12 @@ class Hub:
         self,
         source: str,
         *,
+        repo_type: str,
         revision: str | None,
         allow_patterns: list[str] | None,
         ignore_patterns: list[str],
     ) -> str:
+        assert repo_type == "model"
         self.calls.append((source, revision))
         for path in sorted(p for p in self.content.rglob("*") if p.is_file()):
             name = str(path.relative_to(self.content))
@@ -60,8 +64,6 @@ def hub(small_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hu
 def split_vision_off(folder: Path) -> None:
     from original_checkpoint import write_shards
     from safetensors.torch import load_file, save_file
-
-    from soritune.models.phi4mm.layout import is_vision, to_native
 
     tensors = {k: v for p in folder.glob("model-*.safetensors") for k, v in load_file(p).items()}
     write_shards(folder, tensors)
@@ -93,7 +95,8 @@ def test_what_was_downloaded_is_enough_to_load(hub: Hub) -> None:
 
 
 def test_an_export_gets_all_that_lies_beside_the_weights(hub: Hub) -> None:
-    resolve("owner/model", whole=True)
+    stored = open_stored("owner/model")
+    assert any(is_vision(to_native(name)) for name in stored.weights)
     everything = {str(p.relative_to(hub.content)) for p in hub.content.rglob("*") if p.is_file()}
     assert everything - hub.downloaded == {"pytorch_model.bin"}
 

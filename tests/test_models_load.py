@@ -95,7 +95,7 @@ def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
 
 
 def test_an_unknown_builtin_is_told() -> None:
-    with pytest.raises(UserError, match="no built-in model builtin:whale.*; there are: builtin:tiny"):
+    with pytest.raises(UserError, match=r"builtin:whale.*; there are: builtin:tiny"):
         load_cpu("builtin:whale")
 
 

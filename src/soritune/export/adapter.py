@@ -28,7 +28,14 @@ def plan_adapter(model: StoredModel, rank: int | None) -> ExportPlan:
         lora = reduced.lora
 
     def write(folder: Path, _max_shard_bytes: int, _advance: Advance | None) -> None:
-        write_lora(lora, folder, model.family.lora, model.base_name, model.base_revision)
+        write_lora(
+            lora,
+            folder,
+            model.family.lora,
+            model.base_name,
+            model.base_revision,
+            weights=model.base.weights,
+        )
 
     return ExportPlan({}, lora, (*notes, *_rank_notes(lora)), write)
 

@@ -102,6 +102,7 @@ def blend(
                     one.family.lora,
                     one.base_name,
                     one.base_revision,
+                    weights=one.base.weights,
                 )
             write_record(
                 folder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from soritune.models.family import ADAPTER, ExportPlan, ExportTarget
+from soritune.models.family import ExportPlan, ExportTarget
 from soritune.models.lora import Lora
 from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.stored import StoredModel
@@ -21,10 +21,10 @@ def card(source: StoredModel, name: str, target: ExportTarget, plan: ExportPlan)
     """
     lora, notes = plan.lora, plan.notes
     usage = source.family.usage(source, name, lora)
-    if name != ADAPTER:
+    if target.library == "transformers":
         usage = ["soritune: `soritune transcribe FILE --model DIR`", *usage]
     sections = [
-        _front_matter(source, name),
+        _front_matter(source, target),
         f"# {_title(source)}\n\nThis folder holds {target.holds}, exported by soritune.",
         "## What was trained\n" + _list(_trained(source, lora)),
         *_figures(source),
@@ -42,8 +42,8 @@ def _list(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _front_matter(source: StoredModel, target: str) -> str:
-    lines = ["library_name: " + ("peft" if target == ADAPTER else "transformers")]
+def _front_matter(source: StoredModel, target: ExportTarget) -> str:
+    lines = [f"library_name: {target.library}"]
     if not (source.base_name.startswith(BUILTIN_PREFIX) or Path(source.base_name).is_dir()):
         lines.append(f"base_model: {source.base_name}")
     lines += ["pipeline_tag: automatic-speech-recognition", "tags: [soritune]"]

@@ -248,15 +248,19 @@ class ExportTarget:
         holds: completes "This folder holds …" on the model card.
         reader: who reads it, in a word or two.
         takes_lora_weight: whether a share of the LoRA can be added to the weights.
+        library: that opens it, as the hub names it; soritune opens those of transformers.
     """
 
     holds: str
     reader: str
     takes_lora_weight: bool = False
+    library: str = "transformers"
 
 
 ADAPTER = "adapter"  # the export target that all families with a LoRA share
-ADAPTER_TARGET = ExportTarget("a LoRA adapter (PEFT), to be put on its base", "PEFT")
+ADAPTER_TARGET = ExportTarget(
+    "a LoRA adapter (PEFT), to be put on its base", "PEFT", library="peft"
+)
 
 
 @dataclass(frozen=True)

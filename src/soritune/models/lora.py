@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,8 @@ def write_lora(
     defaults: LoraDefaults,
     base: str | None,
     revision: str | None = None,
+    *,
+    weights: Iterable[str] = (),
 ) -> None:
     """Write a PEFT folder that PEFT and vLLM take as it is.
 
@@ -176,12 +179,11 @@ def write_lora(
         defaults: of the family, for the names of the adapted layers.
         base: hub id or folder of the base, which the adapter names.
         revision: of a base on the hub.
+        weights: names of the base's weights, by which layers without a LoRA are known.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {PEFT_PREFIX + name: tensor for name, tensor in lora.tensors.items()}
     write_file(tensors, folder / ADAPTER_WEIGHTS_FILE)
-    adapted = {layer.rsplit(".", 1)[-1] for layer in lora.layers}
-    names = [name for name in defaults.target_modules if name in adapted] or lora.layers
     config = {
         "base_model_name_or_path": base,
         "bias": "none",
@@ -195,13 +197,26 @@ def write_lora(
         "peft_type": "LORA",
         "r": lora.r,
         "revision": revision,
-        "target_modules": names,
+        "target_modules": _target_modules(lora, defaults, weights),
         "task_type": defaults.task_type,
         "use_dora": False,
         "use_rslora": False,
     }
     text = json.dumps(config, indent=2) + "\n"
     (folder / ADAPTER_CONFIG_FILE).write_text(text, encoding="utf-8")
+
+
+def _target_modules(lora: Lora, defaults: LoraDefaults, weights: Iterable[str]) -> list[str]:
+    """Return the short names of the adapted layers, full ones where others have the same short."""
+    full = set(lora.layers)
+    adapted = {layer.rsplit(".", 1)[-1] for layer in full}
+    short = [name for name in defaults.target_modules if name in adapted]
+    others = {name.removesuffix(".weight") for name in weights} - full
+    ambiguous = any(
+        layer.rsplit(".", 1)[-1] in adapted and re.fullmatch(defaults.layers, layer)
+        for layer in others
+    )
+    return short if short and not ambiguous else lora.layers
 
 
 def whole_if_possible(alpha: float) -> Any:

@@ -81,30 +81,18 @@ class Chain:
     """A base and what was trained on it, from the bottom up.
 
     Attributes:
-        name: of the whole, as it was asked for.
         base_name: of the base at the bottom: hub id, folder or "builtin:…".
         base_revision: of a hub id; None for the newest.
         base_folder: where the base is.
         config: its config.json.
     """
 
-    name: str
     family: Family
     base_name: str
     base_revision: str | None
     base_folder: Path
     config: Mapping[str, Any]
     additions: tuple[Addition, ...] = ()
-
-    @property
-    def folder(self) -> Path:
-        """Where the model itself is."""
-        return self.additions[-1].folder if self.additions else self.base_folder
-
-    @property
-    def record(self) -> Mapping[str, Any]:
-        """soritune.json of a trained model, else empty."""
-        return self.additions[-1].record if self.additions else {}
 
 
 def resolve(source: str, revision: str | None = None, *, whole: bool = False) -> Path:
@@ -133,20 +121,23 @@ def resolve(source: str, revision: str | None = None, *, whole: bool = False) ->
     return hub.download(source, revision, allow=(*_SETTINGS, *needed), ignore=_NOT_NEEDED)
 
 
-def open_chain(source: str, revision: str | None = None, base: str | None = None) -> Chain:
+def open_chain(
+    source: str, revision: str | None = None, base: str | None = None, *, whole: bool = False
+) -> Chain:
     """Find a model and all that it is built on, reading settings and headers only.
 
     Args:
         source: folder, hub id or `builtin:NAME`.
         revision: of a hub id.
         base: of an adapter or a trained model, in place of the one that it names.
+        whole: download all the files beside the weights, not only what loading needs.
 
     Raises UserError where something is not there, damaged, or of an unknown family.
     """
     additions: list[Addition] = []
     name, seen = source, set[Path]()
     while True:
-        folder = resolve(name, revision)
+        folder = resolve(name, revision, whole=whole)
         if _is_adapter_of_trained(folder):
             folder, name = folder.parent, str(Path(name).parent)
         if folder.resolve() in seen:
@@ -176,7 +167,7 @@ def open_chain(source: str, revision: str | None = None, base: str | None = None
                 f"{addition.folder}: was trained on a model of family {recorded}, but its base "
                 f"{name} is of family {family.name}; give the right one with --base DIR"
             )
-    return Chain(source, family, name, revision, folder, config, tuple(reversed(additions)))
+    return Chain(family, name, revision, folder, config, tuple(reversed(additions)))
 
 
 def load(

@@ -111,7 +111,7 @@ def open_stored(name: str, revision: str | None = None, base: str | None = None)
         UserError: nothing there, another model, or tensors that are missing or do not fit the
             base.
     """
-    chain = open_chain(name, revision, base)
+    chain = open_chain(name, revision, base, whole=True)
     stored = chain.family.open_base(chain.base_folder, whole=True)
     for lora in (stored.lora, *stored.other_loras.values()):
         if lora is not None:

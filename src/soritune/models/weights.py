@@ -1,4 +1,4 @@
-"""Weights on disk."""
+"""Tensors in memory to disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import torch
 
+from soritune.models.shards import write_file
+from soritune.models.tensors import LazyTensor
+
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     """Write a safetensors file with the permissions that any new file of this process gets.
@@ -14,10 +17,6 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     safetensors 0.8 alone makes it readable by its owner only (mode 600), so that a server that
     runs as another user could not load the model.
     """
-    from safetensors.torch import save_file
-
-    path.touch()
-    mode = path.stat().st_mode & 0o777
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(whole, path, metadata={"format": "pt"})
-    path.chmod(mode)
+    write_file(
+        {name: LazyTensor.holding(tensor.detach()) for name, tensor in tensors.items()}, path
+    )

@@ -21,7 +21,7 @@ from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds, choose_reco
 
 @dataclass(frozen=True)
 class Draw:
-    """How a clip of an augmented part is changed: by which part's augmentation, with which draws."""
+    """How a clip of an augmented part is changed: by whose augmentation, with which draws."""
 
     part: int
     key: tuple[object, ...]

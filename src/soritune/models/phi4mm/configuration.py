@@ -255,7 +255,7 @@ def original_config(
 
 
 def _end_ids(record: Mapping[str, Any], where: str) -> list[int]:
-    """Return all end tokens: those that the file names and, in the official vocabulary, `<|end|>`."""
+    """Return all end tokens: those of the file and, in the official vocabulary, `<|end|>`."""
     named = _value(record, "eos_token_id", where)
     ends = list(named) if isinstance(named, list) else [int(named)]
     if record["vocab_size"] == OFFICIAL_VOCABULARY and OFFICIAL_END_ID not in ends:

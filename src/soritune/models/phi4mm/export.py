@@ -36,7 +36,6 @@ def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPl
 
 
 def _original_plan(model: StoredModel, lora_weight: float | None) -> ExportPlan:
-    export_original.fetch_code(model.base_name, model.base_revision)
     notes: tuple[str, ...] = ()
     too_large = model.lora is not None and vllm_max_rank(model.lora.r) is None
     if lora_weight is None and model.lora is not None and too_large:

@@ -65,7 +65,14 @@ def write(
 
 def write_adapter(model: StoredModel, lora: Lora, folder: Path) -> None:
     """Write an adapter of a model as a PEFT folder."""
-    write_lora(lora, folder, model.family.lora, model.base_name, model.base_revision)
+    write_lora(
+        lora,
+        folder,
+        model.family.lora,
+        model.base_name,
+        model.base_revision,
+        weights=model.base.weights,
+    )
 
 
 def complete_generation(config: Phi4MultimodalConfig, to: Path) -> None:

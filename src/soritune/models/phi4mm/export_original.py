@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from soritune import hub
 from soritune.errors import UserError
 from soritune.models import other_files
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE, TensorName
@@ -26,7 +25,6 @@ from soritune.models.phi4mm.configuration import (
 )
 from soritune.models.phi4mm.export_native import complete_generation, write_adapter
 from soritune.models.phi4mm.loading import VISION_FOLDER, read_config
-from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
 from soritune.models.tensors import LazyTensor
@@ -87,22 +85,6 @@ def notes(model: StoredModel) -> tuple[str, ...]:
             "'{\"image\": 0}' to do without"
         )
     return tuple(found)
-
-
-def fetch_code(base_name: str, revision: str | None) -> None:
-    """Download the *.py files of a base on the hub, to be handed on, never run.
-
-    Raises UserError where the base is on the hub and they cannot be downloaded.
-    """
-    if base_name.startswith(BUILTIN_PREFIX) or Path(base_name).is_dir():
-        return
-    try:
-        hub.download(base_name, revision, allow=["*.py"])
-    except UserError as error:
-        raise UserError(
-            f"{base_name}: vLLM needs its *.py files beside the weights: {error}, or export to "
-            "native"
-        ) from None
 
 
 def write(
