@@ -16,9 +16,9 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import TikTokenConverter
 
-from soritune.models.phi4mm.loading import read_tokenizer
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.phi4mm.prompts import instruction
+from soritune.models.tokenizers import read_tokenizer
 from soritune.tasks import Answer, Request, Task
 
 O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"

@@ -15,10 +15,11 @@ from soritune.models.other_files import GENERATION_FILE
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.export_processor import write_processor
-from soritune.models.phi4mm.loading import VISION_FOLDER, read_config, read_tokenizer
+from soritune.models.phi4mm.loading import VISION_FOLDER, read_config
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
 from soritune.models.tensors import LazyTensor
+from soritune.models.tokenizers import read_tokenizer
 
 
 def weights(model: StoredModel, lora_weight: float | None) -> dict[str, LazyTensor]:

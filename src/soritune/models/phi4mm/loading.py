@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
+from transformers import Phi4MultimodalConfig, PreTrainedTokenizerBase
 
 from soritune.errors import UserError
 from soritune.models import stored
@@ -32,6 +32,7 @@ from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.stored import StoredBase
 from soritune.models.tensors import LazyTensor
+from soritune.models.tokenizers import read_tokenizer
 
 VISION_FOLDER = "vision-lora"  # as the official checkpoint names it
 
@@ -127,16 +128,6 @@ def read_config(record: dict[str, Any], folder: Path) -> Phi4MultimodalConfig:
     return config
 
 
-def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Read the tokenizer of a folder's tokenizer.json; never the one that a config.json names."""
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(
-            f"{folder}: no tokenizer.json; copy the tokenizer's files from the base model's folder"
-        )
-    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(str(folder))
-    return tokenizer
-
-
 def _sort(entries: Sequence[Entry], *, tied: bool) -> _Sorted:
     """Sort tensors into base weights, speech LoRA, and what speech does without, with reasons."""
     base: list[Entry] = []
@@ -187,7 +178,7 @@ def _check_head(entries: Sequence[Entry], folder: Path) -> None:
         )
 
 
-def _set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerFast) -> None:
+def _set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerBase) -> None:
     """Take the ids that stand for sound and image from the tokenizer.
 
     The original layout has them in its code only.
