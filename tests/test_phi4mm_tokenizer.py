@@ -87,7 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def processor(folder: Path) -> Phi4mmProcessor:
-    return Phi4mmProcessor(read_tokenizer(folder))
+    return Phi4mmProcessor(read_tokenizer(PreTrainedTokenizerFast, folder))
 
 
 def test_every_token_has_its_published_id(processor: Phi4mmProcessor) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
 from soritune.errors import UserError
 
@@ -13,19 +13,17 @@ TOKENIZER_FILE = "tokenizer.json"
 Tokenizer = TypeVar("Tokenizer", bound=PreTrainedTokenizerBase)
 
 
-def read_tokenizer(
-    folder: Path, kind: type[Tokenizer] = PreTrainedTokenizerFast, **options: Any
-) -> Tokenizer:
-    """Return the tokenizer of a folder's tokenizer.json; never the class that a config.json names.
+def read_tokenizer(kind: type[Tokenizer], folder: Path) -> Tokenizer:
+    """Return the tokenizer of a folder's tokenizer.json, as the class that the family wants.
 
     Raises UserError where there is none.
     """
     if not (folder / TOKENIZER_FILE).is_file():
         raise UserError(
-            f"{folder}: no {TOKENIZER_FILE}. Copy the tokenizer's files from the folder of the base "
-            "model"
+            f"{folder}: no {TOKENIZER_FILE}. Copy the tokenizer's files from the base model's "
+            "folder"
         )
-    tokenizer: Tokenizer = kind.from_pretrained(str(folder), **options)
+    tokenizer: Tokenizer = kind.from_pretrained(str(folder))
     return tokenizer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from transformers import Phi4MultimodalConfig
+from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 
 from soritune.errors import UserError
 from soritune.models import other_files
@@ -94,7 +94,7 @@ def _config_text(model: StoredModel) -> str:
     base = model.base
     config = read_config(dict(base.config), base.folder)
     # The original names the tokens that stand for sound and image in its code only.
-    vocabulary = read_tokenizer(base.folder).get_vocab()
+    vocabulary = read_tokenizer(PreTrainedTokenizerFast, base.folder).get_vocab()
     for part, token in ((config.audio_config, AUDIO_TOKEN), (config.vision_config, IMAGE_TOKEN)):
         if token not in vocabulary:
             raise UserError(

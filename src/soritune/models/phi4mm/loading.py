@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Phi4MultimodalConfig, PreTrainedTokenizerBase
+from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 
 from soritune.errors import UserError
 from soritune.models import stored
@@ -97,7 +97,7 @@ def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4
     tokenizer; nothing is read before all of this has been checked.
     """
     config = read_config(dict(base.config), base.folder)
-    tokenizer = read_tokenizer(base.folder)
+    tokenizer = read_tokenizer(PreTrainedTokenizerFast, base.folder)
     _set_token_ids(config, tokenizer)
     with torch.device("meta"):
         module: Phi4SpeechForCausalLM = Phi4SpeechForCausalLM._from_config(  # type: ignore[no-untyped-call]
@@ -178,7 +178,7 @@ def _check_head(entries: Sequence[Entry], folder: Path) -> None:
         )
 
 
-def _set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+def _set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerFast) -> None:
     """Take the ids that stand for sound and image from the tokenizer.
 
     The original layout has them in its code only.

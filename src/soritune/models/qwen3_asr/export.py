@@ -56,9 +56,7 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     lines = [f"PEFT: `PeftModel.from_pretrained({whole}(BASE), DIR)`; {asked}"]
     rank = None if lora is None else vllm_max_rank(lora.r)
     if rank is not None:
-        lines.append(
-            f"vLLM: `{_vllm('BASE', 'DIR', rank)}`, then {request} and the model `speech`"
-        )
+        lines.append(f"vLLM: `{_vllm('BASE', 'DIR', rank)}`, then {request} and the model `speech`")
     return lines
 
 
@@ -88,6 +86,4 @@ def serving(summary: Summary) -> dict[str, str]:
 
 
 def _vllm(base: str, adapter: str, rank: int) -> str:
-    return (
-        f"vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules speech={adapter}"
-    )
+    return f"vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules speech={adapter}"

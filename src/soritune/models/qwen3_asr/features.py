@@ -52,7 +52,7 @@ def log_mel(samples: npt.NDArray[np.float32]) -> torch.Tensor:
     last frames of a clip, and even their number, depend on the clips beside it. Alone they do not.
     """
     found = _EXTRACTOR(
-        samples, sampling_rate=c.SAMPLE_RATE_HZ, padding=True, n_window=0, return_tensors="np"
+        samples, sampling_rate=c.SAMPLE_RATE_HZ, padding="longest", n_window=0, return_tensors="np"
     )
     return torch.from_numpy(np.ascontiguousarray(found["input_features"][0].T))
 

@@ -7,7 +7,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import GenerationConfig, Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
+from transformers import (
+    GenerationConfig,
+    Qwen2Tokenizer,
+    Qwen3ASRConfig,
+    Qwen3ASRForConditionalGeneration,
+)
 
 from soritune.errors import UserError
 from soritune.models.checkpoint import CONFIG_FILE
@@ -31,10 +36,10 @@ def build(
     """
     config = read_config(dict(base.config), base.folder / CONFIG_FILE)
     check_extractor(base.folder)
-    processor = Qwen3AsrProcessor(read_tokenizer(base.folder))
+    processor = Qwen3AsrProcessor(read_tokenizer(Qwen2Tokenizer, base.folder))
     config.audio_token_id = processor.ids.audio
     with torch.device("meta"):
-        module: Any = Qwen3ASRForConditionalGeneration._from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
+        module: Any = Qwen3ASRForConditionalGeneration._from_config(config, dtype=dtype)
     tied = frozenset({parts.TIED_HEAD})
     fill_module(module, base.weights, base.folder, dtype=dtype, device=device, tied=tied)
     # Not in any file, because they follow from the configuration.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from soritune.models.qwen3_asr.features import log_mel
 from soritune.models.tokenizers import special_ids, text_ids
 from soritune.tasks import Answer, Request
 
-_MESSAGES = [{"role": "user", "content": [{"type": "audio"}]}]
+_MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "audio"}]}]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from transformers import (
     WhisperConfig,
     WhisperFeatureExtractor,
     WhisperForConditionalGeneration,
-    WhisperTokenizerFast,
+    WhisperTokenizer,
 )
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
@@ -56,7 +56,7 @@ def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch
 
     generation = generation_settings(base.folder)
     processor = WhisperProcessor(
-        read_tokenizer(base.folder, WhisperTokenizerFast),
+        read_tokenizer(WhisperTokenizer, base.folder),
         WhisperFeatureExtractor(feature_size=config.num_mel_bins),
         multilingual=is_multilingual(generation, base.config),
         max_positions=config.max_target_positions,
