@@ -49,7 +49,7 @@ clean: ## Remove the environment and the tools' caches (runs are kept)
 
 # torch comes first and alone, so that the build that pip is set up for, CPU or CUDA, is the one
 # taken; a fitting torch that $(PYTHON) already has is used as it is.
-# A broken or half-made environment is made anew; a good one is only brought up to date.
+# A broken or half-made environment is made again; a good one is only brought up to date.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "soritune needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 2; }
