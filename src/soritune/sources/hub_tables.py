@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.errors import UserError
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,17 @@ class Published:
     duration_s: float | None = None
     num_bytes: int | None = None
     by_hand: str = ""
+
+
+def is_hub_id(path: str) -> bool:
+    """Whether `path`, which does not exist here, has the form of a hub id: `owner/name`."""
+    return (
+        not os.path.isabs(path)
+        and not path.startswith((".", "~"))
+        and path.count("/") == 1
+        and all(path.split("/"))
+        and not path.endswith(ARCHIVE_SUFFIXES)
+    )
 
 
 def download(repository: str, revision: str | None, patterns: Sequence[str], what: str) -> Path:

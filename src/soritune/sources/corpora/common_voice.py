@@ -15,7 +15,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.common_voice_release import (
     REMEDY,
@@ -25,7 +24,7 @@ from soritune.sources.corpora.common_voice_release import (
     no_lists,
     open_release,
 )
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
 from soritune.utterance import Rejected, Split, Utterance, sentence_key
 

@@ -13,10 +13,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.hub import is_hub_id
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.fleurs_files import HUB_ID, Line, find_part, read_lines
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import describe_files, read_rows
 from soritune.utterance import Rejected, Split, Utterance

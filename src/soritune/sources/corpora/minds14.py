@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.hub import is_hub_id
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.sources.split import Keys, Shares, split_entries

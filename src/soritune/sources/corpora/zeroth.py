@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from soritune.errors import UserError
-from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
 from soritune.sources.clips import clip_name
 from soritune.sources.corpora.zeroth_openslr import (
     count_folder,
@@ -19,7 +18,7 @@ from soritune.sources.corpora.zeroth_openslr import (
     read_folder,
     read_tarball,
 )
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.utterance import Rejected, Split, Utterance

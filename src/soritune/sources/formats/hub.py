@@ -16,7 +16,6 @@ from typing import Any, Literal, Self, get_args
 from pydantic import model_validator
 
 from soritune.errors import UserError
-from soritune.hub import is_hub_id
 from soritune.sources.clips import MAX_CLIP_BYTES
 from soritune.sources.formats.division import DividedSource, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
@@ -28,7 +27,7 @@ from soritune.sources.formats.hub_rows import (
     split_columns,
 )
 from soritune.sources.formats.manifest import SPLITS
-from soritune.sources.hub_tables import Published
+from soritune.sources.hub_tables import Published, is_hub_id
 from soritune.utterance import Rejected, Split, Utterance
 
 NEEDED: tuple[Meaning, ...] = ("audio", "text")
