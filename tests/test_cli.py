@@ -117,7 +117,7 @@ def wrapped_disk_full() -> Exception:
     ("error", "code", "words"),
     [
         (UserError("a.yaml:3: what\nand where"), 2, "error: a.yaml:3: what and where"),
-        (KeyboardInterrupt(), 130, "interrupted; run the same command to go on"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command to continue"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "the disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "the disk is full"),
         (wrapped_disk_full(), 2, "the disk is full"),
@@ -251,14 +251,18 @@ def test_two_recordings_never_share_a_file(transcriber: FakeTranscriber, tmp_pat
 
 @pytest.mark.parametrize(
     ("to", "hint"),
-    [("korea", 'did you mean "ko"?'), ("xx", "codes are like en or ko"), ("", "codes are like")],
+    [
+        ("korea", 'did you mean "korean"?'),
+        ("xx", "codes are like en or de"),
+        ("", "codes are like"),
+    ],
 )
 def test_an_unknown_language_is_told_before_a_model_is_loaded(
     transcriber: FakeTranscriber, to: str, hint: str
 ) -> None:
     done = invoke("transcribe", "a.wav", "--model", "m", "--task", "ast", "--to", to)
     assert done.exit_code == 2
-    assert f'"{to}" is no language that soritune knows; ' in done.stderr
+    assert f'"{to}" is not a language that soritune knows' in done.stderr
     assert hint in done.stderr
     assert transcriber.asked == []
 

@@ -57,7 +57,7 @@ def test_a_preview_writes_clips_before_and_after_and_a_picture(
 def test_a_recipe_and_its_corpus_can_be_named(clip: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "r.yaml"
     recipe.write_text(
-        "name: r\noutput: runs\nmodel: {base: builtin:tiny}\n"
+        "name: r\nlanguage: ko\noutput: runs\nmodel: {base: builtin:tiny}\n"
         "corpora:\n  mine: {source: demo, augment: [{transform: Gain, p: 1}]}\n"
         "  bare: {source: demo}\n"
         "cases: {a: {mode: lora, train: [mine]}}\nevaluate: {m: {corpus: mine, task: asr}}\n"

@@ -22,7 +22,7 @@ def test_a_line_comes_every_fifteen_seconds() -> None:
         clock.now_s += 1
         progress.advance(1)
     assert len(lines) == 4
-    assert lines[0] == "train: 15/100 steps, 1 steps/s, 15 s gone, 1 min 25 s left"
+    assert lines[0] == "train: 15/100 steps, 1 steps/s, 15 s elapsed, 1 min 25 s left"
 
 
 def test_the_last_line_says_how_long_it_took() -> None:

@@ -43,7 +43,7 @@ def test_codes_and_names_give_the_name(given: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        *[("koraen", 'did you mean "ko"?'), ("engl", 'did you mean "en"?')],
+        *[("koraen", 'did you mean "korean"?'), ("engl", 'did you mean "english"?')],
         *[("kr-KR", "codes are like"), ("EN US", "codes are like"), ("zz", "codes are like")],
     ],
 )

@@ -30,10 +30,12 @@ class Hub:
         self,
         source: str,
         *,
+        repo_type: str,
         revision: str | None,
         allow_patterns: list[str] | None,
         ignore_patterns: list[str],
     ) -> str:
+        assert repo_type == "model"
         self.calls.append((source, revision))
         for path in sorted(p for p in self.content.rglob("*") if p.is_file()):
             name = str(path.relative_to(self.content))

@@ -47,7 +47,7 @@ def run(out: Path, workers: int = 1) -> list[float]:
 
 def start(script: str, out: Path) -> subprocess.Popen[bytes]:
     head = (
-        "from test_prepare_resume import *; from soritune import files\n"
+        "from test_prepare_resume import *\n"
         # Where the tests run in the background, SIGINT is ignored, and that is inherited.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     )
@@ -66,18 +66,29 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return contents(out)
 
 
-KILL_AT = """
-    real, calls = os.replace, []
-    def replace(source, target):
-        calls.append(target)
-        if len(calls) == {nth} and "{side}" == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        real(source, target)
-        if len(calls) == {nth}:
-            os.kill(os.getpid(), signal.SIGKILL)
-    files.os.replace = replace
-    run(Path(sys.argv[1]))
-"""
+def run_killed_at(nth: int, side: str, out: Path) -> None:
+    """Run in a process that is killed right before or after it puts its nth file in place."""
+    pid = os.fork()  # a new interpreter would cost seconds of imports
+    if pid == 0:
+        real, calls = os.replace, 0
+
+        def replace(source: Path, target: Path) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == nth and side == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(source, target)
+            if calls == nth:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        os.replace = replace
+        try:
+            run(out)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -95,16 +106,14 @@ KILL_AT = """
 def test_killed_at_any_step_it_ends_in_the_same_bytes(
     tmp_path: Path, uninterrupted: dict[str, bytes], nth: int, side: str
 ) -> None:
-    process = start(KILL_AT.format(nth=nth, side=side), tmp_path)
-    process.communicate(timeout=240)
-    assert process.returncode == -signal.SIGKILL
+    run_killed_at(nth, side, tmp_path)
     assert contents(tmp_path) != uninterrupted
     run(tmp_path)
     assert contents(tmp_path) == uninterrupted
 
 
 def test_what_was_finished_is_not_done_again(tmp_path: Path) -> None:
-    start(KILL_AT.format(nth=5, side="after"), tmp_path).communicate(timeout=240)
+    run_killed_at(5, "after", tmp_path)
     shards = sorted((tmp_path / "shards").glob("*.parquet"))
     before = [path.stat().st_mtime_ns for path in shards]
     assert len(shards) == 2
@@ -146,5 +155,5 @@ def test_workers_end_with_their_parent_and_the_next_run_goes_on(
     if how is signal.SIGINT:
         assert errors.decode().count("KeyboardInterrupt") == 1  # the workers are quiet
     assert not (tmp_path / "corpus.json").exists()
-    run(tmp_path, workers=2)
+    run(tmp_path)
     assert contents(tmp_path) == uninterrupted

@@ -71,6 +71,21 @@ def test_numbers_are_numbers_in_every_notation(tmp_path: Path, written: str, num
     assert rate == number
 
 
+def test_the_language_is_that_of_corpora_that_name_none(tmp_path: Path) -> None:
+    (tmp_path / "list.jsonl").touch()
+    corpora = """
+  korean: {source: manifest, path: list.jsonl}
+  english: {source: folder, path: ., language: en}
+  read: {source: common-voice, path: someone/mirror}
+  mandarin: {source: common-voice, path: someone/mirror, locale: zh-CN}
+"""
+    found = load(
+        tmp_path, MINIMAL.replace("\n  korean: {source: demo, language: ko}\n", corpora)
+    ).corpora
+    assert (found["korean"].language, found["english"].language) == ("ko", "en")
+    assert (found["read"].locale, found["mandarin"].locale) == ("ko", "zh-CN")
+
+
 def test_no_is_norwegian_and_not_false(tmp_path: Path) -> None:
     assert load(tmp_path, MINIMAL.replace("language: ko", "language: no", 1)).language == "no"
 

@@ -59,6 +59,11 @@ CASES = [
     ),
     ("    mode: lora\n", "", '7: missing key "mode" in case "lora-1"'),
     ("name: small\n", "", '1: missing key "name"'),
+    (
+        "\nlanguage: ko\n",
+        "\n",
+        '1: missing key "language": the language being learnt, such as language: ko',
+    ),
     ("    mode: lora\n", "    mode: lora\n" * 2, '9: key "mode" is given twice (first in line 8)'),
     ("  lora-4:", "  lora-1:", '10: key "lora-1" is given twice (first in line 7)'),
     ("mode: lora", "<<: {}", '8: merge keys (<<) are not read; use "like" in a case'),

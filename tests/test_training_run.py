@@ -19,7 +19,9 @@ from torch.nn import functional
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.models import load
+from soritune.models.modes import parts_of_mode
 from soritune.models.phi4mm import parts
+from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.recipe import Case, ModelConfig
 from soritune.training import run as run_module
@@ -94,29 +96,39 @@ class Trained:
 Train = Callable[..., Trained]
 
 
-@pytest.fixture
-def train(
-    small_base: Path, small_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Train:
-    def training(
-        case: Case, out: Path = tmp_path, seed: int = 7, dtype: str = "float32"
-    ) -> Trained:
-        kept: list[Phi4mm] = []
+def train_on(
+    base: Path,
+    corpus: Corpus,
+    case: Case,
+    out: Path,
+    seed: int = 7,
+    dtype: str = "float32",
+) -> Trained:
+    kept: list[Phi4mm] = []
 
-        def keep(*args: object, **kwargs: object) -> Phi4mm:
-            kept.append(load(*args, **kwargs))  # type: ignore[arg-type]
-            return kept[-1]
+    def keep(*args: object, **kwargs: object) -> Phi4mm:
+        kept.append(load(*args, **kwargs))  # type: ignore[arg-type]
+        return kept[-1]
 
-        monkeypatch.setattr(run_module, "load", keep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "load", keep)
         train_case(
             case,
             name="case",
-            model=ModelConfig(base=str(small_base), dtype=dtype),
-            corpora={"talks": small_corpus},
+            model=ModelConfig(base=str(base), dtype=dtype),
+            corpora={"talks": corpus},
             out=out,
             seed=seed,
         )
-        return Trained(out, kept[0])
+    return Trained(out, kept[0])
+
+
+@pytest.fixture
+def train(small_base: Path, small_corpus: Corpus, tmp_path: Path) -> Train:
+    def training(
+        case: Case, out: Path = tmp_path, seed: int = 7, dtype: str = "float32"
+    ) -> Trained:
+        return train_on(small_base, small_corpus, case, out, seed, dtype)
 
     return training
 
@@ -143,6 +155,16 @@ def resumed_case() -> Case:
     return case_of("lora+audio", epochs=2)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(
+    small_base: Path,
+    small_corpus: Corpus,
+    resumed_case: Case,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Trained:
+    return train_on(small_base, small_corpus, resumed_case, tmp_path_factory.mktemp("whole"))
+
+
 def kill(base: Path, corpus: Corpus, out: Path, case: Case, step: int, where: str) -> None:
     settings = case.model_dump_json()
     threads = str(torch.get_num_threads())
@@ -155,6 +177,7 @@ def kill(base: Path, corpus: Corpus, out: Path, case: Case, step: int, where: st
 @pytest.mark.parametrize(("where", "resumed_at"), [("step", 3), ("save", 3)])
 def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     train: Train,
+    uninterrupted: Trained,
     resumed_case: Case,
     small_base: Path,
     small_corpus: Corpus,
@@ -163,7 +186,6 @@ def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     where: str,
     resumed_at: int,
 ) -> None:
-    uninterrupted = train(resumed_case, tmp_path / "whole")
     out = tmp_path / "killed"
     kill(small_base, small_corpus, out, resumed_case, 4, where)
     assert not (out / "model").exists()
@@ -226,7 +248,7 @@ def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
     trained = train(case_of(mode))
     tensors = trained.tensors()
     base = dict(load(small_base, dtype="float32").module.named_parameters())
-    free = {name for name in tensors if parts.part_of(name) in parts.parts_of_mode(mode)}
+    free = {name for name in tensors if parts.part_of(name) in parts_of_mode(FAMILY, mode)}
 
     # 1. Exactly the parts of the mode moved, each of their matrices.
     for name, tensor in tensors.items():
@@ -244,7 +266,7 @@ def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
     # 2. The record says so.
     record = json.loads((trained.out / "training.json").read_text(encoding="utf-8"))
     assert set(record["moved"]) <= free
-    assert {parts.part_of(name) for name in record["moved"]} == parts.parts_of_mode(mode)
+    assert {parts.part_of(name) for name in record["moved"]} == parts_of_mode(FAMILY, mode)
     assert sum(record["trained"].values()) == sum(tensors[name].numel() for name in free)
     assert record["steps"] == 5
     assert record["utterances"] == 40
@@ -315,7 +337,7 @@ def test_step_is_the_mean_over_all_target_tokens_however_it_is_cut(
         batch = dataset.collate([example])
         labels = batch.pop("labels")[0, 1:]
         logits = model.module(**batch, use_cache=False).logits[0, :-1].double()
-        answer = model.processor.target_ids(example.target)
+        answer = model.processor.target_ids(example.request, example.answer)
         assert labels[labels != -100].tolist() == answer
         total = total + functional.cross_entropy(
             logits[labels != -100], torch.tensor(answer)
@@ -343,7 +365,7 @@ def test_step_is_the_mean_over_all_target_tokens_however_it_is_cut(
 def test_audio_of_a_bfloat16_base_is_trained_and_saved_in_fp32(train: Train) -> None:
     trained = train(case_of("audio", learning_rate=4e-5), dtype="bfloat16")
     for name, tensor in trained.tensors().items():
-        free = parts.part_of(name) in parts.parts_of_mode("audio")
+        free = parts.part_of(name) in parts.AUDIO_PARTS
         assert tensor.dtype == (torch.float32 if free else torch.bfloat16), name
     for name, tensor in saved(trained.out).items():
         assert tensor.dtype == torch.float32, name

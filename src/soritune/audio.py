@@ -81,7 +81,7 @@ DEFAULT_LIMITS = Limits()
 def load_mono_16k(
     audio: Path | bytes | Excerpt | RenderedAudio, limits: Limits = DEFAULT_LIMITS
 ) -> Samples:
-    """Samples of a recording at 16 kHz, shape (num_samples,), float32 in [-1, 1].
+    """Return the samples of a recording at 16 kHz, shape (num_samples,), float32 in [-1, 1].
 
     Channels are averaged. What exceeds full scale (float files, overshoot of the resampling) is
     scaled down to it, not clipped. Of an excerpt, only that part is decoded where its format can
@@ -171,7 +171,7 @@ def to_16k(
 
 
 def _range(samples: Samples) -> tuple[float, float]:
-    """The lowest and the highest sample; NaN where there is one."""
+    """Return the lowest and the highest sample; NaN where there is one."""
     return float(samples.min()), float(samples.max())
 
 
@@ -239,7 +239,7 @@ def _decode(
 
 
 def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:
-    """First frame of a part and the one after its last (None: to the end)."""
+    """Return the first frame of a part and the one after its last (None: to the end)."""
     ends_s = [part.start_s] if part.duration_s is None else [part.start_s, part.duration_s]
     if not all(math.isfinite(end_s) and end_s >= 0 for end_s in ends_s) or part.duration_s == 0:
         raise AudioError("outside", "is not a span of time (negative, zero or not a number)", where)
@@ -251,7 +251,7 @@ def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:
 
 
 def _blocks(sound: Any, first: int, last: int | None) -> Iterator[Samples]:
-    """Frames from `first` to before `last` (None: to the end), each (num_frames, channels)."""
+    """Yield frames from `first` to before `last` (None: the end), each (num_frames, channels)."""
     lossy = sound.format in LOSSY
     # The same numbers, but numpy is faster at them than libsndfile.
     dtype = "int16" if sound.subtype == "PCM_16" else "float32"

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from soritune.errors import UserError
 
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 # Pickles are never downloaded, whatever their name: reading one can run code.
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
 def is_hub_id(name: str) -> bool:
-    """Return whether a name has the form owner/name of a repository on the hub."""
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+    """Return whether a name has the form owner/name of a repository on the hub.
+
+    A path of one folder has it as well, so what exists here is looked for first; the name of an
+    archive is always a path.
+    """
+    return (
+        name.count("/") == 1
+        and all(name.split("/"))
+        and not name.startswith((".", "~"))
+        and not name.endswith(ARCHIVE_SUFFIXES)
+    )
 
 
 def download(
@@ -22,8 +33,10 @@ def download(
     *,
     allow: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
+    kind: Literal["model", "dataset"] = "model",
+    remedy: str = "check the name and the network, or give the folder of a downloaded copy",
 ) -> Path:
-    """Return the folder of a model on the hub, downloading what is missing.
+    """Return the folder of a model or data set on the hub, downloading what is missing.
 
     Offline, or with HF_HUB_OFFLINE=1, what is in the cache is taken. Pickles are left out.
 
@@ -32,28 +45,32 @@ def download(
         revision: branch, tag or commit; None is the main branch.
         allow: patterns of the files to download; None is all of them.
         ignore: patterns of files that are left out.
+        kind: what the repository holds.
+        remedy: what to do where it cannot be downloaded.
 
     Raises:
         UserError: not there, no access, or no network and not in the cache.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         return Path(
             snapshot_download(
                 source,
+                repo_type=kind,
                 revision=revision,
                 allow_patterns=None if allow is None else list(allow),
                 ignore_patterns=[*PICKLES, *ignore],
             )
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = (str(error).strip().splitlines() or ["no answer"])[0]
-        raise UserError(
-            f"model {source} cannot be downloaded ({reason}); check the name and the network, or "
-            "give the folder of a downloaded copy"
-        ) from None
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{kind} {source} cannot be downloaded ({reason}); {remedy}") from None
 
 
 def cached_folder(source: str, revision: str | None = None) -> Path | None:

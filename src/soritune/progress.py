@@ -13,16 +13,16 @@ from contextlib import contextmanager
 PLAIN_LINE_EVERY_S = 15.0
 
 Advance = Callable[[float], None]
-"""Told how much more is done, in the unit of the work."""
+"""Called with how much more is done, in the unit of the work."""
 
 
 @contextmanager
 def track(label: str, total: float | None, unit: str) -> Iterator[Advance]:
     """Show the progress of one stage and yield the function that advances it.
 
-    `total` is the amount of work in `unit` (utterances, audio s, steps), None where unknown.
-    What was done before an interruption is best left out of `total`, for the rate counts only
-    what happens inside this block.
+    Args:
+        total: amount of work in `unit` (utterances, audio s, steps); None where unknown. Leave out
+            what was done before an interruption: the rate counts only what happens in this block.
     """
     if sys.stderr.isatty():
         with _bar(label, total, unit) as advance:
@@ -39,7 +39,7 @@ def track(label: str, total: float | None, unit: str) -> Iterator[Advance]:
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds as people read them: `7 s`, `3 min 05 s`, `2 h 04 min`."""
+    """Return seconds as people read them: `7 s`, `3 min 05 s`, `2 h 04 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -51,7 +51,7 @@ def duration_text(seconds: float) -> str:
 
 
 class PlainProgress:
-    """Lines for logs and pipes: label, done of total, rate, time left."""
+    """Writes lines for logs and pipes: label, done of total, rate, time left."""
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class PlainProgress:
         self.done = 0.0
 
     def advance(self, amount: float) -> None:
-        """Count `amount` more; writes a line when the last one is old enough."""
+        """Count `amount` more, and write a line when the last one is old enough."""
         self.done += amount
         if self._clock() - self._written_s >= PLAIN_LINE_EVERY_S:
             self.line()
 
     def line(self, state: str | None = None) -> None:
-        """Write where the work stands; `state` ("done", "stopped") replaces the time left."""
+        """Write how far the work is; `state` ("done", "stopped") replaces the time left."""
         now_s = self._clock()
         elapsed_s = now_s - self._started_s
         self._written_s = now_s
@@ -89,7 +89,7 @@ class PlainProgress:
         if state is not None:
             parts.append(f"{state} after {duration_text(elapsed_s)}")
         else:
-            parts.append(f"{duration_text(elapsed_s)} gone")
+            parts.append(f"{duration_text(elapsed_s)} elapsed")
             if rate > 0 and self._total is not None and self._total >= self.done:
                 parts.append(f"{duration_text((self._total - self.done) / rate)} left")
         self._write(f"{self._label}: {', '.join(parts)}")
@@ -139,5 +139,5 @@ def _bar(label: str, total: float | None, unit: str) -> Iterator[Advance]:
             progress.advance(task_id, amount)
 
         yield advance
-        # Nothing was left to do: an empty bar would say the contrary.
+        # Hide an empty bar: nothing was left to do.
         progress.update(task_id, visible=progress.tasks[0].completed > 0)

@@ -47,7 +47,7 @@ class Utterance:
 
     `audio` is a path to an encoded file, the bytes of one, a part of a file, or something that
     renders itself.
-    `language` and `translation_language` are ISO 639-1 codes ("ko", "en").
+    `language` and `translation_language` are ISO 639-1 codes.
     """
 
     id: str

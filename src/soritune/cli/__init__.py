@@ -39,7 +39,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Options that stand before a command."""
+    """Take options before a command."""
 
 
 app.command("run")(experiment.run)

@@ -1,4 +1,4 @@
-"""How a command ends when something goes wrong: one line, and an exit code that says what."""
+"""How a command ends when something goes wrong: one line and an exit code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ P = ParamSpec("P")
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-DISK_FULL = "the disk is full; free some space and run the same command again, it goes on"
-INTERRUPTED = "interrupted; run the same command to go on"
+DISK_FULL = "the disk is full; free some space and run the same command again to continue"
+INTERRUPTED = "interrupted; run the same command to continue"
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose users' mistakes, interruptions and full disks need no traceback.
+    """Show users' mistakes, interruptions and full disks of a command without a traceback.
 
-    Other exceptions are mistakes of ours and keep theirs.
+    Other exceptions are our own mistakes and keep theirs.
     """
 
     @functools.wraps(command)
@@ -46,13 +46,13 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def show_error(message: str) -> None:
-    """One line on standard error, red on a terminal."""
+    """Write one line to standard error, red on a terminal."""
     line = " ".join(message.split())
     typer.secho(f"error: {line}", fg=typer.colors.RED, err=True)
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an exception or what caused it is a full disk.
+    """Return whether an exception or its cause is a full disk.
 
     Writers in other languages (safetensors, torch) wrap the system's error in text.
     """

@@ -35,7 +35,7 @@ RecipePath = Annotated[
 def run(
     recipe: RecipePath,
     check: Annotated[
-        bool, typer.Option("--check", help="Say what would be done and how much, do nothing.")
+        bool, typer.Option("--check", help="Only say what would be done, and how much.")
     ] = False,
     only: Annotated[
         list[str] | None,
@@ -44,8 +44,8 @@ def run(
 ) -> None:
     """Run a whole experiment: prepare, train, evaluate, report.
 
-    Interrupted at any moment, the same command goes on.
-    What is done and unchanged is skipped.
+    It can be interrupted at any moment: the same command continues, and skips what is done and
+    unchanged.
     """
     if check:
         from soritune.cli.check import print_check
@@ -114,7 +114,7 @@ def evaluate(
         typer.Option("--evaluation", metavar="NAME", help="Only this one (may be repeated)."),
     ] = None,
 ) -> None:
-    """Decode and score: the base as it is (case "original") and the trained cases."""
+    """Decode and score the untrained base (case "original") and the trained cases."""
     with _experiment(recipe) as experiment:
         names = evaluation or list(experiment.recipe.evaluate)
         experiment.prepare(experiment.corpora_of([], names))
@@ -129,7 +129,7 @@ def report(
         Path, typer.Argument(metavar="RECIPE|FOLDER", help="A recipe, or its output folder.")
     ],
 ) -> None:
-    """Print the table of what is done, and write results.json and report.md anew."""
+    """Print the table of what is done, and write results.json and report.md again."""
     from soritune.experiment.loading import load_experiment
     from soritune.experiment.plan import Plan
     from soritune.experiment.run import write_report

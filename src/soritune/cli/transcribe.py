@@ -47,7 +47,7 @@ def transcribe(
     ] = None,
     base: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where the model's base lies, if it was moved."),
+        typer.Option(metavar="DIR", help="Folder of the model's base, if it was moved."),
     ] = None,
     task: Annotated[
         Task,
@@ -72,10 +72,10 @@ def transcribe(
         int, typer.Option("--batch-size", min=1, help="Files decoded together.")
     ] = 8,
 ) -> None:
-    """Transcribe or translate recordings of up to 30 s with a model.
+    """Transcribe or translate short recordings with a model (most models take up to 30 s).
 
-    A file that cannot be read costs a line on standard error and, at the end, exit code 2.
-    The others are transcribed all the same.
+    A file that cannot be read is reported on standard error; the others are transcribed, and the
+    exit code is 2.
     """
     if model is None:
         raise UserError(
@@ -126,8 +126,11 @@ def transcribe(
 
 
 def _places(files: Sequence[Path], out: Path, format_: Format) -> list[Path]:
-    """The file that each recording is written to. Raises UserError where two would be one, or the
-    folder cannot be made."""
+    """Return the file that each recording is written to.
+
+    Raises:
+        UserError: two would be one, or the folder cannot be made.
+    """
     suffix = "txt" if format_ is Format.TEXT else format_.value
     places = [out / f"{file.stem}.{suffix}" for file in files]
     taken: dict[Path, Path] = {}

@@ -35,7 +35,7 @@ class AugmentedAudio:
     number: int
 
     def render(self) -> tuple[Samples, int]:
-        """Samples in [-1, 1] and their rate. Raises AudioError for an unreadable original."""
+        """Return samples in [-1, 1] and their rate. Raises AudioError where they cannot be read."""
         samples = load_mono_16k(self.audio)
         augmenter = _augmenter(self.augmentation.model_dump_json())
         for attempt in range(ATTEMPTS):
@@ -48,14 +48,14 @@ class AugmentedAudio:
 
 @lru_cache(maxsize=4)
 def _augmenter(augmentation: str) -> Augmenter:
-    """One for all copies that a process makes."""
+    """Return the augmenter for all copies that a process makes."""
     return Augmenter(Augmentation.model_validate_json(augmentation))
 
 
 def with_copies(
     entries: Iterable[Utterance | OtherT], augmentation: Augmentation
 ) -> Iterator[Utterance | OtherT]:
-    """The entries, each utterance of train followed by its copies with ids `…+aug1`, `…+aug2`.
+    """Yield the entries, after each utterance of train its copies with ids `…+aug1`, `…+aug2`.
 
     Raises UserError where a package or a file that the augmentation needs is missing.
     """

@@ -24,14 +24,14 @@ MOST_METADATA = 2**20
 
 
 class _Info(NamedTuple):
-    """What STREAMINFO says of a mono 16-bit stream at 16 kHz."""
+    """STREAMINFO of a mono 16-bit stream at 16 kHz."""
 
     num_samples: int
     md5: bytes
 
 
 def encode_flac(samples: Samples) -> bytes:
-    """Float32 samples in [-1, 1] as 16-bit FLAC; 16-bit sources lose nothing."""
+    """Return float32 samples in [-1, 1] as 16-bit FLAC; 16-bit sources lose nothing."""
     import soundfile
 
     scaled = samples * FULL_SCALE
@@ -43,10 +43,10 @@ def encode_flac(samples: Samples) -> bytes:
 
 
 def bare_flac(audio: object, limits: Limits) -> bytes | None:
-    """A recording that is mono 16-bit FLAC at 16 kHz already, without tags and pictures.
+    """Return a recording that is already mono 16-bit FLAC at 16 kHz, without tags and pictures.
 
-    None for anything else, and for what is longer than `limits` allow. Nothing is decoded:
-    whether it is sound is for `load_mono_16k` and `is_exact` to say.
+    None for anything else, and for recordings longer than `limits` allow. Nothing is decoded:
+    `load_mono_16k` and `is_exact` check the content.
     """
     if isinstance(audio, bytes):
         info = _info(audio[:HEAD])
@@ -61,14 +61,14 @@ def bare_flac(audio: object, limits: Limits) -> bytes | None:
             info = _info(head)
             if info is None or not _fits(info, limits):
                 return None
-            # One byte more than is taken, so that what is longer is seen to be.
+            # One byte more than is allowed, so that a longer file is noticed.
             return _bare(head + file.read(MOST_METADATA + _most_bytes(info) + 1), info)
     except OSError:
-        return None  # the ordinary way says what is wrong
+        return None  # decoding will say what is wrong
 
 
 def is_exact(content: bytes, samples: Samples) -> bool:
-    """Whether `samples` are what was encoded, by the checksum in `content` (a `bare_flac`)."""
+    """Return whether `samples` are those of `content` (a `bare_flac`), by its checksum."""
     info = _info(content[:HEAD])
     if info is None or len(samples) != info.num_samples:
         return False

@@ -79,7 +79,7 @@ class CorpusFolder:
 
     @staticmethod
     def shard_name(index: int) -> str:
-        """The name of the shard of chunk `index` in the card."""
+        """Return the name of the shard of chunk `index` in the card."""
         return f"{SHARD_FOLDER}/{index:05d}.parquet"
 
     def open_shard(self, index: int) -> AbstractContextManager[BinaryIO]:

@@ -1,15 +1,15 @@
-"""Under which terms the known sources are published, as their own pages say it.
+"""The terms under which the known data sets are published, as their own pages state them.
 
 Zeroth-Korean: openslr.org/40 and the card of kresnik/zeroth_korean. Common Voice:
 commonvoice.mozilla.org; the Mozilla Data Collective, where releases are downloaded, asks not to
 host copies elsewhere. MInDS-14: the card of PolyAI/minds14. FLEURS: the card of google/fleurs.
 KsponSpeech: the terms of AI-Hub (aihub.or.kr), which has no licence of the Creative Commons kind
-and gives data to who applies for it.
+and gives data to those who apply for it.
 """
 
 from __future__ import annotations
 
-UNKNOWN = "unknown (say it in the recipe: license)"
+UNKNOWN = "unknown (add license to the corpus in the recipe)"
 
 LICENSES = {
     "zeroth": "CC BY 4.0",
@@ -23,5 +23,5 @@ LICENSES = {
 
 
 def license_of(source: str, given: str | None) -> str:
-    """What the recipe gives, else what is known of the source, else that nothing is known."""
+    """Return what the recipe gives, else what is known of the source."""
     return given or LICENSES.get(source, UNKNOWN)

@@ -1,4 +1,4 @@
-"""Chunks over worker processes: few in flight, in any order, and gone when the parent is."""
+"""Chunks in worker processes: few at a time, in any order; workers end with their parent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Executor(Protocol):
-    """Who does chunks: the processes of this machine (`run_chunks`), or a cluster."""
+    """Where chunks are decoded: processes of this machine (`run_chunks`), or a cluster."""
 
     def __call__(
         self,
@@ -44,9 +44,17 @@ def run_chunks(
 ) -> Iterator[ResultT]:
     """Yield `work(chunk)` of every chunk, in the order in which they end.
 
-    `finished` gives the result of a chunk that an earlier run has done, None otherwise. With at
-    most one worker everything happens here; else `work` and its chunks must be picklable. No
-    more than `workers` + 1 chunks are held at a time.
+    No more than `workers` + 1 chunks are held at a time.
+
+    Args:
+        work: makes the result of a chunk; picklable where there are several workers.
+        chunks: what to work on, picklable where there are several workers.
+        workers: processes; with at most one everything happens in this process.
+        finished: the result of a chunk that an earlier run has done, None otherwise.
+        advance: called with each result.
+
+    Raises:
+        UserError: a worker was killed.
     """
     if workers <= 1:
         for chunk in chunks:
@@ -77,11 +85,11 @@ def run_chunks(
             yield from _results(done, advance)
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process ended by itself (killed, out of memory?); run the same command "
-            "again with fewer workers, it continues where it stopped"
+            "a worker process was killed (out of memory?). Run the same command again with fewer "
+            "workers; it continues where it stopped."
         ) from error
     except BaseException:
-        # Ctrl-C, or an error: what is in flight is redone by the next run.
+        # Ctrl-C, or an error: the next run does the unfinished chunks again.
         executor.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()

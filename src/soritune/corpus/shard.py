@@ -31,12 +31,12 @@ class ShardWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self.num_rows = 0
-        self._file = _Summed(file)
+        self._file = _SummedFile(file)
         self._rows: list[Taken] = []
         self._writer: Any = None
 
     def add(self, row: Taken) -> None:
-        """Put a row in."""
+        """Add a row."""
         self.num_rows += 1
         self._rows.append(row)
         if len(self._rows) == ROWS_IN_GROUP:
@@ -77,8 +77,8 @@ class ShardWriter:
         self._rows.clear()
 
 
-class _Summed(io.RawIOBase):
-    """Passes on what is written, and sums it up."""
+class _SummedFile(io.RawIOBase):
+    """Writes into a file, and computes size and checksum."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.digest = hashlib.sha256()

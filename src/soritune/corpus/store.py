@@ -31,7 +31,7 @@ METADATA = (
 
 @dataclass(frozen=True)
 class Record:
-    """All that is known of one utterance but its samples."""
+    """One utterance of a prepared corpus, without its samples."""
 
     id: str
     text: str
@@ -46,10 +46,10 @@ class Record:
 
 
 class Corpus:
-    """A folder that `prepare` has completed; it only reads.
+    """A corpus that `prepare` has completed, for reading.
 
     It may be pickled and forked: each process opens its own files and keeps its own cache of
-    encoded audio, at most `cache_bytes`. One instance is not meant for several threads.
+    encoded audio, at most `cache_bytes`. One instance is not for several threads.
     """
 
     def __init__(self, folder: Path, card: CorpusCard, cache_bytes: int = CACHE_BYTES) -> None:
@@ -66,18 +66,18 @@ class Corpus:
         card = read_card(folder)
         if card is None:
             raise UserError(
-                f"{folder}: holds no prepared corpus; prepare it with: soritune prepare RECIPE"
+                f"{folder}: holds no prepared corpus. Prepare it with: soritune prepare RECIPE"
             )
         for shard in card.shards:
             if not (folder / shard.file).is_file():
                 raise UserError(
-                    f"{folder / shard.file}: missing; prepare the corpus again with: "
+                    f"{folder / shard.file}: missing. Prepare the corpus again with: "
                     f"soritune prepare RECIPE"
                 )
         return cls(folder, card, cache_bytes)
 
     def records(self, split: str | None = None) -> list[Record]:
-        """The records of a split (of all, for None), always in the order of the source."""
+        """Return the records of a split (None: of all), in the order of the source."""
         if self._records is None:
             self._records = [
                 record for index in range(len(self.card.shards)) for record in self._read(index)
@@ -87,14 +87,14 @@ class Corpus:
         return [record for record in self._records if record.split == split]
 
     def samples(self, record: Record) -> npt.NDArray[np.float32]:
-        """Samples of a record of this corpus, shape (num_samples,), 16 kHz, float32 in [-1, 1]."""
+        """Return the samples of a record, shape (num_samples,), 16 kHz, float32 in [-1, 1]."""
         import soundfile
 
         samples, _ = soundfile.read(io.BytesIO(self.flac(record)), dtype="float32")
         return cast("npt.NDArray[np.float32]", samples)
 
     def flac(self, record: Record) -> bytes:
-        """The encoded audio of a record: mono 16-bit FLAC at 16 kHz."""
+        """Return the encoded audio of a record: mono 16-bit FLAC at 16 kHz."""
         group, row = divmod(record._row, ROWS_IN_GROUP)
         key = (record._shard, group)
         encoded = self._cache.get(key)
@@ -111,7 +111,7 @@ class Corpus:
 
     @property
     def cached_bytes(self) -> int:
-        """Encoded audio that is held in memory."""
+        """Size of the encoded audio in memory."""
         return self._cached_bytes
 
     def _read(self, index: int) -> list[Record]:
@@ -126,7 +126,7 @@ class Corpus:
         return cast("list[bytes]", table.column("audio").to_pylist())
 
     def _open_shard(self, index: int) -> Any:
-        """Opened again each time: no file position or thread is shared with a forked process."""
+        """Open a shard; done each time, so that a forked process shares no file position."""
         import pyarrow.parquet as pq
 
         path = self.folder / self.card.shards[index].file
@@ -134,7 +134,7 @@ class Corpus:
             return pq.ParquetFile(path, memory_map=True)
         except (OSError, ValueError) as error:
             raise UserError(
-                f"{path}: cannot be read ({error}); remove it and run: soritune prepare RECIPE"
+                f"{path}: cannot be read ({error}). Remove it and run: soritune prepare RECIPE"
             ) from error
 
     def __len__(self) -> int:

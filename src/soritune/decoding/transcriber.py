@@ -83,7 +83,7 @@ class Transcriber:
         beams: int = 1,
         advance: Callable[[int], None] = lambda _: None,
     ) -> list[Transcript | Failure]:
-        """As `transcribe`, but a bad file gives a Failure in its place and the others go on."""
+        """As `transcribe`, but return a Failure in place of a bad file."""
         paths = [files] if isinstance(files, str | Path) else list(files)
         request = Request(Task(task), language, to)
         results: dict[int, Transcript | Failure] = {}

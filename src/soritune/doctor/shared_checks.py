@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
+from soritune.corpus.leakage import HELD_OUT
 from soritune.doctor.duplicates import Copy
 from soritune.doctor.findings import Finding
 from soritune.doctor.make import Hit, make_finding
@@ -12,7 +13,6 @@ from soritune.doctor.scan import ScannedUtterance
 from soritune.doctor.sentences import near_sentences
 from soritune.utterance import sentence_key
 
-HELD_OUT = ("dev", "test")
 OTHER_TEXT_WORST_RATE = 0.18
 """Of the bits in the worst quarter of a second, for copies whose words differ. Codecs and cuts stay
 under 0.14; where a synthetic voice says another word in the same sentence, 0.21 and more differ

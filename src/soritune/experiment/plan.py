@@ -1,4 +1,4 @@
-"""Where everything of a run lies, and the fingerprint of each of its stages.
+"""The paths of a run, and the fingerprint of each of its stages.
 
 <output>/experiment.json        the recipe as it was understood, and the base's identity
 <output>/recipe.yaml            the recipe as it was written
@@ -38,13 +38,13 @@ from soritune.training.summary import TrainingSummary
 
 EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
-# Stands for a corpus that is not prepared: no stage can have been done with it.
+# Identity of a corpus that is not prepared: no stage can have been done with it.
 NOT_PREPARED = "not prepared"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe with the identity of its base; knows every path and every stage of its run."""
+    """A recipe with the identity of its base; knows every path and every stage of a run."""
 
     recipe: Recipe
     output: Path
@@ -53,12 +53,12 @@ class Plan:
 
     @classmethod
     def of(cls, recipe: Recipe) -> Plan:
-        """The plan of a recipe. Raises UserError where its built-in base does not exist."""
+        """Return the plan of a recipe. Raises UserError where its built-in base does not exist."""
         return cls(recipe, recipe.output, base_identity(recipe.model.base, recipe.model.revision))
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
-        """The plan of what ran in `folder`, wherever that lies now. Raises UserError."""
+        """Return the plan of what ran in `folder`, even if that was moved. Raises UserError."""
         path = folder / EXPERIMENT_FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ class Plan:
             ) from None
 
     def write(self) -> None:
-        """Remember in the output folder what runs there."""
+        """Record in the output folder what runs there."""
         content = {
             "format": EXPERIMENT_FORMAT,
             "recipe": self.recipe.model_dump(mode="json", by_alias=True),
@@ -107,11 +107,11 @@ class Plan:
         return self.case_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
 
     def card(self, corpus: str) -> CorpusCard | None:
-        """The card of a prepared corpus, None where it is not prepared."""
+        """Return the card of a prepared corpus, None where it is not prepared."""
         return read_card(self.corpus_folder(corpus))
 
     def folders(self, corpora: Iterable[str]) -> Folders:
-        """Those of `corpora` that are prepared, with their cards."""
+        """Return those of `corpora` that are prepared, with their cards."""
         cards = {name: self.card(name) for name in dict.fromkeys(corpora)}
         return {
             name: (self.corpus_folder(name), card)
@@ -120,18 +120,19 @@ class Plan:
         }
 
     def excluded(self, case: str) -> tuple[LeftOut, ...]:
-        """What a case does not train on, for other corpora are tested with its sentences.
+        """Return the utterances that a case does not train on, as far as corpora are prepared.
 
-        As far as they are prepared; reads their texts the first time.
+        Other corpora are tested with their sentences. Reads the texts the first time.
         """
         trained = [part.corpus for part in self.recipe.cases[case].train]
         tested = [each.corpus for each in self.recipe.evaluate.values()]
         return self._finder.left_out(self.recipe, case, self.folders([*trained, *tested]))
 
     def train_stage(self, case: str) -> Stage[TrainingSummary]:
-        """Training of a case: case, model settings, base, seed and the corpora it takes.
+        """Return the training of a case.
 
-        What is left out of these counts only where something is.
+        It depends on the case, the model's settings, the base, the seed, and the corpora without
+        what is excluded of them.
         """
         settings = self.recipe.cases[case]
         folder = self.case_folder(case)
@@ -141,11 +142,9 @@ class Plan:
             "case": settings.model_dump(mode="json", exclude={"shared_sentences"}),
             "model": self._model_settings(),
             "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
+            "excluded": [[each.trained, each.ids] for each in self.excluded(case)],
             "seed": self.recipe.seed,
         }
-        excluded = self.excluded(case)
-        if excluded:
-            depends_on["excluded"] = [[each.trained, each.ids] for each in excluded]
         return Stage(
             stamp=folder / "train.json",
             fingerprint=fingerprint(depends_on),
@@ -155,7 +154,7 @@ class Plan:
         )
 
     def decode_stage(self, case: str, evaluation: str) -> Stage[DecodingOutcome]:
-        """Decoding of an evaluation's utterances by a case's model."""
+        """Return the decoding of an evaluation's utterances by a case's model."""
         settings = self.recipe.evaluate[evaluation]
         depends_on = {
             "format": DECODING_FORMAT,
@@ -169,7 +168,7 @@ class Plan:
         return Stage(stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,))
 
     def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
-        """Scores of what was decoded; other metrics need no other decoding."""
+        """Return the scoring of what was decoded; other metrics need no other decoding."""
         depends_on = {
             "format": SCORING_FORMAT,
             "hypotheses": self.decode_stage(case, evaluation).fingerprint,

@@ -1,4 +1,4 @@
-"""The steps of an experiment, each alone useful, and all of them in their order."""
+"""The steps of an experiment, each on its own or all in order."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from soritune.models.family import SpeechModel
     from soritune.training.summary import TrainingSummary
 
-NUM_SAMPLES = 3
-"""Utterances of each evaluation that the report shows."""
+NUM_SAMPLES = 3  # utterances of each evaluation that the report shows
 
 Say = Callable[[str], None]
 
@@ -44,7 +43,7 @@ Say = Callable[[str], None]
 class Experiment:
     """A recipe at work in its output folder; hold `files.locked(recipe.output)` meanwhile.
 
-    `say` is told one line for each thing that is done or was done before.
+    `say` is called with one line for each thing that is done or was done before.
     """
 
     def __init__(self, recipe: Recipe, say: Say, *, source: Path | None = None) -> None:
@@ -57,14 +56,14 @@ class Experiment:
             shutil.copyfile(source, recipe.output / "recipe.yaml")
 
     def run(self, only: Sequence[str] = ()) -> Report:
-        """Everything, or what the cases in `only` need; the report covers all that is done."""
+        """Do everything, or what the cases in `only` need; the report covers all that is done."""
         cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
-        # 1. The speech of all cases and evaluations, so that a mistake there shows at once.
+        # 1. The speech of all cases and evaluations, so that a mistake in it shows at once.
         self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
         self.check_evaluations()
         for overlap in overlaps_of(self.recipe, cases, self.plan.folders(self.recipe.corpora)):
             self._say(f"warning: {overlap}")
-        # 2. The base as it is, then each case: train, evaluate. The report grows with each.
+        # 2. The untrained base, then each case: train, evaluate. The report grows with each.
         for case in cases:
             if case != ORIGINAL:
                 self.train(case)
@@ -92,7 +91,7 @@ class Experiment:
             select_records(name, settings, self._open(settings.corpus))
 
     def train(self, case: str) -> None:
-        """Train a case; its corpora must be prepared. Goes on where an earlier run stopped."""
+        """Train a case, whose corpora must be prepared; continue where an earlier run stopped."""
         from soritune.training.run import train_case
 
         settings = self.recipe.cases[self._known_case(case, trained=True)]
@@ -122,7 +121,7 @@ class Experiment:
         stage.run(work)
 
     def evaluate(self, case: str, evaluations: Sequence[str] = ()) -> None:
-        """Put a case's model through the named evaluations (all, if none is named).
+        """Evaluate a case's model in the named evaluations (all, if none is named).
 
         Raises UserError where the case is not trained or a corpus not prepared.
         """
@@ -158,13 +157,13 @@ class Experiment:
         return write_report(self.plan)
 
     def corpora_of(self, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
-        """Corpora that the named cases train on and the named evaluations take."""
+        """Return the corpora that the named cases and evaluations need."""
         known_cases = [self._known_case(case) for case in cases]
         known = [self._known_evaluation(name) for name in evaluations]
         return corpora_of(self.recipe, known_cases, known)
 
     def trained_cases(self) -> list[str]:
-        """The base as it is, and the cases whose training is done."""
+        """Return the untrained base and the cases whose training is done."""
         done = [
             case for case in self.recipe.cases if self.plan.train_stage(case).done() is not None
         ]
@@ -268,9 +267,9 @@ class Experiment:
 
 
 def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
-    """Corpora that the cases and evaluations take, in the order of the recipe.
+    """Return the corpora that cases and evaluations need, in the order of the recipe.
 
-    A case takes those that it leaves sentences out for, too.
+    A case also needs those whose sentences it excludes.
     """
     needed = {recipe.evaluate[name].corpus for name in evaluations}
     for settings in (recipe.cases[case] for case in cases if case != ORIGINAL):
@@ -289,7 +288,7 @@ def write_report(plan: Plan) -> Report:
 
 
 def _free_memory() -> None:
-    """The next case loads its own model; two at once may be more than a GPU holds."""
+    """Free a model: the next case loads its own, and a GPU may not hold two."""
     import torch
 
     gc.collect()

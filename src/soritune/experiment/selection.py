@@ -13,11 +13,14 @@ from soritune.tasks import Task
 
 
 def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Record]:
-    """The utterances of an evaluation, in the order of the corpus.
+    """Return the utterances of an evaluation, in the order of the corpus.
 
     Translations take those spoken in `from` that have a translation into `to`. A limit takes the
-    same utterances whatever the seed, spread over the split (its first ones are often of one
-    speaker). Raises UserError where none is left.
+    same utterances whatever the seed, from all over the split (its first ones are often of one
+    speaker).
+
+    Raises:
+        UserError: none is left.
     """
     split = corpus.records(evaluation.split)
     found = [record for record in split if _fits(record, evaluation)]
@@ -25,7 +28,7 @@ def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Re
         wanted, there = "", "choose another corpus or split"
         if evaluation.task is not Task.ASR:
             wanted = f" in {evaluation.source_language} with a translation into {evaluation.to}"
-            there = f"there are {_pairs(split)}: mend from and to, or choose another corpus"
+            there = f"there are {_pairs(split)}: fix from and to, or choose another corpus"
         raise UserError(
             f'evaluation "{name}": corpus "{evaluation.corpus}" has no utterance of split '
             f'"{evaluation.split}"{wanted} ({len(split)} in the split); '
@@ -38,13 +41,13 @@ def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Re
 
 
 def spoken_language(records: Sequence[Record]) -> str:
-    """The language of most of the utterances; of equally many the first by name."""
+    """Return the language of most of the utterances; of equally many the first by name."""
     counts = Counter(record.language for record in records)
     return min(counts, key=lambda language: (-counts[language], language))
 
 
 def _pairs(records: Sequence[Record]) -> str:
-    """`ko to en (270), ko without translation (3)`: what a split holds."""
+    """Return what a split holds: `ko to en (270), ko without translation (3)`."""
     counts = Counter(
         f"{record.language} to {record.translation_language}"
         if record.translation is not None

@@ -1,4 +1,4 @@
-"""From what the stages left on disk to the content of the report."""
+"""The content of the report, from what the stages left on disk."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
 from soritune.scoring.score import Score
 
-# The source whose speech is synthesised; the report has to say so.
+# The source whose speech is synthetic, which the report says.
 SYNTHETIC_SOURCE = "demo"
 
 
 def build_report(plan: Plan) -> Report:
-    """The report of all stages that are done with exactly this recipe; the rest stays open."""
+    """Return the report of all stages that are done with exactly this recipe."""
     recipe = plan.recipe
     results: list[Score] = []
     samples: list[Sample] = []
@@ -62,7 +62,7 @@ def build_report(plan: Plan) -> Report:
 
 
 def case_title(name: str, recipe: Recipe) -> str:
-    """`baseline (LoRA, 1 epoch, part of the data)`; the base as it is has its name alone."""
+    """Return `baseline (LoRA, 1 epoch, part of the data)`; for the untrained base its name."""
     return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name], recipe)})"
 
 

@@ -8,9 +8,7 @@ shorter one and are common in speech corpora.
 
 from __future__ import annotations
 
-import difflib
-
-from soritune.errors import UserError
+from soritune.errors import UserError, nearest
 
 _TABLE = """
 aa Afar|ab Abkhazian|ae Avestan|af Afrikaans|ak Akan|am Amharic|an Aragonese|ar Arabic|as Assamese
@@ -58,9 +56,8 @@ def known_language(code: str) -> str:
         return LANGUAGE_NAMES[_CODES[code.lower()]]
     if len(code) > 3 and code.istitle() and code.replace(" ", "").isalpha():
         return code
-    near = difflib.get_close_matches(code.lower(), _CODES, n=1, cutoff=0.6)
-    hint = f'did you mean "{_CODES[near[0]]}"?' if near else "codes are like en or de"
-    raise UserError(f'"{code}" is not a language that soritune knows; {hint}')
+    hint = nearest(code.lower(), _CODES) or "; codes are like en or de"
+    raise UserError(f'"{code}" is not a language that soritune knows{hint}')
 
 
 def language_code(language: str) -> str:

@@ -173,7 +173,7 @@ class Case(Settings):
         return "+".join(words)
 
     @model_validator(mode="after")
-    def _replays_beside_something(self) -> Self:
+    def _has_a_part_that_is_not_a_replay(self) -> Self:
         if all(part.replay is not None for part in self.train):
             raise RecipeProblem('every part of "train" is a replay; add one without', "train")
         return self

@@ -157,7 +157,7 @@ def unfinished_sentence(report: Report) -> str | None:
     missing = [row.case.title for row in report.rows if None in row.results]
     if not missing:
         return None
-    return f"Not finished: {_listed(missing)}. Run the same command again to go on."
+    return f"Not finished: {_listed(missing)}. Run the same command again to continue."
 
 
 def exclusion_sentences(report: Report) -> list[str]:

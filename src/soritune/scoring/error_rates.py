@@ -39,7 +39,7 @@ def score_utterances(
 ) -> list[UtteranceErrors]:
     """Errors of each utterance, in order: what `cer` ("char") and `wer` ("word") add up.
 
-    `spaces` says whether spaces count as characters; words are always parted by them. An empty
+    `spaces` says whether spaces count as characters; words are always separated by them. An empty
     reference makes all that was written an insertion. Raises UserError on an unknown
     normalization or without utterances, ValueError on lists of unequal lengths.
     """
@@ -69,7 +69,7 @@ def cer(
 ) -> Score:
     """Character error rate in percent: all edits over the length of all references.
 
-    The default counts spaces, case and punctuation as they stand, as the published evaluations
+    The default counts spaces, case and punctuation unchanged, as the published evaluations
     of Zeroth with jiwer do. Errors as in `score_utterances`.
     """
     errors = score_utterances(references, hypotheses, "char", normalization, spaces)
@@ -85,7 +85,7 @@ def wer(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = SEED,
 ) -> Score:
-    """Word error rate in percent; words are what white space parts. Otherwise as `cer`."""
+    """Word error rate in percent; words are separated by white space. Otherwise as `cer`."""
     errors = score_utterances(references, hypotheses, "word", normalization)
     counted = f"unit:word|{NORMALIZATIONS[normalization]}"
     return _rate("wer", errors, counted, num_resamples, seed)

@@ -121,12 +121,12 @@ READERS: dict[type[BaseModel], Reader] = {
 
 
 def read_source(source: BaseModel) -> Iterator[Utterance | Rejected]:
-    """Entries of a source in their order. Raises UserError where it cannot be read at all."""
+    """Yield entries of a source in their order. Raises UserError where it cannot be read at all."""
     return READERS[type(source)].read(source)
 
 
 def count_source(source: BaseModel) -> int | None:
-    """Number of entries of a source where that is cheap to know, else None."""
+    """Return the number of entries of a source where that is cheap to know, else None."""
     count = READERS[type(source)].count(source)
     augmentation = options_of(source).augment
     if count is None or augmentation is None:
@@ -135,17 +135,17 @@ def count_source(source: BaseModel) -> int | None:
 
 
 def published_source(source: BaseModel) -> Published | None:
-    """What is known of a source that would have to be got first, else None."""
+    """Return what is known of a source that would have to be got first, else None."""
     return READERS[type(source)].published(source)
 
 
 def splits_are_disjoint(source: BaseModel) -> bool:
-    """Whether the splits of a source share no sentence by the way they were made."""
+    """Return whether the splits of a source share no sentence by the way they were made."""
     return READERS[type(source)].disjoint
 
 
 def describe_source(source: BaseModel) -> dict[str, Any]:
-    """The config and the identity of what it points to, as JSON values.
+    """Return the config and the identity of what it points to, as JSON values.
 
     Equal descriptions promise equal entries, which is how `prepare` knows that it is done.
     """

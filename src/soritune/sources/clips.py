@@ -24,12 +24,12 @@ MAX_CLIP_BYTES = 64 * 2**20
 """Three minutes of 24-bit stereo at 48 kHz; utterances are far below."""
 GZIP_MAGIC = b"\x1f\x8b"
 
-Clip = tuple[str, bytes | Path | None]
+NamedAudio = tuple[str, bytes | Path | None]
 """File name without folders, and the file; None where it is too large for a clip."""
 
 
 def read_tsv(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
-    """Lines of a table with their numbers from 1, cut at tabs; quotation marks quote nothing.
+    """Yield lines of a table with their numbers from 1, cut at tabs; quotation marks quote nothing.
 
     Bytes that are not UTF-8 come through as surrogates, so they cost their line only.
     """
@@ -45,9 +45,9 @@ def bare_name(name: str) -> str | None:
 
 
 def join_clips(
-    listed: Mapping[str, Utterance], clips: Iterable[Clip], where: str
+    listed: Mapping[str, Utterance], clips: Iterable[NamedAudio], where: str
 ) -> Iterator[Utterance | Rejected]:
-    """The listed utterances (by file name) with their audio, in the order of the clips.
+    """Yield the listed utterances (by file name) with their audio, in the order of the clips.
 
     Clips that are not listed are skipped; what is listed and has no clip is rejected at the
     end. `where` names the place that was searched.
@@ -66,22 +66,22 @@ def join_clips(
         yield Rejected(utterance.id, "missing", f"{name} is listed but not there", where)
 
 
-def folder_clips(folder: Path, names: Iterable[str]) -> Iterator[Clip]:
-    """The files `names` of a folder, in that order; whether they exist is found out later."""
+def folder_clips(folder: Path, names: Iterable[str]) -> Iterator[NamedAudio]:
+    """Yield the files `names` of a folder, in that order; whether they exist is found out later."""
     for name in names:
         yield name, folder / name
 
 
-def archive_clips(archives: Iterable[Path]) -> Iterator[Clip]:
-    """All files of tar archives, in their order there."""
+def archive_clips(archives: Iterable[Path]) -> Iterator[NamedAudio]:
+    """Yield all files of tar archives, in their order there."""
     for archive in archives:
         with archive_errors(archive):
             for path, num_bytes, file in read_archive(archive):
                 yield path.name, file.read() if num_bytes <= MAX_CLIP_BYTES else None
 
 
-def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[Clip]:
-    """The audio of all rows, by the file name in `audio` or else in the column `path`."""
+def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[NamedAudio]:
+    """Yield the audio of all rows, by the file name in `audio` or else in the column `path`."""
     for path in files:
         for _, row in read_rows(path, {"audio"}, {"path"}, origin):
             audio = audio_of(row, path.parent)
@@ -90,14 +90,15 @@ def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[Clip]:
 
 
 def clip_name(row: Mapping[str, object]) -> str:
-    """File name of a Parquet row's clip, "" where it has none."""
+    """Return the file name of a Parquet row's clip, "" where it has none."""
     audio = row.get("audio")
     of_audio = audio.get("path") if isinstance(audio, dict) else None
     return PurePosixPath(str(row.get("path") or of_audio or "")).name
 
 
 def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
-    """Files of a tar (gzip or not) with their sizes; each must be read before the next is asked.
+    """Yield files of a tar (gzip or not) with their sizes; each must be read before the next is
+    asked.
 
     Links and devices are skipped. To be used inside `archive_errors`. Raises UserError for an
     archive with a path that leaves its folder.

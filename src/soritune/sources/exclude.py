@@ -15,7 +15,7 @@ from soritune.utterance import Rejected, Utterance
 
 
 def read_ids(path: Path) -> dict[str, str]:
-    """Ids of a list with their notes ("" where there is none), in the order of the lines.
+    """Return ids of a list with their notes ("" where there is none), in the order of the lines.
 
     Raises UserError where it is not a list.
     """
@@ -35,7 +35,7 @@ def read_ids(path: Path) -> dict[str, str]:
 
 
 def ids_identity(path: Path) -> str:
-    """Text that changes when an id or its note does, but not with their order or the path."""
+    """Return text that changes with the ids and notes, but not with their order or the path."""
     lines = sorted(f"{name}\t{note}\n" for name, note in read_ids(path).items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -43,7 +43,7 @@ def ids_identity(path: Path) -> str:
 def leave_out(
     entries: Iterable[Utterance | Rejected], ids: Mapping[str, str], missing: list[str]
 ) -> Iterator[Utterance | Rejected]:
-    """The entries, those of `ids` as `Rejected`; at the end, ids that were not there.
+    """Yield the entries, those of `ids` as `Rejected`; at the end, ids that were not there.
 
     `missing` is emptied first and filled when the entries are through.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Every folder from `root` down with the names of its files, all sorted.
+    """Yield every folder from `root` down with the names of its files, all sorted.
 
     Linked folders are followed (large corpora lie on several disks), each place once.
     What cannot be listed is skipped.

@@ -25,8 +25,8 @@ class SourceOptions(BaseModel):
     `shared_sentences` says what becomes of training utterances whose sentence is in dev or
     test, `shared_speakers` the same of speakers. `exclude` is a list of ids to leave out, one a
     line. `license` overrides what is known of the source. `augment` says how clips are changed for
-    training; in all splits, `text` says how Korean is written, `trim_silence_s` how much silence
-    stays at the ends of a clip, and `remove_offset` takes a constant offset off.
+    training; in all splits, `text` says how transcripts are written, `trim_silence_s` how much
+    silence stays at the ends of a clip, and `remove_offset` removes a constant offset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,12 +52,13 @@ class SourceOptions(BaseModel):
 
 
 def options_of(source: BaseModel) -> SourceOptions:
-    """The common options of a source; the defaults where its settings know none."""
+    """Return the common options of a source; the defaults where its settings know none."""
     return source if isinstance(source, SourceOptions) else SourceOptions()
 
 
 def described_options(source: BaseModel) -> dict[str, Any]:
-    """Settings of a source as JSON values; common options that were not changed are left out.
+    """Return settings of a source as JSON values; common options that were not changed are left
+    out.
 
     So a new common option does not require every corpus again.
     """

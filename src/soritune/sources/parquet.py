@@ -14,7 +14,7 @@ BATCH_ROWS = 50
 def read_rows(
     path: Path, required: Set[str], optional: Set[str], origin: str
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows with their numbers from 1; a column of `optional` that the file lacks is left out.
+    """Yield rows with their numbers from 1; a column of `optional` that the file lacks is left out.
 
     `origin` names the data set that is expected. Raises UserError: no Parquet, a damaged file,
     a column of `required` that is not there.
@@ -25,13 +25,13 @@ def read_rows(
 
 
 def column_types(path: Path) -> dict[str, Any]:
-    """Names of the columns with their Arrow types. Raises UserError: no Parquet."""
+    """Return names of the columns with their Arrow types. Raises UserError: no Parquet."""
     with _open(path, frozenset(), "") as file:
         return {field.name: field.type for field in file.schema_arrow}
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows with their numbers from 1, of columns or parts of one (`audio.path`), all there.
+    """Yield rows with their numbers from 1, of columns or parts of one (`audio.path`), all there.
 
     Raises UserError: no Parquet, a damaged file.
     """
@@ -53,13 +53,15 @@ def _iterate(file: Any, columns: Sequence[str], path: Path) -> Iterator[tuple[in
 
 
 def num_rows(path: Path, required: Set[str], origin: str) -> int:
-    """Rows of a file, from its footer. Raises UserError like `read_rows`."""
+    """Return rows of a file, from its footer. Raises UserError like `read_rows`."""
     with _open(path, required, origin) as file:
         return int(file.metadata.num_rows)
 
 
 def audio_of(row: dict[str, Any], folder: Path) -> bytes | Path | None:
-    """The encoded audio of a row: its bytes, or a file below `folder`; None if there is none."""
+    """Return the encoded audio of a row: its bytes, or a file below `folder`; None if there is
+    none.
+    """
     audio = row.get("audio") or {}
     content = audio.get("bytes")
     if content is not None:
@@ -71,7 +73,7 @@ def audio_of(row: dict[str, Any], folder: Path) -> bytes | Path | None:
 
 
 def describe_files(files: Iterable[Path], folder: Path) -> str:
-    """Names and sizes: text that changes when files do."""
+    """Return names and sizes: text that changes when files do."""
     return "; ".join(
         f"{path.relative_to(folder).as_posix()} {path.stat().st_size}" for path in files
     )

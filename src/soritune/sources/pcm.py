@@ -28,7 +28,7 @@ class PcmFile:
     extra_byte: Literal["refuse", "drop"] = "refuse"
 
     def render(self) -> tuple[Samples, int]:
-        """Samples (num_samples,), float32 in [-1, 1), and their rate in Hz.
+        """Return samples (num_samples,), float32 in [-1, 1), and their rate in Hz.
 
         A file that is a WAV whatever its name says is read as one. Raises AudioError: missing,
         empty, unreadable, truncated, too-long.

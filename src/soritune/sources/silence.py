@@ -23,7 +23,7 @@ FLOOR = 1e-10
 
 
 def frame_levels_db(samples: Samples) -> npt.NDArray[np.float64]:
-    """Level of each 10 ms in dBFS without the constant offset; at least one frame."""
+    """Return level of each 10 ms in dBFS without the constant offset; at least one frame."""
     whole = max(1, len(samples) // FRAME)
     padded = np.pad(samples, (0, max(0, whole * FRAME - len(samples))))[: whole * FRAME]
     frames = (padded - samples.mean(dtype=np.float64)).reshape(whole, FRAME)
@@ -31,13 +31,13 @@ def frame_levels_db(samples: Samples) -> npt.NDArray[np.float64]:
 
 
 def speech_and_noise_db(levels: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Level of the loud frames and of the quiet ones."""
+    """Return level of the loud frames and of the quiet ones."""
     noise, speech = np.percentile(levels, (NOISE_PERCENTILE, SPEECH_PERCENTILE))
     return float(speech), float(noise)
 
 
 def silent_ends_s(samples: Samples, levels: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Seconds before the first and after the last frames of `levels` that may be speech.
+    """Return seconds before the first and after the last frames of `levels` that may be speech.
 
     (0, 0) where nothing is louder.
     """

@@ -22,7 +22,7 @@ class SoundForm:
     remove_offset: bool = False
 
     def apply(self, samples: Samples) -> Samples:
-        """Samples (num_samples,) at 16 kHz in this form, still within [-1, 1]."""
+        """Return samples (num_samples,) at 16 kHz in this form, still within [-1, 1]."""
         if self.remove_offset:
             samples = samples - np.float32(samples.mean(dtype=np.float64))
             loudest = float(np.abs(samples).max(initial=0.0))

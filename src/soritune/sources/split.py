@@ -33,7 +33,8 @@ class Keys:
 
 
 def split_entries(entries: Sequence[Keys], shares: Shares, seed: int) -> list[Split | None]:
-    """The split of each entry; None where its speaker and its sentence fall into different ones.
+    """Return the split of each entry; None where its speaker and its sentence fall into different
+    ones.
 
     No two splits share a speaker or a sentence. Speakers who say the same sentences stay together
     where that gives splits of about the wanted size, and then nothing is None. Where it does not
@@ -69,7 +70,7 @@ def split_entries(entries: Sequence[Keys], shares: Shares, seed: int) -> list[Sp
 
 
 def share_out(sizes: Mapping[str, int], shares: Shares, seed: int, kind: str) -> dict[str, Split]:
-    """The split of each key (speaker or sentence) with `sizes` utterances, by seeded order.
+    """Return the split of each key (speaker or sentence) with `sizes` utterances, by seeded order.
 
     A split whose share is not 0 gets at least one key, the smallest if no other fits; train
     always keeps one. Raises UserError if there are too few keys for a test split.
@@ -113,7 +114,7 @@ def _fill(keys: Sequence[str], sizes: Mapping[str, int], target: float) -> set[s
 def _share_out_groups(
     entries: Sequence[Keys], speakers: Mapping[str, int], shares: Shares, seed: int
 ) -> dict[str, Split]:
-    """The split of each speaker, together with those of the same sentences if that is fair."""
+    """Return the split of each speaker; speakers of the same sentences together if that is fair."""
     group_of = _groups(entries)
     sizes: Counter[str] = Counter()
     for speaker, size in speakers.items():
@@ -133,7 +134,7 @@ def _share_out_groups(
 
 
 def _groups(entries: Sequence[Keys]) -> dict[str, str]:
-    """The first (by name) of all speakers that are joined to a speaker by common sentences."""
+    """Return for each speaker the first (by name) of those connected by common sentences."""
     parent: dict[str, str] = {}
 
     def root(speaker: str) -> str:
@@ -156,7 +157,7 @@ def _groups(entries: Sequence[Keys]) -> dict[str, str]:
 def _follow_speakers(
     entries: Sequence[Keys], of_speaker: Mapping[str, Split], shares: Shares, seed: int
 ) -> dict[str, Split]:
-    """The split of each sentence: that of its speakers, or one of theirs if they differ."""
+    """Return the split of each sentence: that of its speakers, or one of theirs if they differ."""
     said_in: defaultdict[str, Counter[Split]] = defaultdict(Counter)
     for entry in entries:
         if entry.sentence is not None and entry.speaker is not None:

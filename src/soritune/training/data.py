@@ -20,7 +20,7 @@ from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.examples import Example, epoch_examples
 from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 
-# Features that are kept from epoch to epoch, in one process: four hours of speech take 0.5 GiB.
+# Features kept from epoch to epoch, per process: four hours of speech take 0.5 GiB.
 CACHE_BYTES = 2**30
 
 MicroBatch = dict[str, torch.Tensor]
@@ -30,8 +30,8 @@ class StepDataset(Dataset[list[MicroBatch]]):
     """Item k is what one rank takes in one optimizer step: a list of micro-batches.
 
     Steps are numbered through all epochs, so a resumed run asks for the next number and gets what
-    an uninterrupted one would have got. With several ranks item `step * world_size + rank` is a
-    rank's share of a step.
+    an uninterrupted one would get. With several ranks, item `step * world_size + rank` is a rank's
+    share of a step.
     """
 
     def __init__(
@@ -48,9 +48,11 @@ class StepDataset(Dataset[list[MicroBatch]]):
         mask_value: torch.Tensor | None = None,
         excluded: ExcludedIds = NOTHING_EXCLUDED,
     ) -> None:
-        """`mask_value` (mels,) stands where augmentation masks features; None: 0.
+        """Plan the first epoch.
 
-        `excluded` are ids of utterances that are never trained on.
+        Args:
+            mask_value: value of features that augmentation masks, shape (mels,); None: 0.
+            excluded: ids of utterances that are never trained on.
         """
         self.parts = parts
         self.corpora = corpora
@@ -102,11 +104,11 @@ class StepDataset(Dataset[list[MicroBatch]]):
         return self.num_steps * self.world_size
 
     def examples(self, index: int) -> list[Example]:
-        """The examples of item `index`, before any audio is read."""
+        """Return the examples of item `index`; reads no audio."""
         number, rank = divmod(index, self.world_size)
         epoch, step = divmod(number, self.steps_per_epoch)
         examples = sorted(self._plan(epoch)[step], key=lambda e: -e.num_tokens)
-        # A last step with fewer utterances than ranks still gives every rank one.
+        # Of a last step with fewer utterances than ranks, every rank still gets one.
         return examples[rank :: self.world_size] or examples[:1]
 
     def __getitem__(self, index: int) -> list[MicroBatch]:
@@ -116,7 +118,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
         return [self.collate(batch) for batch in batches]
 
     def collate(self, batch: Sequence[Example]) -> MicroBatch:
-        """Read the audio of a micro-batch and make its tensors."""
+        """Read the audio of a micro-batch and return its tensors."""
         return self.processor.collate(
             [
                 self.processor.encode_features(self._features_of(e), e.request, e.answer)
@@ -148,7 +150,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
             samples = self.corpora[example.corpus].samples(example.record)
             features = self.processor.features(samples)
             size = features.numel() * features.element_size()
-            # Every epoch passes all clips once, so what came first is as good to keep as any.
+            # Every epoch reads all clips once, so the first are as good to keep as any.
             if size <= self._room:
                 self._features[key] = features
                 self._room -= size
@@ -156,5 +158,5 @@ class StepDataset(Dataset[list[MicroBatch]]):
 
 
 def first_item(items: list[list[MicroBatch]]) -> list[MicroBatch]:
-    """Collate function of the loader: an item is a whole step already."""
+    """Return the item of the loader, which is a whole step already."""
     return items[0]

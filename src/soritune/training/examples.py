@@ -21,7 +21,7 @@ from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds, choose_reco
 
 @dataclass(frozen=True)
 class Draw:
-    """How a clip of an augmented part is changed: which part's augmentation, with which draws."""
+    """How a clip of an augmented part is changed: by whose augmentation, with which draws."""
 
     part: int
     key: tuple[object, ...]
@@ -49,12 +49,14 @@ def epoch_examples(
     augmenters: Mapping[int, Augmenter] = MappingProxyType({}),
     excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> list[Example]:
-    """All examples of one epoch, in the order of the corpora; tasks are drawn anew each epoch.
+    """Return all examples of one epoch, in the order of the corpora; tasks are drawn in each epoch.
 
-    `augmenters` by number of part: what they draw is drawn anew for each clip in each epoch, and
-    counts in the length of its sequence.
+    Args:
+        augmenters: by number of part. They draw for each clip in each epoch, and their changes
+            count in the length of a sequence.
 
-    Raises UserError where a translation task meets an utterance without a translation.
+    Raises:
+        UserError: a translation task meets an utterance without a translation.
     """
     examples = []
     numbers = {id(part): number for number, part in enumerate(parts)}
@@ -85,7 +87,7 @@ def epoch_examples(
         duration_s, chosen = record.duration_s, None
         augmenter = augmenters.get(numbers[id(part)])
         if augmenter is not None:
-            # A replay may take an utterance several times in an epoch, each time another way.
+            # A replay may take an utterance several times in an epoch, each time with other draws.
             turn = turns[numbers[id(part)], record.id]
             turns[numbers[id(part)], record.id] += 1
             key = (augmenter.seed, seed, part.corpus, record.id, epoch, turn)

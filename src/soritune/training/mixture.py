@@ -25,15 +25,15 @@ def choose_records(
     epoch: int,
     excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> list[tuple[TrainPart, Record]]:
-    """The utterances of one epoch, as if those of `excluded` were not in the corpora.
+    """Return the utterances of one epoch, with the part that takes each.
 
-    A part with a share or a cap keeps the same utterances in every epoch, whatever the other
-    parts are. Parts with weights together have as many examples as they have utterances, divided
-    by the weights; each deals its utterances out without repeating one before all have had their
-    turn, from epoch to epoch. A replay part (its number is a fraction of all others together)
-    draws new ones each epoch.
+    A part with a share or a limit keeps the same utterances in every epoch, whatever the other
+    parts are. Parts with weights together have as many examples as they have utterances, divided by
+    the weights; each repeats no utterance before all have been taken, from epoch to epoch. A replay
+    part (its number is a fraction of all others together) draws again in each epoch.
 
-    Raises UserError where a split is empty, all of it is left out, or a cap lets nothing through.
+    Raises:
+        UserError: a split is empty, all of it is excluded, or a limit excludes all.
     """
     pools = [_pool(part, corpora, seed, excluded) for part in parts]
     weighted = [number for number, part in enumerate(parts) if part.weight is not None]
@@ -67,7 +67,7 @@ def choose_records(
 
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:
-    """`total` divided in proportion to `weights`, each at least 1, by the largest remainders.
+    """Divide `total` in proportion to `weights`, each at least 1, by the largest remainders.
 
     The sum is `total` unless that is less than the number of weights.
     """
@@ -86,7 +86,7 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
 def _pool(
     part: TrainPart, corpora: Mapping[str, Corpus], seed: int, excluded: ExcludedIds
 ) -> list[Record]:
-    """What a part may take, in the order of the corpus."""
+    """Return what a part may take, in the order of the corpus."""
     records = corpora[part.corpus].records(part.split)
     if not records:
         raise UserError(
@@ -99,7 +99,7 @@ def _pool(
             raise UserError(
                 f'corpus "{part.corpus}": dev or test of another corpus has the sentences of all '
                 f'utterances of split "{part.split}"; write shared_sentences: keep in the case to '
-                f"train on them all the same"
+                f"train on them"
             )
     if part.share == 1.0 and part.max_hours is None and part.max_utterances is None:
         return records
@@ -122,7 +122,7 @@ def _pool(
 def _deal(
     part: TrainPart, pool: Sequence[Record], count: int, seed: int, epoch: int
 ) -> list[Record]:
-    """`count` records of an endless row of shuffled decks, from where the last epoch ended."""
+    """Return the next `count` records of an endless series of shuffles, after the last epoch's."""
     dealt: list[Record] = []
     position = epoch * count
     while len(dealt) < count:

@@ -1,4 +1,4 @@
-"""One case from base to trained model: the training procedure in numbered steps."""
+"""Training of one case, from base to trained model, in numbered steps."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def train_case(
         UserError: the data do not fit the tasks.
         TrainabilityError: something would train that should not, or the reverse.
     """
-    # 1. The base, with a LoRA where the mode trains one, and exactly the mode's parts free.
+    # 1. The base, with a LoRA where the mode trains one, and only the mode's parts unfrozen.
     lora = case.lora or model.lora
     world = World.from_environment()
     speech_model = load(
@@ -97,7 +97,7 @@ def train_case(
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
     arguments.warmup_steps = min(case.warmup_steps, int(dataset.num_steps * MAX_WARMUP_SHARE))
 
-    # 3. Training, from the last whole checkpoint if there is one.
+    # 3. Training, from the last complete checkpoint if there is one.
     before = checksums(speech_model)
     with _track(f"train {name}", dataset.num_steps, world) as advance, _quiet():
         trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance)
@@ -173,7 +173,7 @@ def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> Training
         seed=seed,
         dataloader_num_workers=4 if gpu else 0,
         remove_unused_columns=False,
-        save_strategy="no",  # by time instead, see trainer._Watcher
+        save_strategy="no",  # by time, see trainer._Watcher
         save_total_limit=2,
         report_to=[],
         disable_tqdm=True,
@@ -183,7 +183,7 @@ def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> Training
 
 
 class _quiet:  # noqa: N801 - reads as a word in a with statement
-    """The Trainer's own lines would break into the progress bar."""
+    """Silences the Trainer, whose lines would break the progress bar."""
 
     def __enter__(self) -> None:
         self.verbosity = transformers_logging.get_verbosity()

@@ -1,4 +1,4 @@
-"""Proof of what trains: before the first step, at the first gradient, and after the last step."""
+"""Proof of what trains: before the first step, at the first gradients, after the last step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TrainabilityError(UserError):
 
 @dataclass(frozen=True)
 class Trainable:
-    """What a mode sets free: names of tensors and numbers of parameters by part."""
+    """What a mode trains: names of tensors and numbers of parameters by part."""
 
     names: tuple[str, ...]
     by_part: dict[str, int]
@@ -26,12 +26,13 @@ class Trainable:
 
 
 def set_trainable(model: SpeechModel, mode: str) -> Trainable:
-    """Set free exactly what `mode` names and keep those weights in fp32.
+    """Unfreeze exactly what `mode` trains and keep those weights in fp32.
 
-    An update of 4e-5 on a weight near 1 is below what bfloat16 can hold (2^-8): without fp32
+    An update of 4e-5 on a weight near 1 is below the precision of bfloat16 (2^-8): without fp32
     master weights it rounds away.
 
-    Raises TrainabilityError where a part of the mode has no parameters in this model.
+    Raises:
+        TrainabilityError: a part of the mode has no parameters in this model.
     """
     parts = model.parts_of_mode(mode)
     named = list(model.module.named_parameters())
@@ -65,8 +66,8 @@ def check_optimizer(
 def check_gradients(model: SpeechModel, trainable: Trainable) -> None:
     """Raise TrainabilityError unless exactly what is to be trained has a gradient.
 
-    Called before the first optimizer step. A gradient of zero counts: LoRA's A has none to feel
-    while B is zero.
+    Called before the first optimizer step. A gradient of zero counts: that of LoRA's A is zero
+    while B is.
     """
     _same(
         {name for name, p in model.module.named_parameters() if p.grad is not None},
@@ -91,7 +92,7 @@ def _same(found: set[str], wanted: Iterable[str], what: str) -> None:
 
 @torch.no_grad()
 def checksums(model: SpeechModel) -> dict[str, int]:
-    """A sum of the bits of every parameter: it changes when any weight does."""
+    """Return a sum of the bits of every parameter, which changes when any weight does."""
     sums = {}
     for name, parameter in model.module.named_parameters():
         bits = parameter.detach().contiguous().flatten().view(torch.uint8)
@@ -107,14 +108,14 @@ def check_moved(
     after: Mapping[str, int],
     trainable: Trainable,
 ) -> list[str]:
-    """Names of the tensors that a run changed.
+    """Return the names of the tensors that a run changed.
 
     Raises TrainabilityError where a frozen tensor changed or a trained part did not change at all.
     """
     moved = [name for name in after if before[name] != after[name]]
     strays = sorted(set(moved) - set(trainable.names))
     if strays:
-        raise TrainabilityError(f"{strays[0]} changed ({len(strays)} such), but was to stay frozen")
+        raise TrainabilityError(f"{strays[0]} changed ({len(strays)} such), but must stay frozen")
     for part in trainable.by_part:
         if not any(model.part_of(name) == part for name in moved):
             raise TrainabilityError(
@@ -125,7 +126,7 @@ def check_moved(
 
 
 def share_text(trainable: Trainable) -> str:
-    """One line for people: what trains, how much of the model."""
+    """Return one line for people: what trains, and its share of the model."""
     count = sum(trainable.by_part.values())
     parts = ", ".join(f"{part} {number:,}" for part, number in trainable.by_part.items())
     share = count / trainable.parameters
@@ -135,7 +136,7 @@ def share_text(trainable: Trainable) -> str:
 def parameter_groups(
     model: SpeechModel, names: Sequence[str], *, decay: frozenset[str], audio_parts: frozenset[str]
 ) -> dict[tuple[bool, bool], list[torch.nn.Parameter]]:
-    """Trained parameters by (belongs to the audio tower, decays)."""
+    """Return trained parameters by (is of the audio parts, decays)."""
     named = dict(model.module.named_parameters())
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name in names:

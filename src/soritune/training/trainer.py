@@ -1,4 +1,4 @@
-"""transformers' Trainer for steps of several micro-batches, saving only what trains."""
+"""The Trainer of transformers for steps of several micro-batches; saves only what trains."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from soritune.training.trainability import (
 TRAINED_FILE = "trained.safetensors"
 ELAPSED_FILE = "elapsed.json"
 MIN_SAVE_INTERVAL_S = 30.0
-# A save may take this share of the time, so that large models save seldom and small ones often.
+# Share of the time that saving may take: large models save rarely, small ones often.
 SAVE_SHARE = 0.02
 
 
@@ -70,7 +70,7 @@ class SpeechTrainer(Trainer):
         self.remove_callback(PrinterCallback)  # its lines would break into the progress bar
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Items in their order: the data set has shuffled already."""
+        """Return items in their order: the data set has shuffled already."""
         loader: DataLoader[Any] = DataLoader(
             self.steps,
             batch_size=1,
@@ -84,7 +84,7 @@ class SpeechTrainer(Trainer):
         return prepared
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW with a learning rate of its own for the audio tower."""
+        """Return AdamW with a separate learning rate for the audio parts."""
         if self.optimizer is None:
             case = self.case
             audio_rate = case.audio_learning_rate or case.learning_rate
@@ -116,7 +116,7 @@ class SpeechTrainer(Trainer):
         inputs: Any,  # list[MicroBatch]: a step, where the Trainer expects one batch
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Gradient of one step: micro-batches summed, divided by the targets of all ranks."""
+        """Compute the gradient of one step: sums of micro-batches over the targets of all ranks."""
         model.train()
         batches: list[MicroBatch] = cast("Any", self._prepare_inputs(inputs))
         world = self.accelerator.num_processes
@@ -126,7 +126,7 @@ class SpeechTrainer(Trainer):
         )
         if world > 1:
             targets = self.accelerator.reduce(targets, reduction="sum")
-        # Ranks' gradients are averaged; the sum over ranks is wanted.
+        # Gradients are averaged over ranks, but their sum is needed.
         divisor = float(targets) / world
         total = torch.zeros((), device=self.args.device)
         for index, batch in enumerate(batches):
@@ -142,7 +142,7 @@ class SpeechTrainer(Trainer):
     def _save(
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
     ) -> None:
-        """Checkpoint of the tensors that train; the frozen base is on disk already."""
+        """Save the tensors that train; the frozen base is on disk already."""
         folder = Path(output_dir or self.args.output_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
         named = dict(self.speech_model.module.named_parameters())
@@ -159,7 +159,7 @@ class SpeechTrainer(Trainer):
 
 
 class _Watcher(TrainerCallback):
-    """Progress, saving by time, and the check of the first gradients."""
+    """Shows progress, saves by time, and checks the first gradients."""
 
     def __init__(
         self, model: SpeechModel, trainable: Trainable, advance: Callable[[float], None]
@@ -171,7 +171,7 @@ class _Watcher(TrainerCallback):
         self.gradients_seen = False
         self.started = self.last_save = self.save_started = time.monotonic()
         self.save_s = 0.0
-        self.elapsed_before_s = 0.0  # by the runs that this one goes on from
+        self.elapsed_before_s = 0.0  # in the runs that this one continues
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -179,7 +179,7 @@ class _Watcher(TrainerCallback):
         self.advance(state.global_step)
         self.started = self.last_save = time.monotonic()
         if not self.world.is_main and state.global_step == 0:
-            # Dropout of its own; a checkpoint brings each rank's state back later.
+            # A dropout of its own; a checkpoint restores each rank's random state later.
             torch.manual_seed(args.seed + self.world.rank)
 
     def on_pre_optimizer_step(
@@ -196,7 +196,7 @@ class _Watcher(TrainerCallback):
         waited = time.monotonic() - self.last_save
         done = state.global_step >= state.max_steps
         due = waited > max(MIN_SAVE_INTERVAL_S, self.save_s / SAVE_SHARE)
-        # Each rank has a random state to save, so all do it in the same step.
+        # Each rank saves its random state, so all save in the same step.
         if not done and self.world.broadcast_flag(due):
             control.should_save = True
             self.save_started = time.monotonic()
@@ -218,15 +218,15 @@ class _Watcher(TrainerCallback):
 
 
 def elapsed_s(checkpoint: Path) -> float:
-    """Seconds of training that stand behind a checkpoint."""
+    """Return the seconds of training up to a checkpoint."""
     path = checkpoint / ELAPSED_FILE
     return float(json.loads(path.read_bytes())["elapsed_s"]) if path.is_file() else 0.0
 
 
 def last_checkpoint(folder: Path, *, num_ranks: int = 1) -> Path | None:
-    """The newest checkpoint that is whole: `trainer_state.json` is what the Trainer writes last.
+    """Return the newest complete checkpoint: the Trainer writes `trainer_state.json` last.
 
-    With several ranks each must have written its random state, too.
+    With several ranks, each must also have written its random state.
     """
     found = []
     for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):

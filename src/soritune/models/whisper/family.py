@@ -50,7 +50,7 @@ class WhisperFamily(family.Family):
     }
     layouts: Mapping[str, str] = {"transformers": "transformers (what vLLM serves as well)"}
     targets: Mapping[str, ExportTarget] = {
-        "merged": ExportTarget(
+        "transformers": ExportTarget(
             "a complete Whisper model in the layout of transformers, its LoRA added to the weights",
             "transformers, vLLM",
             takes_lora_weight=True,
@@ -62,7 +62,7 @@ class WhisperFamily(family.Family):
         ),
     }
 
-    whole_target = "merged"
+    whole_target = "transformers"
 
     def check_request(self, request: Request) -> None:
         """See `Family`."""

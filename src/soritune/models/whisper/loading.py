@@ -13,7 +13,7 @@ from transformers import (
     WhisperConfig,
     WhisperFeatureExtractor,
     WhisperForConditionalGeneration,
-    WhisperTokenizerFast,
+    WhisperTokenizer,
 )
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
@@ -21,12 +21,12 @@ from soritune.errors import UserError
 from soritune.models.checkpoint import read_json
 from soritune.models.family import Family
 from soritune.models.loaded import fill_module
+from soritune.models.other_files import GENERATION_FILE
 from soritune.models.stored import StoredBase, open_plain_base
 from soritune.models.whisper import constants as c
 from soritune.models.whisper.model import Whisper
 from soritune.models.whisper.processor import WhisperProcessor
 
-GENERATION_FILE = "generation_config.json"
 TIED_HEAD = "proj_out.weight"
 
 
@@ -52,7 +52,7 @@ def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch
     # Training masks features itself (augment), once and by the recipe's seed.
     config.apply_spec_augment = False
     with torch.device("meta"):
-        module: Any = WhisperForConditionalGeneration._from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
+        module: Any = WhisperForConditionalGeneration._from_config(config, dtype=dtype)
     fill_module(
         module,
         base.weights,
@@ -105,11 +105,11 @@ def fixed_language(generation: Mapping[str, Any]) -> str | None:
     return TO_LANGUAGE_CODE.get(plain, plain)
 
 
-def read_tokenizer(folder: Path) -> WhisperTokenizerFast:
+def read_tokenizer(folder: Path) -> WhisperTokenizer:
     """Return the tokenizer of a folder's tokenizer.json."""
     if not (folder / "tokenizer.json").is_file():
         raise UserError(
             f"{folder}: no tokenizer.json. Copy the tokenizer's files from the base model's folder"
         )
-    tokenizer: WhisperTokenizerFast = WhisperTokenizerFast.from_pretrained(str(folder))
+    tokenizer: WhisperTokenizer = WhisperTokenizer.from_pretrained(str(folder))
     return tokenizer

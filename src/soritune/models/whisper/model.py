@@ -70,7 +70,11 @@ class Whisper(LoadedModel):
                 self.module,
                 encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
             ),
-            {"decoder_input_ids": prompts},
+            # The encoder hears all of its window; transformers warns where no mask says so.
+            {
+                "decoder_input_ids": prompts,
+                "attention_mask": torch.ones(encoded.shape[:2], device=self.device),
+            },
             prompt_length=length,
             limits=[min(limit, self.processor.max_positions - length) for limit in limits],
             end_ids=[end],

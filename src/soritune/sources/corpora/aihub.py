@@ -53,7 +53,7 @@ class AihubSource(DividedSource):
 
 
 def read(source: AihubSource) -> Iterator[Utterance | Rejected]:
-    """Utterances in the order of their labels' paths.
+    """Yield utterances in the order of their labels' paths.
 
     Where folders give the splits, no more than one label is held at a time. Raises UserError: no
     such folder, no label in it, keys that do not fit together, entries that cannot be divided.
@@ -74,7 +74,7 @@ def read(source: AihubSource) -> Iterator[Utterance | Rejected]:
 
 
 def identity(source: AihubSource) -> str:
-    """A digest of size and time of labels and texts, and of when recordings came or went."""
+    """Return a digest of size and time of labels and texts, and of when recordings came or went."""
     _finder(source)
     return describe(source.path)
 
@@ -105,7 +105,7 @@ def _finder(source: AihubSource) -> Finder:
 def _labels(
     source: AihubSource, forms: tuple[Form, ...], finder: Finder
 ) -> Iterator[tuple[Path, Utterance | Rejected]]:
-    """What each label file holds, all as if it were to be trained on."""
+    """Yield what each label file holds, all as if it were to be trained on."""
     for path in label_files(source.path):
         name = path.relative_to(source.path).with_suffix("").as_posix()
         try:
@@ -164,7 +164,7 @@ def _entry(
 
 
 def _audio(label: Label, path: Path, finder: Finder, alone: bool) -> Path | str:
-    """The recording of a label, or why there is none."""
+    """Return the recording of a label, or why there is none."""
     names = [label.audio] if label.audio else []
     if alone or label.span is not None:
         names.append(path.stem)  # fileNm is now and then misspelt; the label's own name is not
@@ -181,7 +181,7 @@ def _audio(label: Label, path: Path, finder: Finder, alone: bool) -> Path | str:
 
 
 def _text(label: Label, path: Path, finder: Finder) -> str | Rejected:
-    """The transcript, read from its file where the label names one (textPath)."""
+    """Return the transcript, read from its file where the label names one (textPath)."""
     if not label.text.strip().lower().endswith(".txt"):
         return label.text
     found = finder.find(label.text, path, TEXT)

@@ -45,7 +45,8 @@ class Finder:
         self._listings: dict[Path, dict[str, list[str]]] = {}
 
     def find(self, name: str, label: Path, suffixes: frozenset[str]) -> list[Path]:
-        """The file `name` (with or without folders and suffix) of the label in the file `label`.
+        """Return the file `name` (with or without folders and suffix) of the label in the file
+        `label`.
 
         In a folder of the name before it; beside the label; in a folder of the name
         of the label's; or, for a long name without folders, anywhere. Always in the same part
@@ -92,7 +93,7 @@ class Finder:
 
 
 def label_files(root: Path) -> Iterator[Path]:
-    """All JSON files below `root`, in an order that never changes."""
+    """Yield all JSON files below `root`, in an order that never changes."""
     for folder, files in walk(root):
         yield from (folder / name for name in files if name.lower().endswith(LABEL))
 
@@ -107,7 +108,7 @@ def part_of(path: Path) -> str | None:
 
 
 def describe(root: Path) -> str:
-    """Text that changes when a label or a text does, or when recordings come or go."""
+    """Return text that changes when a label or a text does, or when recordings come or go."""
     digest = hashlib.sha256()
     for folder, files in walk(root):
         place = folder.relative_to(root).as_posix()

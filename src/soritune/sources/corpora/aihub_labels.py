@@ -78,7 +78,8 @@ class LabelError(ValueError):
 
 
 def read_labels(content: bytes, forms: tuple[Form, ...]) -> list[Label | None]:
-    """The labels of a file in their order; None for an entry of a list that has no transcript.
+    """Return the labels of a file in their order; None for an entry of a list that has no
+    transcript.
 
     Raises LabelError: no JSON, in no encoding of Korean, in none of the forms.
     """
@@ -136,7 +137,7 @@ def _entries(document: Any, path: str) -> list[dict[str, Any]]:
 
 
 def _value(chain: dict[str, Any], path: str) -> Any:
-    """What `path` leads to from the innermost object of the chain that it goes through."""
+    """Return what `path` leads to from the innermost object of the chain that it goes through."""
     prefix = max((prefix for prefix in chain if path.startswith(prefix)), key=len)
     return _walk(chain[prefix], path[len(prefix) :])
 

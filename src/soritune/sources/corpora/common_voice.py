@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.common_voice_release import (
     REMEDY,
@@ -24,7 +25,7 @@ from soritune.sources.corpora.common_voice_release import (
     no_lists,
     open_release,
 )
-from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
@@ -62,7 +63,7 @@ class CommonVoiceSource(SourceOptions):
 
 
 def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
-    """Lines that cannot be used first, then utterances in the order of the clips.
+    """Yield lines that cannot be used first, then utterances in the order of the clips.
 
     Raises UserError: no such file or folder, a damaged or unsafe archive, no lists of the
     locale, the hub copy that is empty.
@@ -74,7 +75,9 @@ def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: CommonVoiceSource) -> int | None:
-    """Lines of the lists of a folder; None for an archive, which would have to be read whole."""
+    """Return lines of the lists of a folder; None for an archive, which would have to be read
+    whole.
+    """
     if not Path(source.path).is_dir():
         return None
     listed, rejected = _listed(open_release(Path(source.path), source.own_locale), source)
@@ -82,13 +85,13 @@ def count(source: CommonVoiceSource) -> int | None:
 
 
 def identity(source: CommonVoiceSource) -> str:
-    """Text that changes with the file or folder; a hub id is its own identity."""
+    """Return text that changes with the file or folder; a hub id is its own identity."""
     path = Path(source.path)
     return describe_release(path, source.own_locale) if path.exists() else ""
 
 
 def published(source: CommonVoiceSource) -> Published | None:
-    """What has to be got first, where neither file nor folder is there; None where one is."""
+    """Return what is to be downloaded or got by hand; None where a file or folder is there."""
     if Path(source.path).exists():
         return None
     mirror = is_hub_id(source.path) and not source.path.startswith(OFFICIAL_OWNER)
@@ -108,13 +111,13 @@ def _place(source: CommonVoiceSource) -> Path:
         raise UserError(f"common-voice: there is no {kind} {source.path}; {REMEDY}")
     locale = source.own_locale
     patterns = [f"{locale}/*", f"*/{locale}/*", "data/*.parquet"]
-    return download(source.path, source.revision, patterns, "common-voice")
+    return download(source.path, source.revision, patterns)
 
 
 def _listed(
     release: Release, source: CommonVoiceSource
 ) -> tuple[dict[str, Utterance], list[Rejected]]:
-    """What to take, by clip, and what cannot be taken."""
+    """Return what to take, by clip, and what cannot be taken."""
     lines: defaultdict[str, list[Line | Rejected]] = defaultdict(list)
     for name, table in release.tables():
         lines[name] += table

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.sources.clips import (
-    Clip,
+    NamedAudio,
     archive_clips,
     archive_errors,
     clip_name,
@@ -52,11 +52,11 @@ class Release:
 
     name: str
     tables: Callable[[], Tables]
-    clips: Callable[[Iterable[str]], Iterator[Clip]]
+    clips: Callable[[Iterable[str]], Iterator[NamedAudio]]
 
 
 def open_release(path: Path, locale: str) -> Release:
-    """The release in a file or folder. Raises UserError where there is none of the locale."""
+    """Return the release in a file or folder. Raises UserError where it lacks the locale."""
     if path.is_file():
         return Release(
             str(path),
@@ -89,7 +89,7 @@ def no_lists(name: str, locale: str) -> UserError:
 
 
 def describe_release(path: Path, locale: str) -> str:
-    """Text that changes when a file or folder does.
+    """Return text that changes when a file or folder does.
 
     Size and time of an archive; of a folder the lists, and when clips came or went.
     """
@@ -110,7 +110,7 @@ def describe_release(path: Path, locale: str) -> str:
 
 
 def _tables_folder(root: Path, locale: str) -> Path | None:
-    """The folder with the lists: `root` itself, or `[cv-corpus-…/]ko`, or `transcript/ko`."""
+    """Return the folder of the lists: `root` itself, or `[cv-corpus-…/]ko`, or `transcript/ko`."""
     for folder in (root, root / locale, *sorted(root.glob(f"*/{locale}"))):
         if any((folder / f"{name}.tsv").is_file() for name in LISTS):
             return folder
@@ -127,7 +127,9 @@ def _parquet_files(root: Path, locale: str) -> list[Path]:
 
 
 def _list_of(path: Path) -> str:
-    """List of a Parquet file `validation-00000-of-00001.parquet` or `validation/0000.parquet`."""
+    """Return the list of a Parquet file `validation-00000-of-00001.parquet` or
+    `validation/0000.parquet`.
+    """
     for word in (path.stem.partition("-")[0], path.parent.name):
         name = "dev" if word == "validation" else word
         if name in LISTS:

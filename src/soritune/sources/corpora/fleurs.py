@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.hub import is_hub_id
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.fleurs_files import HUB_ID, Line, find_part, read_lines
-from soritune.sources.hub_tables import Published, download, is_hub_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import describe_files, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -48,7 +49,7 @@ class FleursSource(SourceOptions):
 
 
 def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
-    """Utterances by split, then language, then order of the clips.
+    """Yield utterances by split, then language, then order of the clips.
 
     Raises UserError: no such folder, a split or language that is not there, a damaged or unsafe
     archive, no network, `ids` that are not in the test split.
@@ -88,7 +89,7 @@ def read(source: FleursSource) -> Iterator[Utterance | Rejected]:
 
 
 def identity(source: FleursSource) -> str:
-    """Names and sizes of local files, and the ids; a hub id is its own identity."""
+    """Return names and sizes of local files, and the ids; a hub id is its own identity."""
     folder, ids = Path(source.path), Path(source.ids or "")
     known = sorted(_read_ids(source) or ()) if source.ids and ids.exists() else []
     if not folder.is_dir():
@@ -103,7 +104,7 @@ def identity(source: FleursSource) -> str:
 
 
 def published(source: FleursSource) -> Published | None:
-    """What is known of the data set where it would be downloaded."""
+    """Return what is known of the data set where it would be downloaded."""
     if source.path != HUB_ID or Path(source.path).is_dir():
         return None
     sentences = PAIRED_TEST.get(frozenset(source.languages))
@@ -128,7 +129,7 @@ def _folder(source: FleursSource) -> Path:
         for split in source.splits
         for pattern in (f"data/{language}/{split}.tsv", f"data/{language}/audio/{split}.tar.gz")
     ]
-    folder = download(source.path, source.revision, tables, "fleurs")
+    folder = download(source.path, source.revision, tables)
     if all((folder / pattern).is_file() for pattern in tables):
         return folder
     patterns = [
@@ -136,11 +137,11 @@ def _folder(source: FleursSource) -> Path:
         for language in source.languages
         for split in source.splits
     ]
-    return download(source.path, source.revision, patterns, "fleurs")
+    return download(source.path, source.revision, patterns)
 
 
 def _texts(lines: list[Line | Rejected]) -> dict[str, str]:
-    """The text of each sentence that has one (the first; its recordings share it)."""
+    """Return the text of each sentence that has one (the first; its recordings share it)."""
     texts: dict[str, str] = {}
     for line in lines:
         if isinstance(line, Line) and line.sentence and line.text.strip():
@@ -207,7 +208,7 @@ def _read_ids(source: FleursSource) -> set[str] | None:
                 f"fleurs: ids {source.ids} is neither a file nor the id of a data set on the hub"
             )
         if not path.exists():
-            path = download(source.ids, None, ["*.parquet"], "fleurs ids")
+            path = download(source.ids, None, ["*.parquet"])
         files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
         rows = (row for file in files for _, row in read_rows(file, {"id"}, set(), source.ids))
         ids = {str(row["id"]) for row in rows}

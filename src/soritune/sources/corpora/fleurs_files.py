@@ -9,7 +9,7 @@ from typing import Literal
 
 from soritune.errors import UserError
 from soritune.sources.clips import (
-    Clip,
+    NamedAudio,
     archive_clips,
     clip_name,
     folder_clips,
@@ -35,7 +35,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Part:
+class FleursSplit:
     """One split of one language: a table and its clips, or the Parquet files that hold both."""
 
     name: str
@@ -43,7 +43,7 @@ class Part:
     archive: Path
     files: tuple[Path, ...] = ()
 
-    def clips(self, names: list[str]) -> Iterator[Clip]:
+    def clips(self, names: list[str]) -> Iterator[NamedAudio]:
         if self.table is None:
             return parquet_clips(self.files, HUB_ID)
         unpacked = self.archive.with_name(self.archive.name.partition(".")[0])
@@ -52,13 +52,13 @@ class Part:
         return archive_clips([self.archive])
 
 
-def find_part(folder: Path, language: str, split: Split) -> Part:
-    """Where a split of a language is. Raises UserError where it is not."""
+def find_part(folder: Path, language: str, split: Split) -> FleursSplit:
+    """Return where a split of a language is. Raises UserError where it is not."""
     name = f"{folder} {language} {split}"
     for place in (folder / "data" / language, folder / language):
         table = place / f"{split}.tsv"
         if table.is_file():
-            return Part(name, table, place / "audio" / f"{split}.tar.gz")
+            return FleursSplit(name, table, place / "audio" / f"{split}.tar.gz")
     words = {"dev", "validation"} if split == "dev" else {split}
     files = tuple(
         path
@@ -72,11 +72,13 @@ def find_part(folder: Path, language: str, split: Split) -> Part:
             f"download data/{language} from https://huggingface.co/datasets/{HUB_ID}, or take "
             f"revision: refs/convert/parquet"
         )
-    return Part(name, None, folder, files)
+    return FleursSplit(name, None, folder, files)
 
 
-def read_lines(part: Part, transcription: Literal["raw", "plain"]) -> Iterator[Line | Rejected]:
-    """All recordings of a part, with the text of the wanted column."""
+def read_lines(
+    part: FleursSplit, transcription: Literal["raw", "plain"]
+) -> Iterator[Line | Rejected]:
+    """Yield all recordings of a part, with the text of the wanted column."""
     column = 2 if transcription == "raw" else 3
     if part.table is not None:
         with part.table.open("rb") as file:

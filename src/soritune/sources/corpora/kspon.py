@@ -12,8 +12,8 @@ from soritune.errors import UserError
 from soritune.languages.ko.transcription import Policy, TranscriptionError, Unclear, plain_words
 from soritune.sources.corpora.kspon_release import (
     LISTS,
-    Clip,
     ListName,
+    Recording,
     Release,
     count_list,
     describe_release,
@@ -48,7 +48,7 @@ class KsponSource(SourceOptions):
 
 
 def read(source: KsponSource) -> Iterator[Utterance | Rejected]:
-    """Utterances of the evaluations, then of dev, then of train, in the order of their lists.
+    """Yield utterances of the evaluations, then of dev, then of train, in the order of their lists.
 
     The corpus names no speakers. Raises UserError: no such folder, nothing of KsponSpeech in it,
     a list that is asked for and not there.
@@ -60,13 +60,13 @@ def read(source: KsponSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: KsponSource) -> int | None:
-    """Lines of the lists, or clips where there are none."""
+    """Return lines of the lists, or clips where there are none."""
     release = open_release(source.path)
     return sum(count_list(release, name) for name in _wanted(release, source))
 
 
 def identity(source: KsponSource) -> str:
-    """A digest of the lists, the transcripts that are read, and when clips came or went."""
+    """Return a digest of the lists, the transcripts that are read, and when clips came or went."""
     return describe_release(open_release(source.path))
 
 
@@ -81,7 +81,7 @@ def _wanted(release: Release, source: KsponSource) -> list[ListName]:
     return [name for name in LISTS if name in source.splits]
 
 
-def _entry(clip: Clip, name: ListName, source: KsponSource) -> Utterance | Rejected:
+def _entry(clip: Recording, name: ListName, source: KsponSource) -> Utterance | Rejected:
     try:
         text = plain_words(clip.transcript, source.policy, source.unclear)
     except TranscriptionError as error:

@@ -35,7 +35,7 @@ REMEDY = (
 
 
 @dataclass(frozen=True)
-class Clip:
+class Recording:
     """A recording, and its transcript in a list or in the file beside it."""
 
     id: str
@@ -77,12 +77,12 @@ def open_release(root: Path) -> Release:
 
 
 def has_list(release: Release, name: ListName) -> bool:
-    """Whether `name` can be read, from its list or as separate clips."""
+    """Return whether `name` can be read, from its list or as separate clips."""
     return name in release.lists or bool(_folders_of(release, name))
 
 
-def read_list(release: Release, name: ListName) -> Iterator[Clip | Rejected]:
-    """What belongs to `name`: the lines of its list, or without one the clips of its folders.
+def read_list(release: Release, name: ListName) -> Iterator[Recording | Rejected]:
+    """Yield what belongs to `name`: the lines of its list, or without one the clips of its folders.
 
     Without train.trn, clips that dev.trn names are left out of train.
     """
@@ -98,7 +98,7 @@ def read_list(release: Release, name: ListName) -> Iterator[Clip | Rejected]:
 
 
 def count_list(release: Release, name: ListName) -> int:
-    """Number of entries of `read_list`, without reading transcripts."""
+    """Return the number of entries of `read_list`, without reading transcripts."""
     if name in release.lists:
         return sum(1 for _ in _lines(release.lists[name]))
     held_back = _ids(release, "dev") if name == "train" else set()
@@ -108,7 +108,7 @@ def count_list(release: Release, name: ListName) -> int:
 
 
 def describe_release(release: Release) -> str:
-    """Text that changes when a list, a transcript beside a clip, or a folder's content does."""
+    """Return text that changes with the lists, the transcripts beside clips, and the folders."""
     digest = hashlib.sha256()
     for name, path in sorted(release.lists.items()):
         digest.update(name.encode() + path.read_bytes())
@@ -153,7 +153,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise UserError(f"ksponspeech: {path} cannot be read ({error})") from error
 
 
-def _listed(release: Release, line: bytes, where: str) -> Clip | Rejected:
+def _listed(release: Release, line: bytes, where: str) -> Recording | Rejected:
     text = decode_korean(line)
     if text is None:
         name = line.partition(SEPARATOR.encode())[0].decode("ascii", "replace")
@@ -167,14 +167,14 @@ def _listed(release: Release, line: bytes, where: str) -> Clip | Rejected:
         return Rejected(path.stem, "bad-line", "names a file outside the release", where)
     folder = release.folders.get(path.parent.name)
     audio = release.root / path if folder is None else folder / path.name
-    return Clip(path.stem, where, audio, transcript.strip())
+    return Recording(path.stem, where, audio, transcript.strip())
 
 
 def _stem(name: str) -> str:
     return PurePosixPath(name.strip().replace("\\", "/")).stem
 
 
-def _beside(folder: Path, stem: str) -> Clip | Rejected:
+def _beside(folder: Path, stem: str) -> Recording | Rejected:
     path = _existing(folder, stem, ".txt")
     try:
         content = path.read_bytes()
@@ -185,7 +185,7 @@ def _beside(folder: Path, stem: str) -> Clip | Rejected:
     text = decode_korean(content)
     if text is None:
         return Rejected(stem, "bad-text", "neither UTF-8 nor CP949", str(path))
-    return Clip(stem, str(path), _existing(folder, stem, ".pcm"), text.strip())
+    return Recording(stem, str(path), _existing(folder, stem, ".pcm"), text.strip())
 
 
 def _existing(folder: Path, stem: str, suffix: str) -> Path:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.sources.hub_tables import Published, download, is_hub_id
+from soritune.hub import is_hub_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.sources.split import Keys, Shares, split_entries
@@ -43,7 +44,7 @@ class Minds14Source(SourceOptions):
 
 
 def read(source: Minds14Source) -> Iterator[Utterance | Rejected]:
-    """Utterances in the order of the files, each with its English translation.
+    """Yield utterances in the order of the files, each with its English translation.
 
     Raises UserError: no such folder, no files of the locale, no network, too few sentences.
     """
@@ -56,7 +57,7 @@ def read(source: Minds14Source) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: Minds14Source) -> int | None:
-    """Rows in the files of a folder; the published number for the data set on the hub."""
+    """Return rows in the files of a folder; the published number for the data set on the hub."""
     if published(source) is not None:
         return HUB_ROWS.get(source.locale)
     if not Path(source.path).is_dir():
@@ -66,7 +67,7 @@ def count(source: Minds14Source) -> int | None:
 
 
 def identity(source: Minds14Source) -> str:
-    """Names and sizes of local files; a hub id is its own identity."""
+    """Return names and sizes of local files; a hub id is its own identity."""
     folder = Path(source.path)
     if not folder.is_dir():
         return ""
@@ -74,7 +75,7 @@ def identity(source: Minds14Source) -> str:
 
 
 def published(source: Minds14Source) -> Published | None:
-    """What is known of the data set where it would be downloaded."""
+    """Return what is known of the data set where it would be downloaded."""
     if source.path != HUB_ID or Path(source.path).is_dir():
         return None
     # Where nothing is held back, the splits are known.
@@ -92,11 +93,11 @@ def _folder(source: Minds14Source) -> Path:
             f"minds14: no folder {source.path}; give the folder with the Parquet files of "
             f"{HUB_ID}, or that id to download them"
         )
-    return download(source.path, source.revision, [f"{source.locale}/*.parquet"], "minds14")
+    return download(source.path, source.revision, [f"{source.locale}/*.parquet"])
 
 
 def _files(folder: Path, locale: str) -> list[Path]:
-    """Parquet files in a folder of the locale's name, or else those in `folder` itself."""
+    """Return Parquet files in a folder of the locale's name, or else those in `folder` itself."""
     found = sorted(folder.rglob("*.parquet"))
     named = [path for path in found if locale in path.relative_to(folder).parts[:-1]]
     files = named or [path for path in found if path.parent == folder]
@@ -109,7 +110,7 @@ def _files(folder: Path, locale: str) -> list[Path]:
 
 
 def _splits(files: list[Path], source: Minds14Source) -> dict[str, Split]:
-    """The split of each sentence; text alone is read for it."""
+    """Return the split of each sentence; text alone is read for it."""
     sentences = [
         sentence
         for path in files

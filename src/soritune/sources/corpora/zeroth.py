@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from soritune.errors import UserError
+from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
 from soritune.sources.clips import clip_name
 from soritune.sources.corpora.zeroth_openslr import (
     count_folder,
@@ -18,7 +19,7 @@ from soritune.sources.corpora.zeroth_openslr import (
     read_folder,
     read_tarball,
 )
-from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_hub_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -46,7 +47,7 @@ class ZerothSource(SourceOptions):
 
 
 def read(source: ZerothSource) -> Iterator[Utterance | Rejected]:
-    """Train and test utterances, the files in the order of their names.
+    """Yield train and test utterances, the files in the order of their names.
 
     From the hub, files are downloaded once into its cache, so an interrupted `prepare` continues
     without loading them again. Raises UserError: no such folder, nothing of Zeroth in it, a
@@ -65,7 +66,7 @@ def read(source: ZerothSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: ZerothSource) -> int | None:
-    """Entries of a folder; the published number for the data set on the hub.
+    """Return entries of a folder; the published number for the data set on the hub.
 
     None for an archive, which would have to be read whole.
     """
@@ -78,7 +79,7 @@ def count(source: ZerothSource) -> int | None:
 
 
 def identity(source: ZerothSource) -> str:
-    """Text that changes with the local files; a hub id is its own identity."""
+    """Return text that changes with the local files; a hub id is its own identity."""
     path = Path(source.path)
     if path.is_file():
         return f"{path.stat().st_size} {path.stat().st_mtime_ns}"
@@ -90,7 +91,7 @@ def identity(source: ZerothSource) -> str:
 
 
 def published(source: ZerothSource) -> Published | None:
-    """Figures of the data set's card where it would be downloaded."""
+    """Return figures of the data set's card where it would be downloaded."""
     if Path(source.path).exists():
         return None
     if source.path.endswith(ARCHIVE_SUFFIXES):
@@ -109,7 +110,7 @@ def _folder(source: ZerothSource) -> Path:
             f"zeroth: no folder or archive {source.path}; give the folder with the Parquet files "
             f"of {HUB_ID}, that id to download them (2.9 GB), or zeroth_korean.tar.gz of OpenSLR 40"
         )
-    return download(source.path, source.revision, ["data/*.parquet"], "zeroth")
+    return download(source.path, source.revision, ["data/*.parquet"])
 
 
 def _is_unpacked(folder: Path) -> bool:
@@ -117,7 +118,7 @@ def _is_unpacked(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> list[tuple[Path, Split]]:
-    """Parquet files below `folder` by name."""
+    """Return Parquet files below `folder` by name."""
     found = list(_split_files(folder))
     if not found:
         raise UserError(
@@ -129,7 +130,7 @@ def _files(folder: Path) -> list[tuple[Path, Split]]:
 
 
 def _split_files(folder: Path) -> Iterator[tuple[Path, Split]]:
-    """The prefix `train-` or `test-` is the split."""
+    """Yield the files with their splits, by the prefix `train-` or `test-`."""
     for path in sorted(folder.rglob("*.parquet")):
         if path.name.startswith("train"):
             yield path, "train"

@@ -24,12 +24,12 @@ REMEDY = "download zeroth_korean.tar.gz from https://www.openslr.org/40 and set 
 
 
 def is_openslr(folder: Path) -> bool:
-    """Whether the folder holds transcripts in the form of OpenSLR 40."""
+    """Return whether the folder holds transcripts in the form of OpenSLR 40."""
     return any(True for _ in _transcript_files(folder))
 
 
 def read_folder(folder: Path) -> Iterator[Utterance | Rejected]:
-    """Utterances of the transcripts by path; recordings that no line names are rejected."""
+    """Yield utterances of the transcripts by path; recordings that no line names are rejected."""
     for path, files in walk(folder):
         split = _split_of((folder.name, *path.relative_to(folder).parts))
         if split is None:
@@ -50,12 +50,12 @@ def read_folder(folder: Path) -> Iterator[Utterance | Rejected]:
 
 
 def count_folder(folder: Path) -> int:
-    """Number of entries of `read_folder`."""
+    """Return the number of entries of `read_folder`."""
     return sum(1 for _ in read_folder(folder))
 
 
 def describe_folder(folder: Path) -> str:
-    """Text that changes when a transcript does, or when recordings came or went."""
+    """Return text that changes when a transcript does, or when recordings came or went."""
     digest = hashlib.sha256()
     for path in _transcript_files(folder):
         digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
@@ -64,7 +64,7 @@ def describe_folder(folder: Path) -> str:
 
 
 def read_tarball(path: Path) -> Iterator[Utterance | Rejected]:
-    """Utterances of the archive in its order; it is read twice and never unpacked.
+    """Yield utterances of the archive in its order; it is read twice and never unpacked.
 
     Raises UserError: a damaged or unsafe archive, one without transcripts.
     """
@@ -89,7 +89,7 @@ def read_tarball(path: Path) -> Iterator[Utterance | Rejected]:
 
 
 def _listed(path: Path) -> tuple[dict[PurePosixPath, Utterance], list[Rejected]]:
-    """What the transcripts of an archive name, by the path of the recording."""
+    """Return what the transcripts of an archive name, by the path of the recording."""
     listed: dict[PurePosixPath, Utterance] = {}
     rejected: list[Rejected] = []
     for name, _, file in read_archive(path):
@@ -120,7 +120,7 @@ def _split_of(parts: Sequence[str]) -> Split | None:
 
 
 def _lines(content: bytes, where: str, split: Split) -> Iterator[Utterance | Rejected]:
-    """A line is an id of the form speaker_script_number, a space, and the text."""
+    """Yield utterances of lines: an id (speaker_script_number), a space, and the text."""
     seen: set[str] = set()
     for number, line in enumerate(content.splitlines(), start=1):
         # Bytes that are not UTF-8 come through as surrogates and cost their line only.

@@ -65,7 +65,7 @@ class BadCue:
 
 
 def read_cues(content: str, kind: Kind) -> Iterator[Cue | BadCue]:
-    """Cues in the order of the file. Raises UserError for a .vtt that is not WebVTT."""
+    """Yield cues in the order of the file. Raises UserError for a .vtt that is not WebVTT."""
     lines = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     blocks = _vtt_blocks(lines) if kind == "vtt" else _srt_blocks(lines)
     for number, text in blocks:
@@ -85,7 +85,7 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
 
 
 def _srt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Line number (from 0) of each cue's times, and its text."""
+    """Yield line number (from 0) of each cue's times, and its text."""
     starts = [
         number
         for number, line in enumerate(lines)
@@ -101,7 +101,7 @@ def _srt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _vtt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The same; comments, styles and regions are skipped."""
+    """Yield the same; comments, styles and regions are skipped."""
     if not re.match(r"WEBVTT(?:[ \t]|$)", lines[0]):
         raise UserError("its first line is not WEBVTT")
     number = next((n for n, line in enumerate(lines) if not line or _ARROW in line), len(lines))
@@ -123,7 +123,7 @@ def _vtt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def spoken_text(text: str, kind: Kind) -> tuple[str, str | None]:
-    """What is said in a cue's text, and by whom.
+    """Return what is said in a cue's text, and by whom.
 
     Off go tags, entities, marks of turns (a dash, >>), notes in square brackets, notes in round
     ones at either end of a line, and all of a cue with a note of music: that is sung.

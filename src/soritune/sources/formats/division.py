@@ -16,15 +16,23 @@ from soritune.utterance import Split, sentence_key
 class DividedSource(SourceOptions):
     """Settings of a source that is divided where it names no splits itself.
 
-    `language` is that of entries that name none; None: the recipe's. Test and dev share no speaker
-    and no sentence with train (`split_by`; where nobody is named, no sentence).
+    Test and dev share no speaker and no sentence with train (`split_by`; where nobody is named,
+    no sentence).
     """
 
-    language: str | None = None
     split_by: list[Literal["speaker", "sentence"]] = Field(["speaker", "sentence"], min_length=1)
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     dev_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     seed: int = 0
+
+
+class OwnRecordings(DividedSource):
+    """Settings of a source of the user's own recordings, in any language.
+
+    `language` is that of entries that name none; None: the recipe's.
+    """
+
+    language: str | None = None
 
     def in_language(self, language: str) -> Self:
         return self if self.language else self.model_copy(update={"language": language})
@@ -38,7 +46,7 @@ class DividedSource(SourceOptions):
 
 
 class Unusable(NamedTuple):
-    """Why an entry belongs to no split: `reason` and `detail` of its `Rejected`."""
+    """Why an entry cannot be used: `reason` and `detail` of its `Rejected`."""
 
     reason: str
     detail: str
@@ -47,7 +55,7 @@ class Unusable(NamedTuple):
 def divide(
     spoken: Iterable[tuple[str | None, str]], settings: DividedSource, where: str
 ) -> list[Split | Unusable]:
-    """The split of each entry (speaker, transcript), in their order.
+    """Return the split of each entry (speaker, transcript), in their order.
 
     Holds speaker and sentence of every entry, no audio. Raises UserError where they cannot be
     split as asked; `where` begins its message.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from soritune.languages.names import language_code
 from soritune.utterance import Rejected, Split, Utterance
 
 Meaning = Literal[
@@ -50,7 +51,7 @@ class Columns(BaseModel):
     language: str | None = None
 
     def names(self, meaning: Meaning) -> tuple[str, ...]:
-        """Names to look for, the first that is there counts."""
+        """Return names to look for, the first that is there counts."""
         given: str | None = getattr(self, meaning)
         return (given,) if given is not None else COLUMNS[meaning]
 
@@ -67,7 +68,7 @@ class Metadata:
     translation_language: str | None
 
     def utterance(self, audio: Any, split: Split) -> Utterance:
-        """The same with its audio (see `Utterance`) and its split."""
+        """Return the same with its audio (see `Utterance`) and its split."""
         return Utterance(
             id=self.id,
             audio=audio,
@@ -111,8 +112,3 @@ def read_metadata(
         translation=translation,
         translation_language=(target or None) if translation else None,
     )
-
-
-def language_code(name: str) -> str:
-    """`ko` of `ko-KR`, `ko_kr`, `KO`."""
-    return name.replace("_", "-").partition("-")[0].strip().lower()

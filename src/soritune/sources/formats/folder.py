@@ -20,7 +20,7 @@ from pydantic import Field
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
 from soritune.sources.folders import walk
-from soritune.sources.formats.fields import language_code, read_metadata
+from soritune.sources.formats.fields import read_metadata
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
 from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
@@ -49,7 +49,7 @@ class FolderSource(ListedSource):
 
 
 def read(source: FolderSource) -> Iterator[Utterance | Rejected]:
-    """Utterances by folder, in it those of metadata first; what lacks its other half, rejected.
+    """Yield utterances by folder, those of metadata first; text or audio alone is rejected.
 
     Raises UserError: no such folder, nothing in it, metadata without a column for audio or text,
     recordings that cannot be divided as asked.
@@ -59,12 +59,12 @@ def read(source: FolderSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: FolderSource) -> int | None:
-    """Number of recordings and texts without one."""
+    """Return the number of recordings and texts without one."""
     return count_of(partial(_rows, source))
 
 
 def identity(source: FolderSource) -> str:
-    """A digest of the texts and of the size and time of each recording."""
+    """Return a digest of the texts and of the size and time of each recording."""
     return identity_of(partial(_rows, source))
 
 
@@ -87,7 +87,7 @@ def _rows(source: FolderSource) -> Iterator[Row | Rejected]:
 def _of_folder(
     folder: Path, files: list[str], named: set[str], source: FolderSource
 ) -> Iterator[Row | Rejected]:
-    """Entries of one folder; `named` are places that metadata have named so far."""
+    """Yield entries of one folder; `named` are places that metadata have named so far."""
     for name in files:
         if Path(name).stem == METADATA and ending_of(Path(name)):
             yield from _of_metadata(folder / name, named, source)
@@ -147,7 +147,7 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
         return Rejected(own_id, "bad-line", "is too large for a transcript", str(text))
     metadata = read_metadata(
         {
-            "text": _decode(content, language_code(source.default_language)),
+            "text": _decode(content, source.default_language),
             "speaker": _speaker(audio, source),
         },
         own_id,
@@ -165,7 +165,7 @@ def _decode(content: bytes, language: str) -> str:
 
 
 def _inside(folder: Path, name: str) -> Path | None:
-    """A file in or below the folder; None for a path that leaves it.
+    """Return a file in or below the folder; None for a path that leaves it.
 
     Names that came from a Mac may be written in another Unicode form than those on disk.
     """
@@ -177,7 +177,7 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 
 def _speaker(clip: Path, source: FolderSource) -> str | None:
-    """The name of the folder that a recording lies in; what lies in `path` itself has none."""
+    """Return the name of the folder of a recording; None for a recording in `path` itself."""
     if source.speaker_from == "none":
         return None
     split_roots = [source.path / name for name in (source.splits or {}).values()]
@@ -185,7 +185,7 @@ def _speaker(clip: Path, source: FolderSource) -> str | None:
 
 
 def _place(file: Path) -> str:
-    """The place of a file: its folder without links; the file itself may well be one."""
+    """Return the place of a file: its folder without links; the file itself may well be one."""
     return os.path.join(os.path.realpath(file.parent), file.name)
 
 

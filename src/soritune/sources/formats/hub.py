@@ -16,8 +16,9 @@ from typing import Any, Literal, Self, get_args
 from pydantic import model_validator
 
 from soritune.errors import UserError
+from soritune.hub import is_hub_id
 from soritune.sources.clips import MAX_CLIP_BYTES
-from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.hub_rows import (
     Dataset,
@@ -27,7 +28,7 @@ from soritune.sources.formats.hub_rows import (
     split_columns,
 )
 from soritune.sources.formats.manifest import SPLITS
-from soritune.sources.hub_tables import Published, is_hub_id
+from soritune.sources.hub_tables import Published
 from soritune.utterance import Rejected, Split, Utterance
 
 NEEDED: tuple[Meaning, ...] = ("audio", "text")
@@ -40,7 +41,7 @@ ColumnPath = tuple[str, ...]
 """A column, and the names that lead on inside it."""
 
 
-class HubSource(DividedSource):
+class HubSource(OwnRecordings):
     """`path` is a hub id (`owner/name`) or a local folder of a data set.
 
     `splits` gives splits of the data set to ours, `{train: train, test: validation}`; one name
@@ -80,7 +81,7 @@ class HubSplit:
 
 
 def read(source: HubSource) -> Iterator[Utterance | Rejected]:
-    """Rows in the order of the data set; train first, then dev and test.
+    """Yield rows in the order of the data set; train first, then dev and test.
 
     Raises UserError: `datasets` is not installed, no such data set, config, split or column, no
     network after some tries, rows that cannot be divided as asked.
@@ -107,7 +108,7 @@ def read(source: HubSource) -> Iterator[Utterance | Rejected]:
 
 
 def identity(source: HubSource) -> str:
-    """Names, sizes and times of local files; a hub id is its own identity."""
+    """Return names, sizes and times of local files; a hub id is its own identity."""
     folder = Path(source.path)
     if not folder.is_dir():
         return ""
@@ -120,7 +121,7 @@ def identity(source: HubSource) -> str:
 
 
 def published(source: HubSource) -> Published | None:
-    """A data set of the hub has to be got first; nothing is known of it before."""
+    """Return what is known before a download: of a data set of the hub, nothing."""
     return None if Path(source.path).is_dir() else Published()
 
 
@@ -139,7 +140,7 @@ def _listed(names: SplitNames) -> list[str]:
 
 
 def _hub_splits(dataset: Dataset, source: HubSource) -> list[HubSplit]:
-    """What is read, in order. Raises UserError for splits and columns that are not there."""
+    """Return what is read, in order. Raises UserError for splits and columns that are not there."""
     there = split_columns(dataset)
     wanted: list[tuple[str, Split | None]]
     if isinstance(source.splits, dict):
@@ -168,7 +169,9 @@ def _hub_splits(dataset: Dataset, source: HubSource) -> list[HubSplit]:
 
 
 def _columns(there: list[str], split: str, source: HubSource) -> dict[Meaning, ColumnPath]:
-    """The path to what is needed; one that the recipe gives may lead inside (`translation.en`)."""
+    """Return the path to what is needed; one that the recipe gives may lead inside
+    (`translation.en`).
+    """
     lowered = {name.lower(): name for name in reversed(there)}
     found: dict[Meaning, ColumnPath] = {}
     for meaning in get_args(Meaning):
@@ -195,13 +198,13 @@ def _columns(there: list[str], split: str, source: HubSource) -> dict[Meaning, C
 def _rows(
     dataset: Dataset, part: HubSplit, paths: Mapping[Meaning, ColumnPath]
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a part with no other columns than those that the paths lead into."""
+    """Yield rows of a part with no other columns than those that the paths lead into."""
     columns = list(dict.fromkeys(path[0] for path in paths.values()))
     return read_rows(dataset, part.name, columns, paths["audio"][0] if "audio" in paths else None)
 
 
 def _divide(dataset: Dataset, part: HubSplit, source: HubSource) -> list[Split | Unusable]:
-    """The split of each row that can be used; audio is not read."""
+    """Return the split of each row that can be used; audio is not read."""
     paths: dict[Meaning, ColumnPath] = {m: path for m, path in part.paths.items() if m != "audio"}
 
     def spoken() -> Iterator[tuple[str | None, str]]:
@@ -236,7 +239,7 @@ def _value_at(row: dict[str, Any], path: ColumnPath) -> Any:
 
 
 def _audio(value: Any, dataset: Dataset) -> bytes | Path | str:
-    """The encoded file, or why there is none."""
+    """Return the encoded file, or why there is none."""
     if isinstance(value, dict):
         if value.get("array") is not None:
             return "the audio is numbers, not an encoded file; write it again with datasets.Audio"

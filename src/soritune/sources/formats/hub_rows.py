@@ -56,7 +56,7 @@ class Dataset:
 
 
 def split_columns(dataset: Dataset) -> dict[str, list[str]]:
-    """The splits of a data set with the columns of each; downloads no rows.
+    """Return the splits of a data set with the columns of each; downloads no rows.
 
     Raises UserError: `datasets` is not installed, no network, no such data set, configuration or
     revision, a data set that needs its own code.
@@ -75,7 +75,7 @@ def split_columns(dataset: Dataset) -> dict[str, list[str]]:
 def read_rows(
     dataset: Dataset, split: str, columns: Sequence[str], audio: str | None
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a split in their order, with these columns; `audio` is the one that holds audio.
+    """Yield rows of a split in their order, with these columns; `audio` names that of the audio.
 
     Raises UserError like `split_columns`, and for files that are damaged.
     """
@@ -98,7 +98,7 @@ def read_rows(
 
 
 def read_file(url: str, dataset: Dataset, max_bytes: int) -> bytes | None:
-    """A file of a data set on the hub (`hf://…`, also inside a zip there); None if larger."""
+    """Return a file of a data set on the hub (`hf://…`, also in a zip there); None if larger."""
     from datasets.utils.file_utils import xopen  # type: ignore[import-untyped]
 
     def fetch() -> bytes | None:
@@ -110,7 +110,7 @@ def read_file(url: str, dataset: Dataset, max_bytes: int) -> bytes | None:
 
 
 def cache_folders() -> list[Path]:
-    """Where `datasets` and the hub's client keep what they downloaded."""
+    """Return where `datasets` and the hub's client keep what they downloaded."""
     import datasets  # type: ignore[import-untyped]
     from huggingface_hub.constants import HF_HUB_CACHE
 
@@ -118,7 +118,7 @@ def cache_folders() -> list[Path]:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether a failure, or what caused it, may be gone when one tries again."""
+    """Return whether a failure, or what caused it, may be gone when one tries again."""
     seen: BaseException | None = error
     while seen is not None:
         names = {cls.__name__ for cls in type(seen).__mro__}
@@ -132,7 +132,7 @@ def is_temporary(error: BaseException) -> bool:
 
 
 def _persist(action: Callable[[], Result], dataset: Dataset) -> Result:
-    """The action's result, tried `TRIES` times where what fails is the network."""
+    """Return the action's result, tried `TRIES` times where what fails is the network."""
     failure_types = _failures()
     failures = 0
     while True:
@@ -152,7 +152,7 @@ def _wait(error: BaseException, dataset: Dataset, failures: int) -> None:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What `datasets` raises. Raises UserError where it is not installed."""
+    """Return what `datasets` raises. Raises UserError where it is not installed."""
     try:
         from datasets.exceptions import DatasetsError  # type: ignore[import-untyped]
     except ImportError as error:
@@ -205,7 +205,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _user_error(error: BaseException, dataset: Dataset) -> UserError:
-    """The failure in a user's words."""
+    """Return the failure in a user's words."""
     reason = _first_line(error)
     chain: list[str] = []
     seen: BaseException | None = error

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource, Unusable
+from soritune.sources.formats.division import OwnRecordings, Unusable
 from soritune.sources.formats.fields import Meaning, read_metadata
 from soritune.sources.formats.lines import number_of
 from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
@@ -32,7 +32,7 @@ BLANK = " \t\r\n"
 KEY = re.compile(r"([^ \t]+)[ \t]*(.*)", re.DOTALL)
 
 
-class KaldiSource(DividedSource):
+class KaldiSource(OwnRecordings):
     """`path` is a data directory, or the folder that holds those of `splits`.
 
     Relative paths in wav.scp count from `audio_folder`, which counts from `path`; without it
@@ -56,7 +56,7 @@ class Segment:
 
 
 def read(source: KaldiSource) -> Iterator[Utterance | Rejected]:
-    """Utterances in the order of `text`, then recordings and segments without one, rejected.
+    """Yield utterances in the order of `text`, then recordings and segments without one, rejected.
 
     Raises UserError: no such directory, no wav.scp or text in it, utterances that cannot be
     divided as asked.
@@ -66,12 +66,12 @@ def read(source: KaldiSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: KaldiSource) -> int | None:
-    """Number of utterances and of what is left over."""
+    """Return the number of utterances and of what is left over."""
     return count_of(partial(_rows, source))
 
 
 def identity(source: KaldiSource) -> str:
-    """A digest of the files and of the size and time of each recording."""
+    """Return a digest of the files and of the size and time of each recording."""
     return identity_of(partial(_rows, source))
 
 
@@ -128,7 +128,7 @@ def _left_over(
     recordings: dict[str, Path | Unusable],
     segments: dict[str, Segment | Unusable] | None,
 ) -> Iterator[Rejected]:
-    """Segments that `text` does not name, and recordings that nothing does."""
+    """Yield segments that `text` does not name, and recordings that nothing does."""
     used = transcribed
     if segments is not None:
         for utterance in segments:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource
+from soritune.sources.formats.division import OwnRecordings
 from soritune.sources.formats.fields import Meaning, read_metadata
 from soritune.sources.formats.lhotse_records import (
     Fault,
@@ -35,7 +35,7 @@ USUAL = (".jsonl.gz", ".jsonl")
 Files = dict[Split, str] | str
 
 
-class LhotseSource(DividedSource):
+class LhotseSource(OwnRecordings):
     """`path` is a file of cuts, or the folder of the manifests, which the other keys then name.
 
     `cuts`, or `recordings` and `supervisions`, are one file each, which is divided, or one for
@@ -63,7 +63,7 @@ class LhotseSource(DividedSource):
 
 
 def read(source: LhotseSource) -> Iterator[Utterance | Rejected]:
-    """Utterances in the order of the supervisions; what has no transcript is rejected.
+    """Yield utterances in the order of the supervisions; what has no transcript is rejected.
 
     Raises UserError: no such manifest, a gzip file that breaks off, utterances that cannot be
     divided as asked.
@@ -73,12 +73,12 @@ def read(source: LhotseSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: LhotseSource) -> int | None:
-    """Number of supervisions and of what is left over."""
+    """Return the number of supervisions and of what is left over."""
     return count_of(partial(_rows, source))
 
 
 def identity(source: LhotseSource) -> str:
-    """A digest of the manifests and of the size and time of each recording."""
+    """Return a digest of the manifests and of the size and time of each recording."""
     return identity_of(partial(_rows, source))
 
 
@@ -94,7 +94,7 @@ def _rows(source: LhotseSource) -> Iterator[Row | Rejected]:
 
 
 def _manifests(source: LhotseSource) -> dict[Kind, dict[Split | None, Path]]:
-    """The files of each kind by split; None where they are to be divided."""
+    """Return the files of each kind by split; None where they are to be divided."""
     if source.path.is_file():
         if source.cuts is not None or source.recordings is not None:
             raise UserError(
@@ -156,7 +156,9 @@ def _of_cuts(path: Path, split: Split | None, source: LhotseSource) -> Iterator[
 def _of_supervisions(
     of_recordings: Path, parts: list[tuple[Split | None, Path]], source: LhotseSource
 ) -> Iterator[Row | Rejected]:
-    """Entries of the supervisions `parts`, with their splits, that share a file of recordings."""
+    """Yield entries of the supervisions `parts`, with their splits, that share a file of
+    recordings.
+    """
     recordings: dict[str, Recording | Fault] = {}
     for number, line in json_lines(of_recordings):
         where = f"{of_recordings} line {number}"

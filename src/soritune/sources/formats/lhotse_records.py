@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.audio import SAMPLE_RATE_HZ
-from soritune.languages.names import LANGUAGE_NAMES
+from soritune.languages.names import language_code
 from soritune.sources.formats.lines import number_of
 from soritune.utterance import Excerpt
 
@@ -20,8 +20,6 @@ CUTS = ("MonoCut", "MultiCut", "Cut")
 HARMLESS = "Resample"
 """A transform that `prepare` does itself; below its rate it would take sound away."""
 LONGEST_ADDRESS = 80
-CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
-"""Lhotse's own recipes write the language out: "Korean"."""
 
 
 class Fault(Exception):  # noqa: N818 - it is kept, not only raised
@@ -95,7 +93,7 @@ def recording_of(value: object) -> Recording:
 
 
 def supervision_of(value: object, cut: Cut | None = None) -> Supervision:
-    """A supervision, alone or of a cut. Raises Fault: no supervision, times that are none."""
+    """Return a supervision, alone or of a cut. Raises Fault: not a supervision, or bad times."""
     record = _record(value, "a supervision", ("id", "recording_id", "start", "duration"))
     of = record["id"]
     start_s, duration_s = number_of(record["start"]), number_of(record["duration"])
@@ -116,7 +114,7 @@ def supervision_of(value: object, cut: Cut | None = None) -> Supervision:
         duration_s=duration_s,
         channels=_channels(record.get("channel", own), of),
         text=texts["text"],
-        language=None if language is None else CODES.get(language.strip().lower(), language),
+        language=None if language is None else language_code(language),
         speaker=texts["speaker"],
     )
 
@@ -144,7 +142,7 @@ def cut_of(value: object) -> Cut:
 
 
 def locate(supervision: Supervision, recording: Recording, folder: Path) -> Excerpt:
-    """The part of a file that a supervision spans; relative paths count from `folder`.
+    """Return the part of a file that a supervision spans; relative paths count from `folder`.
 
     Raises Fault: a channel that no file has, channels of several files, or some of one.
     """
@@ -164,7 +162,7 @@ def locate(supervision: Supervision, recording: Recording, folder: Path) -> Exce
 
 
 def _is_changed(transforms: object) -> bool:
-    """Whether a recording is to be heard otherwise than it is, apart from its sample rate."""
+    """Return whether transforms change a recording, apart from its sample rate."""
     if not transforms:
         return False
     if not isinstance(transforms, list):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource
-from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, language_code, read_metadata
+from soritune.languages.names import language_code
+from soritune.sources.formats.division import OwnRecordings
+from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, read_metadata
 from soritune.sources.formats.rows import Row
 from soritune.sources.formats.tables import (
     DIALECTS,
@@ -36,7 +37,7 @@ OFFSET, DURATION, TARGET = "offset", "duration", "target_lang"
 language of the text where that is not the spoken one."""
 
 
-class ListedSource(DividedSource):
+class ListedSource(OwnRecordings):
     """Settings of any list of recordings: columns, languages, how to divide it."""
 
     columns: Columns = Columns()
@@ -44,13 +45,13 @@ class ListedSource(DividedSource):
 
 
 def ending_of(path: Path) -> str:
-    """The ending of a list that can be read, in small letters, "" for any other file."""
+    """Return the ending of a list that can be read, in small letters, "" for any other file."""
     name = path.name.lower()
     return next((e for e in (*JSON_LINES, *DIALECTS, PARQUET) if name.endswith(e)), "")
 
 
 def lines_of(path: Path, source: ListedSource, *, with_audio: bool) -> Iterator[tuple[int, Line]]:
-    """Lines of a list with their numbers; embedded audio only where it is wanted.
+    """Yield lines of a list with their numbers; embedded audio only where it is wanted.
 
     Raises UserError: no such list, an unknown kind, a table without audio or text.
     """
@@ -80,7 +81,7 @@ def row_of(
     prefix: str = "",
     speaker: Callable[[Path], str | None] = lambda path: None,
 ) -> Row | Rejected:
-    """The recording that a line names.
+    """Return the recording that a line names.
 
     `find` gives the path of a file that is named, None where it must not be read. `own_id` is
     for audio without a name, `prefix` begins the id of audio with one. `speaker` knows who speaks
@@ -142,7 +143,7 @@ def row_of(
 
 
 def number_of(value: object) -> float | None:
-    """A finite number, also where it is written as text; None where it is none."""
+    """Return a finite number, also where it is written as text; None where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -153,12 +154,13 @@ def number_of(value: object) -> float | None:
 
 
 def part_name(start_s: float, duration_s: float | None) -> str:
-    """The suffix that distinguishes a part of a file: ` 12.5+3` starts at 12.5 s and lasts 3 s."""
+    """Return the suffix of the id of a part: ` 12.5+3` starts at 12.5 s and lasts 3 s."""
     return f" {start_s:.9g}" + ("" if duration_s is None else f"+{duration_s:.9g}")
 
 
 def _part(lowered: Mapping[str, Any]) -> tuple[tuple[float, float | None], str] | str | None:
-    """Start and duration with their `part_name`; None for a whole file; text is what is wrong.
+    """Return start and duration with their `part_name`; None for a whole file; text is what is
+    wrong.
 
     A duration alone is only information: many lists have one, rounded or in other units.
     """

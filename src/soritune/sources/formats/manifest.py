@@ -28,7 +28,7 @@ class ManifestSource(ListedSource):
 
 
 def read(source: ManifestSource) -> Iterator[Utterance | Rejected]:
-    """Utterances in the order of the list, lines that are none as `Rejected`.
+    """Yield utterances in the order of the list, lines that are none as `Rejected`.
 
     Raises UserError: no such list, unknown kind of list, a table without a column for the audio
     or the text, rows that cannot be split as asked.
@@ -42,12 +42,12 @@ def read(source: ManifestSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: ManifestSource) -> int | None:
-    """Number of entries in the list."""
+    """Return the number of entries in the list."""
     return count_of(partial(_rows, source, with_audio=False))
 
 
 def identity(source: ManifestSource) -> str:
-    """A digest of the list and of the size and time of each recording that it names."""
+    """Return a digest of the list and of the size and time of each recording that it names."""
     state = file_state(source.path).decode() if ending_of(source.path) == PARQUET else ""
     return identity_of(partial(_rows, source, with_audio=False)) + state
 

@@ -68,12 +68,12 @@ def assign_splits(
 
 
 def count_of(without_audio: Read) -> int:
-    """Number of entries."""
+    """Return the number of entries."""
     return sum(1 for _ in without_audio())
 
 
 def identity_of(without_audio: Read) -> str:
-    """A digest of the rows and of the size and time of each recording that they name."""
+    """Return a digest of the rows and of the size and time of each recording that they name."""
     digest = hashlib.sha256()
     last: Path | None = None
     for row in without_audio():
@@ -88,7 +88,7 @@ def identity_of(without_audio: Read) -> str:
 
 
 def file_state(path: Path) -> bytes:
-    """Size and time of a file, b"" where there is none."""
+    """Return size and time of a file, b"" where there is none."""
     try:
         stat = path.stat()
     except (OSError, ValueError):  # ValueError: a null byte in the path
@@ -99,7 +99,8 @@ def file_state(path: Path) -> bytes:
 def split_folders(
     root: Path, splits: Mapping[Split, str] | None, what: str
 ) -> list[tuple[Path, Split | None]]:
-    """The folders to read with the split of each; the root alone, undivided, without `splits`.
+    """Return the folders to read with the split of each; the root alone, undivided, without
+    `splits`.
 
     `what` begins the message (the source). Raises UserError: a folder that is not there, one
     that is in two splits.
@@ -127,7 +128,7 @@ def split_folders(
 def _division(
     without_audio: Read, source: DividedSource, name: str
 ) -> list[Split | Unusable] | None:
-    """The split of each row; None where the list itself names splits."""
+    """Return the split of each row; None where the list itself names splits."""
     spoken: list[tuple[str | None, str]] = []
     for row in without_audio():
         if isinstance(row, Rejected):
@@ -139,7 +140,7 @@ def _division(
 
 
 def _is_valid(text: str) -> bool:
-    """Whether all its bytes were UTF-8; others came as surrogates."""
+    """Return whether all its bytes were UTF-8; others came as surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

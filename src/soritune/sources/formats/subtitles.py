@@ -13,7 +13,7 @@ from soritune.audio import MAX_DURATION_S
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
 from soritune.sources.formats.cues import read_cues
-from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.subtitles_cut import CutSettings, Segment, UnusableCue, cut
 from soritune.sources.formats.subtitles_files import KINDS, Recording, Seconds, find_recordings
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
@@ -24,7 +24,7 @@ MAX_PAD_S = 0.5
 """How far a part may reach beyond the end of its file (`audio.END_SLACK_S`)."""
 
 
-class SubtitlesSource(DividedSource):
+class SubtitlesSource(OwnRecordings):
     """`path` is a folder of recordings with `.srt` or `.vtt` of the same name, or a list of pairs.
 
     Subtitles may also have the language in their name (`talk.ko.vtt`). A list is a `.jsonl` file,
@@ -45,7 +45,7 @@ class SubtitlesSource(DividedSource):
 
 
 def read(source: SubtitlesSource) -> Iterator[Utterance | Rejected]:
-    """Utterances of each recording in the order of time, recordings by name or as listed.
+    """Yield utterances of each recording in the order of time, recordings by name or as listed.
 
     Raises UserError: no such folder or list, nothing in it, utterances that cannot be divided as
     asked.
@@ -85,7 +85,7 @@ def read(source: SubtitlesSource) -> Iterator[Utterance | Rejected]:
 
 
 def count(source: SubtitlesSource) -> int | None:
-    """Utterances and cues that are left out."""
+    """Return utterances and cues that are left out."""
     return sum(
         1 if isinstance(recording, Rejected) else sum(1 for _ in _segments(recording, source))
         for recording in find_recordings(source.path, source.default_language)
@@ -93,7 +93,7 @@ def count(source: SubtitlesSource) -> int | None:
 
 
 def identity(source: SubtitlesSource) -> str:
-    """Names, sizes and times of recordings and subtitles, and what a list says of them."""
+    """Return names, sizes and times of recordings and subtitles, and what a list says of them."""
     digest = hashlib.sha256()
     for recording in find_recordings(source.path, source.default_language):
         digest.update(repr(recording).encode("utf-8", "backslashreplace"))
@@ -110,7 +110,7 @@ def identity(source: SubtitlesSource) -> str:
 def _divide(
     recordings: list[Recording | Rejected], source: SubtitlesSource
 ) -> list[Split | Unusable]:
-    """The split of each utterance; who has no name counts as one speaker a recording."""
+    """Return the split of each utterance; who has no name counts as one speaker a recording."""
 
     def spoken() -> Iterator[tuple[str, str]]:
         for recording in recordings:
@@ -124,7 +124,7 @@ def _divide(
 
 
 def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | Rejected]:
-    """What becomes of the cues of a recording; one line where its subtitles cannot be read."""
+    """Return the segments of a recording; one rejection where its subtitles cannot be read."""
     where = str(recording.subtitles)
     try:
         with recording.subtitles.open("rb") as file:
@@ -165,7 +165,7 @@ def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | R
 
 
 def _id(recording: Recording, segment: Segment) -> str:
-    """The times in ms, so that ids sort as the recording goes."""
+    """Return the times in ms, so that ids sort as the recording goes."""
     start, end = (round(1000 * time_s) for time_s in (segment.start_s, segment.end_s))
     return f"{recording.id}/{start:08d}-{end:08d}"
 

@@ -53,7 +53,8 @@ class UnusableCue:
 
 
 def cut(cues: Sequence[Cue | BadCue], settings: CutSettings) -> list[Segment | UnusableCue]:
-    """Segments and cues that are left out, in the order of time (of the file where none is known).
+    """Return segments and cues that are left out, in the order of time (of the file where none is
+    known).
 
     Cues that follow each other within `max_gap_s` are joined while the sentence continues, its
     speaker stays the same and the whole lasts no longer than `max_duration_s`.
@@ -106,7 +107,7 @@ def cut(cues: Sequence[Cue | BadCue], settings: CutSettings) -> list[Segment | U
 
 
 def sentence_goes_on(text: str) -> bool:
-    """Whether a sentence is not over where `text` ends; "..." is a pause, not an end."""
+    """Return whether a sentence is not over where `text` ends; "..." is a pause, not an end."""
     bare = text.rstrip().rstrip(_CLOSING)
     return bare.endswith(_GOES_ON) or not bare.endswith(_SENTENCE_ENDS)
 
@@ -119,7 +120,7 @@ def _problem(cue: Cue) -> str:
 
 
 def _overlapping(speech: Sequence[Cue]) -> dict[int, int]:
-    """Lines of cues that are spoken at the time of another, with the line of one such."""
+    """Return lines of cues that are spoken at the time of another, with the line of one such."""
     found: dict[int, int] = {}
     latest: Cue | None = None
     for cue in speech:
@@ -132,7 +133,7 @@ def _overlapping(speech: Sequence[Cue]) -> dict[int, int]:
 
 
 def _rooms(speech: Sequence[Cue]) -> list[tuple[float, float]]:
-    """Seconds without speech that belong to each cue, before and after it.
+    """Return seconds without speech that belong to each cue, before and after it.
 
     Below 0 where two overlap by a rounding: then they are also cut half of the way.
     """

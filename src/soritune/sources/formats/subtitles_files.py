@@ -12,9 +12,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from soritune.errors import UserError
+from soritune.languages.names import language_code
 from soritune.sources.folders import walk
 from soritune.sources.formats.cues import Kind
-from soritune.sources.formats.fields import language_code
 from soritune.sources.formats.manifest import SPLITS
 from soritune.utterance import Rejected, Split
 
@@ -57,7 +57,7 @@ class Recording:
 
 
 def find_recordings(path: Path, language: str) -> Iterator[Recording | Rejected]:
-    """Recordings in the order of their names, or of the list; entries that name none.
+    """Yield recordings in the order of their names, or of the list; entries that name none.
 
     Raises UserError where `path` is neither a folder nor a list that can be read.
     """
@@ -70,7 +70,7 @@ def find_recordings(path: Path, language: str) -> Iterator[Recording | Rejected]
 
 
 def _beside(path: Path, language: str) -> Iterator[Recording | Rejected]:
-    """Recordings of a folder with the subtitles of their names."""
+    """Yield recordings of a folder with the subtitles of their names."""
     code = language_code(language)
     for folder, names in walk(path):
         audio: dict[str, list[str]] = {}

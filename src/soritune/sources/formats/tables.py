@@ -39,7 +39,7 @@ PARQUET = ".parquet"
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[TextIO]:
-    """A text file, its byte order mark taken off. Raises UserError, also while it is read."""
+    """Open a text file without its byte order mark. Raises UserError, also while it is read."""
     try:
         with path.open("rb") as raw:
             zipped = path.name.lower().endswith(".gz")
@@ -64,7 +64,7 @@ def open_lines(path: Path) -> Iterator[TextIO]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
-    """Objects with their line numbers from 1.
+    """Yield objects with their line numbers from 1.
 
     Raises UserError: the file cannot be read, a .json holds one array.
     """
@@ -88,7 +88,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
 def table_lines(
     path: Path, needed: Sequence[tuple[str, Collection[str]]]
 ) -> Iterator[tuple[int, Line]]:
-    """Rows of a .csv or .tsv under its header, with their line numbers.
+    """Yield rows of a .csv or .tsv under its header, with their line numbers.
 
     `needed` are meanings with the names that a column of them may have. Raises UserError: the
     file cannot be read or is not a table, such a column is not there.
@@ -118,7 +118,7 @@ def parquet_lines(
     *,
     with_audio: bool,
 ) -> Iterator[tuple[int, Line]]:
-    """Rows with their numbers; the columns that are `wanted` (in small letters), no others.
+    """Yield rows with their numbers; the columns that are `wanted` (in small letters), no others.
 
     Audio (a column of structs `bytes` and `path`, or of bytes) comes as a dict of both; without
     `with_audio` its bytes are not read and are None. Raises UserError like `table_lines`.

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from soritune.errors import UserError
-from soritune.sources.formats.division import DividedSource, Unusable, divide
+from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.webdataset_shards import (
     AUDIO_EXTENSIONS,
@@ -30,7 +30,7 @@ MEANINGS: tuple[Meaning, ...] = tuple(name for name in get_args(Meaning) if name
 Patterns = str | list[str]
 
 
-class WebDatasetSource(DividedSource):
+class WebDatasetSource(OwnRecordings):
     """`path` is the folder of the shards; `shards` their names in it, by wildcards and braces.
 
     `splits` gives shards to splits instead; without it all samples are divided, for which the
@@ -53,7 +53,7 @@ class WebDatasetSource(DividedSource):
 
 
 def read(source: WebDatasetSource) -> Iterator[Utterance | Rejected]:
-    """Samples in the order of the shards and in them, one in memory at a time.
+    """Yield samples in the order of the shards and in them, one in memory at a time.
 
     Raises UserError: no such shard, one that is cut or damaged or holds a path that leaves its
     folder, shards without samples, samples that cannot be divided as asked.
@@ -88,7 +88,7 @@ def read(source: WebDatasetSource) -> Iterator[Utterance | Rejected]:
 
 
 def identity(source: WebDatasetSource) -> str:
-    """Names, sizes and times of the shards."""
+    """Return names, sizes and times of the shards."""
     digest = hashlib.sha256()
     for shard, split in _shards(source):
         stat = shard.stat()
@@ -98,7 +98,7 @@ def identity(source: WebDatasetSource) -> str:
 
 
 def _shards(source: WebDatasetSource) -> list[tuple[Path, Split | None]]:
-    """The shards in the order in which they are read, with the split that the recipe names."""
+    """Return the shards in reading order, with the split that the recipe names."""
     if source.splits is None:
         return [(shard, None) for shard in _find(source, source.shards)]
     found: dict[Path, Split] = {}
@@ -132,7 +132,7 @@ def _find(source: WebDatasetSource, patterns: Patterns) -> list[Path]:
 def _divide(
     shards: list[tuple[Path, Split | None]], source: WebDatasetSource
 ) -> list[Split | Unusable]:
-    """The split of each sample that can be used; audio is skipped."""
+    """Return the split of each sample that can be used; audio is skipped."""
 
     def spoken() -> Iterator[tuple[str | None, str]]:
         for shard, _ in shards:
@@ -145,7 +145,7 @@ def _divide(
 
 
 def _extensions(source: WebDatasetSource, *, with_audio: bool) -> set[str]:
-    """Extensions of the files that are read."""
+    """Return extensions of the files that are read."""
     named = {name.lower() for name in source.columns.model_dump().values() if name}
     audio = {source.columns.audio.lower()} if source.columns.audio else set(AUDIO_EXTENSIONS)
     texts = ({TRANSCRIPT, FIELDS} | named) - audio
@@ -153,7 +153,7 @@ def _extensions(source: WebDatasetSource, *, with_audio: bool) -> set[str]:
 
 
 def _audio_extension(sample: Sample, source: WebDatasetSource) -> str:
-    """The one that the sample has, "" where it has none or several."""
+    """Return the one that the sample has, "" where it has none or several."""
     named = source.columns.audio
     wanted = (named.lower(),) if named is not None else AUDIO_EXTENSIONS
     found = [extension for extension in sample.files if extension in wanted]
@@ -161,7 +161,7 @@ def _audio_extension(sample: Sample, source: WebDatasetSource) -> str:
 
 
 def _metadata(sample: Sample, shard: Path, source: WebDatasetSource) -> Metadata | Rejected:
-    """What a sample says, whether or not its audio was read."""
+    """Return what a sample says, whether or not its audio was read."""
     where = f"{shard}: {sample.key}"
     own_id = f"{_name(shard, source)}/{sample.key}"
     extensions = ", ".join(sorted(sample.files))
@@ -209,7 +209,7 @@ def _values(sample: Sample, fields: dict[str, Any], columns: Columns) -> dict[Me
 
 
 def _name(shard: Path, source: WebDatasetSource) -> str:
-    """The shard's name in its folder without its ending: what makes keys of two shards differ."""
+    """Return the shard's path in its folder without its ending: the prefix of its keys."""
     inside = shard.relative_to(source.path) if shard != source.path else Path(shard.name)
     name = inside.as_posix()
     for ending in (".tar.gz", ".tgz", ".tar"):

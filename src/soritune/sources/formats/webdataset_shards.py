@@ -53,7 +53,7 @@ class _Open:
 
 
 def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    """Files below `folder` that the patterns name, each once, in the order of the patterns.
+    """Return files below `folder` that the patterns name, each once, in the order of the patterns.
 
     A pattern has braces (`{000..012}`, `{a,b}`) or wildcards (`*`, `?`, `[…]`, `**`); what
     wildcards find is sorted. `folder` may be one shard itself. Raises UserError for a pattern
@@ -83,7 +83,9 @@ def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """The names that `{000..012}` (leading zeros stay) and `{a,b}` stand for, in their order."""
+    """Return the names that `{000..012}` (leading zeros stay) and `{a,b}` stand for, in their
+    order.
+    """
     pieces: list[list[str]] = []
     end = 0
     total = 1
@@ -119,7 +121,8 @@ def _check_count(count: int, pattern: str) -> None:
 
 
 def read_samples(shard: Path, wanted: Collection[str]) -> Iterator[Sample]:
-    """Samples of a shard in their order; files with other extensions than `wanted` stay unread.
+    """Yield samples of a shard in their order; files with other extensions than `wanted` stay
+    unread.
 
     Holds one sample at a time. Raises UserError: no tar, a cut or damaged one, a path that leaves
     the folder.

@@ -1,0 +1,152 @@
+"""Exports of Whisper, its LoRA in the weights: for transformers and vLLM, and for CTranslate2."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from soritune.errors import UserError
+from soritune.models import other_files
+from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
+from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.lora import Lora, merge_into
+from soritune.models.other_files import GENERATION_FILE
+from soritune.models.shards import Advance, write_weights
+from soritune.models.stored import StoredModel
+from soritune.models.summary import ADAPTER_LAYOUT, TRAINED_LAYOUT, Summary
+from soritune.models.tensors import LazyTensor
+from soritune.models.whisper import prompts
+from soritune.models.whisper.loading import generation_settings, is_multilingual
+from soritune.tasks import Task
+
+TRANSFORMERS = "transformers"
+CTRANSLATE2 = "ctranslate2"
+# What faster-whisper reads beside the weights.
+_CTRANSLATE2_FILES = ("tokenizer.json", "preprocessor_config.json")
+_CTRANSLATE2_DTYPE = "float16"  # as in the published models of faster-whisper
+
+
+def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
+    """Plan an export to transformers or CTranslate2; see `Family.plan_export`.
+
+    Raises UserError where the ctranslate2 package is needed and not there.
+    """
+    weights: Mapping[str, LazyTensor] = model.weights
+    share = None
+    if model.lora is not None:
+        share = 1.0 if lora_weight is None else lora_weight
+        weights = merge_into(weights, model.lora, share)
+    tensors = model.in_base_dtype(weights)
+    if target == CTRANSLATE2:
+        _converter()
+        notes = (f"the weights are in {_CTRANSLATE2_DTYPE}; faster-whisper can load them as int8",)
+        return ExportPlan(tensors, None, notes, partial(_write_ctranslate2, model, tensors), share)
+    return ExportPlan(tensors, None, (), partial(_write, model, tensors), share)
+
+
+def _write(
+    model: StoredModel,
+    tensors: Mapping[str, LazyTensor],
+    folder: Path,
+    max_shard_bytes: int,
+    advance: Advance | None,
+) -> None:
+    """Write weights, settings and tokenizer, the LoRA in the weights."""
+    base = model.base.folder
+    other_files.copy_all(base, folder, leave_out=(ADAPTER_FOLDER, CONFIG_FILE, GENERATION_FILE))
+    config = {**model.base.config, "apply_spec_augment": False}
+    config.pop("forced_decoder_ids", None)
+    _write_json(config, folder / CONFIG_FILE)
+    _write_json(generation(model), folder / GENERATION_FILE)
+    write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
+
+
+def generation(model: StoredModel) -> dict[str, Any]:
+    """Return generation_config.json of an export: with the language and task of a trained model.
+
+    Without them transformers guesses the language of every clip, and `forced_decoder_ids` of the
+    base would name another one.
+    """
+    settings = generation_settings(model.base.folder)
+    language, task = model.record.get("language"), model.record.get("task")
+    if language is not None and is_multilingual(settings, model.base.config):
+        settings["language"] = f"<|{prompts.language_code(language)}|>"
+        settings["task"] = "translate" if task == Task.AST else "transcribe"
+        settings.pop("forced_decoder_ids", None)
+    return settings
+
+
+def _write_ctranslate2(
+    model: StoredModel,
+    tensors: Mapping[str, LazyTensor],
+    folder: Path,
+    max_shard_bytes: int,
+    advance: Advance | None,
+) -> None:
+    """Write the model for transformers beside the folder and convert that."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        whole = Path(temporary)
+        _write(model, tensors, whole, max_shard_bytes, advance)
+        present = [name for name in _CTRANSLATE2_FILES if (whole / name).is_file()]
+        converter = _converter()(str(whole), copy_files=present)
+        converter.convert(str(folder), quantization=_CTRANSLATE2_DTYPE, force=True)
+
+
+def _converter() -> Any:
+    try:
+        from ctranslate2.converters import TransformersConverter
+    except ImportError:
+        raise UserError(
+            "--to ctranslate2 needs the package ctranslate2: pip install 'soritune[ctranslate2]'"
+        ) from None
+    return TransformersConverter
+
+
+def _write_json(settings: Mapping[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
+    """Return how other programs use an export; see `Family.usage`."""
+    settings = generation(model)
+    named = settings.get("language")
+    language = "ko" if named is None else named.strip("<|>")
+    if target == ADAPTER:
+        return [
+            "PEFT: `PeftModel.from_pretrained(WhisperForConditionalGeneration.from_pretrained("
+            f"BASE), DIR)`, then `generate(..., language={language!r}, task='transcribe')`: an "
+            "adapter cannot name its language",
+        ]
+    if target == CTRANSLATE2:
+        return [
+            f"faster-whisper: `WhisperModel(DIR).transcribe(FILE, language={language!r}, "
+            "without_timestamps=True)`",
+        ]
+    spoken = "" if named is None else "; it transcribes in the language that it was trained for"
+    return [
+        f"transformers: `WhisperForConditionalGeneration.from_pretrained(DIR)`{spoken}",
+        f"vLLM: `vllm serve DIR`, then POST /v1/audio/transcriptions with `language={language}`",
+    ]
+
+
+def serving(summary: Summary) -> dict[str, str]:
+    """Return how servers take a folder, or what to export first; see `Family.serving`."""
+    path = summary.path
+    to = f"no; first: soritune export {path} --out DIR --to"
+    found = {
+        "transformers": f"yes: WhisperForConditionalGeneration.from_pretrained({path!r})",
+        "vllm": f"yes: vllm serve {path}, then POST /v1/audio/transcriptions",
+        "faster-whisper": f"{to} {CTRANSLATE2} (it reads CTranslate2's layout only)",
+    }
+    if summary.layout in (ADAPTER_LAYOUT, TRAINED_LAYOUT):
+        found["vllm"] = f"{to} {TRANSFORMERS} (it takes Whisper with the LoRA in its weights only)"
+        found["transformers"] = f"{to} {TRANSFORMERS} (more than the LoRA was trained)"
+        if summary.is_only_lora and summary.adapters:
+            where = summary.adapters[0].where
+            place = path if where == "." else f"{path}/{where.rstrip('/')}"
+            found["transformers"] = f"yes, on its base: PeftModel.from_pretrained(base, {place!r})"
+    return found
