@@ -33,7 +33,7 @@ MODES: Mapping[str, Mode] = {
     ),
     "encoder": Mode(frozenset({ENCODER}), "encoder unfrozen"),
     "decoder": Mode(frozenset({DECODER}), "decoder unfrozen"),
-    "full": Mode(frozenset({ENCODER, DECODER}), "all weights", alone=True),
+    "full": Mode(frozenset({ENCODER, DECODER}), "all parameters", alone=True),
 }
 
 
