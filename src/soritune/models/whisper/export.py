@@ -109,7 +109,7 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     """Return how other programs use an export; see `Family.usage`."""
     settings = generation(model)
     named = settings.get("language")
-    language = "ko" if named is None else named.strip("<|>")
+    language = "LANGUAGE" if named is None else named.strip("<|>")
     if target == ADAPTER:
         return [
             "PEFT: `PeftModel.from_pretrained(WhisperForConditionalGeneration.from_pretrained("

@@ -59,6 +59,7 @@ class WhisperFamily(family.Family):
             "a complete Whisper model in the layout of CTranslate2, its LoRA added to the weights",
             "faster-whisper",
             takes_lora_weight=True,
+            library="ctranslate2",
         ),
     }
 

@@ -32,7 +32,7 @@ class TokenIds:
     """Ids of the special tokens.
 
     Attributes:
-        end: also the padding of every published checkpoint, so nothing may be told by it.
+        end: also the padding token of every published checkpoint, so it must not mark padding.
         languages: by code in the token; empty in a checkpoint that knows English only.
     """
 
