@@ -21,40 +21,6 @@ END_TOKEN = "<|im_end|>"
 DOCUMENT_END_TOKEN = "<|endoftext|>"  # the other end token of generation_config.json
 TEXT_TOKEN = "<asr_text>"  # between the language and the transcript
 
-LANGUAGES = {
-    "ar": "Arabic",
-    "yue": "Cantonese",
-    "zh": "Chinese",
-    "cs": "Czech",
-    "da": "Danish",
-    "nl": "Dutch",
-    "en": "English",
-    "fil": "Filipino",
-    "fi": "Finnish",
-    "fr": "French",
-    "de": "German",
-    "el": "Greek",
-    "hi": "Hindi",
-    "hu": "Hungarian",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "mk": "Macedonian",
-    "ms": "Malay",
-    "fa": "Persian",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "es": "Spanish",
-    "sv": "Swedish",
-    "th": "Thai",
-    "tr": "Turkish",
-    "vi": "Vietnamese",
-}
-"""Names of the languages that the published models write, by their code."""
-
 
 def num_frames(samples: int) -> int:
     """Return the number of mel frames of a clip."""

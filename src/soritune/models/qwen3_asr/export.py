@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from soritune.languages.names import known_language
 from soritune.models import other_files
 from soritune.models.checkpoint import ADAPTER_FOLDER
 from soritune.models.family import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
-from soritune.models.qwen3_asr import prompts
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
@@ -40,14 +40,14 @@ def _write(
 
 def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     """Return how transformers and vLLM use an export; see `Family.usage`."""
-    code = str(model.record.get("language") or "ko")
-    name = prompts.language_name(code)
+    code = model.record.get("language")
+    name = "LANGUAGE" if code is None else known_language(code)
     asked = (
         f"`AutoProcessor.from_pretrained({'BASE' if target == ADAPTER else 'DIR'})"
         f".apply_transcription_request(audio, language={name!r})` makes its inputs"
     )
     whole = "Qwen3ASRForConditionalGeneration.from_pretrained"
-    request = f"POST /v1/audio/transcriptions with `language={code}`"
+    request = f"POST /v1/audio/transcriptions with `language={code or 'CODE'}`"
     if target != ADAPTER:
         return [
             f"transformers: `{whole}(DIR)`; {asked}",

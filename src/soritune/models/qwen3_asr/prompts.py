@@ -20,23 +20,18 @@ def check_request(request: Request) -> None:
             f"Qwen3-ASR transcribes only: it has no task {request.task.value}. Ask for asr"
         )
     if request.source_language is not None:
-        language_name(request.source_language)
-
-
-def language_name(language: str) -> str:
-    """Return a language's name in prompts: that of the published models, else the English one.
-
-    A model can be trained for a language that it does not know yet. Raises UserError for a code
-    that no language has.
-    """
-    return c.LANGUAGES.get(language) or known_language(language)
+        known_language(request.source_language)
 
 
 def prefill(request: Request) -> str:
-    """Return the beginning of the answer that a request fixes."""
+    """Return the beginning of the answer that a request fixes.
+
+    Languages go by their English names, those that the model was not trained for as well: they can
+    be trained. Raises UserError for a code that no language has.
+    """
     if request.source_language is None:
         return ""
-    return f"language {language_name(request.source_language)}{c.TEXT_TOKEN}"
+    return f"language {known_language(request.source_language)}{c.TEXT_TOKEN}"
 
 
 def target_text(request: Request, answer: Answer) -> str:
