@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from small_model import noise
 from test_training_run import case_of, kill, same, saved, train_on
-from transformers import AutoProcessor, Qwen3ASRForConditionalGeneration
+from transformers import AutoProcessor, Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 from typer.testing import CliRunner
 
 from soritune.cli import app
@@ -22,6 +22,7 @@ from soritune.export.export import export
 from soritune.models import describe, load
 from soritune.models.checkpoint import ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE
 from soritune.models.qwen3_asr import parts
+from soritune.models.qwen3_asr.family import FAMILY
 from soritune.models.record import TRAINED_FILE
 from soritune.tasks import Answer, Request, Task
 from soritune.training.trainability import set_trainable
@@ -205,3 +206,51 @@ def test_inspect_tells_sizes_parts_and_servers(folder: Path, small_qwen3_asr: Pa
     shown = soritune("inspect", case(folder, "audio-1"))
     assert "audio encoder" in shown
     assert "vllm" in shown.lower()
+
+
+PUBLISHED = {
+    "Qwen/Qwen3-ASR-0.6B-hf": ((1024, 3072), (896, 3584, 18, 14)),
+    "Qwen/Qwen3-ASR-1.7B-hf": ((2048, 6144), (1024, 4096, 24, 16)),
+}
+"""Of the language model: hidden, mlp; of the encoder: hidden, mlp, layers, heads."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sizes_of_published_bases_are_those_of_their_configurations(name: str) -> None:
+    (hidden, mlp), (audio, audio_mlp, layers, heads) = PUBLISHED[name]
+    text_config = {
+        "model_type": "qwen3",
+        "vocab_size": 151_936,
+        "hidden_size": hidden,
+        "intermediate_size": mlp,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+    }
+    audio_config = {
+        "model_type": "qwen3_asr_encoder",
+        "d_model": audio,
+        "encoder_ffn_dim": audio_mlp,
+        "encoder_layers": layers,
+        "encoder_attention_heads": heads,
+        "output_dim": hidden,
+    }
+    config = Qwen3ASRConfig(audio_config=audio_config, text_config=text_config)
+    with torch.device("meta"):
+        module = Qwen3ASRForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
+    parameters = list(module.parameters())
+    published = FAMILY.published_bases[name]
+    assert published.parameters == sum(parameter.numel() for parameter in parameters)
+    assert published.num_bytes == sum(parameter.nbytes for parameter in parameters)
+
+
+def test_the_recipe_tells_its_download_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    recipe = Path(__file__).parent.parent / "recipes" / "qwen3-asr-korean.yaml"
+    told = soritune("run", recipe, "--check")
+    assert "Qwen/Qwen3-ASR-0.6B-hf, 782,426,112 parameters, 1.6 GB" in told
