@@ -75,9 +75,9 @@ class WhisperFamily(family.Family):
 
     def open_base(self, folder: Path, *, whole: bool = False) -> StoredBase:
         """See `Family`."""
-        from soritune.models.whisper.loading import open_base
+        from soritune.models.stored import open_plain_base
 
-        return open_base(self, folder)
+        return open_plain_base(self, folder, tied_head=parts.TIED_HEAD)
 
     def build(self, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Whisper:
         """See `Family`."""

@@ -10,6 +10,7 @@ from soritune.models.family import LORA, Mode
 ENCODER = "encoder"
 DECODER = "decoder"
 POSITIONS = "encoder positions"
+TIED_HEAD = "proj_out.weight"  # the embeddings once more, in some files
 # First match wins.
 _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern))
