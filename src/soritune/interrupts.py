@@ -10,9 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+INTERRUPTED = "interrupted; run the same command to continue"
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: as Ctrl-C, with another exit code."""
+
+
+def exit_code(interruption: KeyboardInterrupt) -> int:
+    """Return 128 and the number of the signal, as shells have it."""
+    return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
 
 
 def sigterm_as_interrupt() -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from soritune.cli.check import bytes_text
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import PlainConsole
 
 if TYPE_CHECKING:
     from soritune.models.summary import Summary
@@ -57,7 +58,7 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
     """Print a summary for people."""
     from soritune.models.summary import layout_text
 
-    console = console or Console()
+    console = console or PlainConsole()
     console.print(Text(summary.path, style="bold"), soft_wrap=True)
     lines = [
         ("family", summary.family or "unknown, its base is not here"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune.cli.errors import EXIT_USER_ERROR, plain_errors, show_error
+from soritune.cli.output import echo
 from soritune.errors import UserError
 from soritune.languages.names import known_language
 from soritune.progress import track
@@ -120,10 +121,10 @@ def transcribe(
                     continue
                 shown = _shown(result, format_, named=out is None and len(files) > 1)
                 if out is None:
-                    typer.echo(shown)
+                    echo(shown)
                 else:
                     write_atomically(places[number], f"{shown}\n".encode())
-                    typer.echo(places[number])
+                    echo(places[number])
             advance(len(group))
     if num_failed:
         raise typer.Exit(EXIT_USER_ERROR)

@@ -290,9 +290,16 @@ def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str])
 def write_report(plan: Plan) -> Report:
     """Write results.json and report.md into the plan's output folder."""
     report = build_report(plan)
-    write_results(plan.results_path, report.results)
-    write_markdown(plan.report_path, report)
+    save_report(report)
     return report
+
+
+def save_report(report: Report) -> None:
+    """Write a report into the output folder of its plan."""
+    if report.results_path is not None:
+        write_results(report.results_path, report.results)
+    if report.report_path is not None:
+        write_markdown(report.report_path, report)
 
 
 def _free_memory() -> None:
