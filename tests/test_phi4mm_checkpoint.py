@@ -225,7 +225,7 @@ def test_a_broken_index_is_named(original: Path, content: str) -> None:
 
 def test_a_folder_without_tokenizer_is_told(original: Path) -> None:
     (original / "tokenizer.json").unlink()
-    assert "no tokenizer.json; copy" in refusal(original)
+    assert "no tokenizer.json. Copy" in refusal(original)
 
 
 def test_nothing_is_written_to_a_checkpoint(original: Path) -> None:
