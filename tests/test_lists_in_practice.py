@@ -197,3 +197,9 @@ def test_a_part_out_of_all_range_is_outside(tmp_path: Path) -> None:
         found = utterance(tmp_path, audio=Excerpt(tmp_path / "a.wav", *times))
         assert isinstance(found, Rejected)
         assert found.reason == "outside"
+
+
+def test_utf_32_is_told(tmp_path: Path) -> None:
+    clip(tmp_path / "a.wav")
+    (tmp_path / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,900\n봐요.\n", encoding="utf-32")
+    assert texts(entries(tmp_path, "subtitles")) == ["bad-text"]

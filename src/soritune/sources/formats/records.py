@@ -65,7 +65,6 @@ def _is_row(line: str, dialect: type[csv.Dialect], width: int) -> bool:
     """Return whether a line has the cells of a row before a quotation mark closes the record."""
     if width < 2:
         return False
-    before = line.split('"', maxsplit=1)[0]
-    inside = before if before.count(dialect.delimiter) == width - 1 else line
-    quoted_cell = f'{dialect.delimiter}"' in line and line.count(dialect.delimiter) == width - 1
-    return inside is before or quoted_cell
+    separator = dialect.delimiter
+    inside = line.split('"', maxsplit=1)[0].count(separator) == width - 1
+    return inside or (f'{separator}"' in line and line.count(separator) == width - 1)
