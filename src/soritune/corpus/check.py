@@ -96,6 +96,11 @@ def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:
         try:
             field.encode("utf-8")
         except UnicodeEncodeError:
+            if field is utterance.id:
+                return (
+                    "bad-text",
+                    "the name is not UTF-8: rename the file, or save the list as UTF-8",
+                )
             what = "speaker" if field is speaker else "language" if field in languages else "text"
             return "bad-text", f"{what} that is not valid UTF-8"
     if not utterance.id.strip() or len(utterance.id) > MAX_ID_CHARACTERS:

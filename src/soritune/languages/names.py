@@ -75,6 +75,7 @@ def known_language(code: str) -> str:
     A capitalised name that is not in the table is taken as it is, for languages without a code
     ("Jejueo"). Raises UserError for anything else, with the nearest right word.
     """
+    code = _SHORTER.get(code, code)
     if code in LANGUAGE_NAMES:
         return LANGUAGE_NAMES[code]
     if code.lower() in _CODES:
