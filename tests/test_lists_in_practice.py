@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 import soundfile
 from pydantic import TypeAdapter
 
+from soritune.cli.transcribe import Format, _shown
 from soritune.corpus.check import check_utterance
 from soritune.corpus.shard import Taken
+from soritune.decoding.transcriber import Transcript
 from soritune.errors import UserError
 from soritune.languages.names import language_code
 from soritune.sources import SourceConfig, read_source
@@ -203,3 +206,18 @@ def test_utf_32_is_told(tmp_path: Path) -> None:
     clip(tmp_path / "a.wav")
     (tmp_path / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,900\n봐요.\n", encoding="utf-32")
     assert texts(entries(tmp_path, "subtitles")) == ["bad-text"]
+
+
+def test_a_file_name_in_cp949_is_told_as_a_name(tmp_path: Path) -> None:
+    name = os.fsdecode("안녕".encode("cp949"))
+    clip(tmp_path / "a.wav")
+    (tmp_path / "a.wav").rename(tmp_path / f"{name}.wav")
+    (tmp_path / f"{name}.txt").write_bytes("모레 봐요".encode("cp949"))
+    [found] = entries(tmp_path, "folder")
+    assert isinstance(found, Utterance)
+    outcome = check_utterance(found, 0)
+    assert isinstance(outcome, Rejected)
+    assert "the name is not UTF-8" in outcome.detail
+    transcript = Transcript(file=f"{name}.wav", text="모레", translation=None, duration_s=1.0)
+    line = _shown(transcript, Format.JSON, named=True)
+    assert json.loads(line.encode("utf-8"))["file"] == f"{name}.wav"
