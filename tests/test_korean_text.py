@@ -148,3 +148,19 @@ def test_strange_text_is_neither_an_error_nor_slow() -> None:
     ):
         normalize(text, numerals="words")
     assert time.perf_counter() - started < 30
+
+
+# 표준국어대사전 has the names of the units; an abbreviation is named by its letters.
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("물 2L", "물 이 리터"),
+        ("3g", "삼 그램"),
+        ("100m", "백 미터"),
+        ("30m²", "삼십 제곱미터"),
+        ("KBS2", "케이비에스 이"),
+        ("5G 폰 2대", "파이브지 폰 두 대"),
+    ],
+)
+def test_units_are_read_before_letters_are_named(written: str, said: str) -> None:
+    assert normalize(written, numerals="words", letters="hangul") == said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,29 @@ def test_loose_files_are_streamed_without_torchcodec(tmp_path: Path) -> None:
     found = taken(dataset, splits={"train": "train"})
     assert [e.text for e in found] == ["문장 0", "문장 1", "문장 2"]
     assert [e.audio for e in found] == [dataset / "train" / f"{n}.flac" for n in range(3)]
+
+
+def test_transcripts_of_which_datasets_made_numbers_are_refused(tmp_path: Path) -> None:
+    dataset = loose(tmp_path / "set")
+    lines = ["file_name,text", "0.flac,010", "1.flac,007", "2.flac,112"]
+    (dataset / "train" / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = list(read_source(source(dataset, splits={"train": "train"})))
+    assert [e.reason for e in found if isinstance(e, Rejected)] == ["bad-text"] * 3
+    assert "(10)" in found[0].detail  # type: ignore[union-attr]
+
+
+def test_clips_in_a_zip_of_a_local_data_set_are_read(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    for folder in (tmp_path, tmp_path / "set"):
+        with zipfile.ZipFile(folder / "clips.zip", "w") as archive:
+            archive.writestr("a/0.flac", clip(0))
+    paths = [f"zip://a/0.flac::{folder / 'clips.zip'}" for folder in (tmp_path / "set", tmp_path)]
+    rows = {"audio": [{"bytes": None, "path": path} for path in paths], "text": ["가", "나"]}
+    pq.write_table(pa.table(rows), tmp_path / "set" / "train.parquet")
+    inside, outside = read_source(source(tmp_path / "set", splits={"train": "train"}))
+    assert isinstance(inside, Utterance)
+    assert inside.audio == clip(0)
+    assert isinstance(outside, Rejected)
 
 
 @pytest.mark.skipif("torchcodec" in sys.modules, reason="torchcodec is there")

@@ -407,3 +407,18 @@ def test_a_mended_recording_is_noticed(tmp_path: Path) -> None:
     assert describe_source(source(tmp_path)) == before
     soundfile.write(tmp_path / "rec1.wav", np.zeros(100, np.int16), RATE_HZ)
     assert describe_source(source(tmp_path)) != before
+
+
+def test_a_command_for_one_channel_leaves_the_file_of_the_other(tmp_path: Path) -> None:
+    sources = [
+        {"type": "command", "channels": [0], "source": "touch hit"},
+        {"type": "file", "channels": [1], "source": "rec1.wav"},
+    ]
+    found = {}
+    for channel in (0, 1):
+        said = [{**each, "channel": channel} for each in CUTS[0]["supervisions"][:1]]
+        cut = {**CUTS[0], "recording": {**MONO, "sources": sources}, "supervisions": said}
+        found[channel] = only(tmp_path, cut)
+    assert isinstance(found[1], Utterance)
+    assert isinstance(found[0], Rejected)
+    assert found[0].reason == "command"

@@ -137,7 +137,11 @@ def test_a_row_of_another_width_is_rejected(tmp_path: Path) -> None:
 def test_text_that_is_no_utf_8_costs_its_line_only(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(
-        b"path,text,split\n1.wav," + "한글".encode("cp949") + b",train\n2.wav,ok,train\n"
+        b"path,text,split\n1.wav,"
+        + "한글".encode("cp949")
+        + b",train\n2.wav,"
+        + "좋아".encode()
+        + b",train\n"
         b"3.wav,so,train\n"
     )
     clip(tmp_path / "2.wav")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from soritune.errors import UserError
+from soritune.experiment.check import check
 from soritune.experiment.loading import load_experiment
 from soritune.recipe import Evaluation, Recipe, TrainPart, load_recipe
 from soritune.tasks import Task
@@ -234,3 +235,15 @@ def test_reading_recipes_needs_no_heavy_library() -> None:
     heavy = "{'torch', 'transformers', 'datasets', 'pyarrow', 'peft'}"
     code = f"import sys, soritune.recipe; sys.exit(repr({heavy} & set(sys.modules)) != 'set()')"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_recipe_that_only_prepares_has_no_cases_and_no_evaluations(tmp_path: Path) -> None:
+    text = MINIMAL[: MINIMAL.index("cases:")]
+    recipe = load(tmp_path, text)
+    assert (recipe.cases, recipe.evaluate) == ({}, {})
+    with pytest.raises(UserError, match="there is nothing to run"):
+        check(load_experiment(tmp_path / "recipe.yaml"))
+
+
+def test_a_language_has_its_code_however_it_is_written(tmp_path: Path) -> None:
+    assert load(tmp_path, MINIMAL.replace("language: ko\n", "language: kor\n", 1)).language == "ko"

@@ -239,8 +239,8 @@ def test_a_mistake_costs_one_line(tmp_path: Path, right: str, wrong: str, messag
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", ": is empty; a recipe needs name, output, model, corpora, cases and evaluate"),
-        (b"# x\n", ": is empty; a recipe needs name, output, model, corpora, cases and evaluate"),
+        (b"", ": is empty; a recipe needs name, output, language, model and corpora"),
+        (b"# x\n", ": is empty; a recipe needs name, output, language, model and corpora"),
         (b"\n- a\n", ":2: a recipe is a mapping of keys, not a list"),
         (b"hello\n", ":1: a recipe is a mapping of keys, not a scalar"),
         (b"\xff\xfe\x00", ": is not UTF-8 text; save the recipe as UTF-8"),

@@ -113,3 +113,8 @@ def test_lists_of_unequal_lengths_are_refused() -> None:
 def test_unknown_normalization_is_named_with_the_known_ones() -> None:
     with pytest.raises(UserError, match="raw or no-punctuation"):
         cer(["가"], ["가"], "lower")
+
+
+def test_marks_that_unicode_calls_symbols_are_punctuation() -> None:
+    said, written = "네 육이오 노래", "네~ 육ㆍ이오 ♪ 노래～"
+    assert cer([said], [written], normalization="no-punctuation").value == 0

@@ -8,6 +8,7 @@ from sacrebleu.tokenizers import tokenizer_ko_mecab
 
 from soritune.errors import UserError
 from soritune.languages import find_language
+from soritune.scoring import translation
 from soritune.scoring.evaluate import evaluate_hypotheses
 from soritune.scoring.translation import bleu, chrf
 
@@ -85,8 +86,17 @@ def test_all_empty_outputs_score_zero() -> None:
 
 def test_missing_korean_tokenizer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizer_ko_mecab, "MeCab", None)
+    translation._bleu_metric.cache_clear()
     with pytest.raises(UserError, match=r'pip install "sacrebleu\[ko\]"'):
         bleu(KOREAN, WRITTEN_KOREAN, "ko")
+
+
+def test_each_score_has_the_tokenizer_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MeCab is never freed: the 16,297th tokenizer of a process did not start any more."""
+    translation._bleu_metric.cache_clear()
+    first = bleu(KOREAN, WRITTEN_KOREAN, "ko")
+    monkeypatch.setattr(tokenizer_ko_mecab, "MeCab", None)
+    assert bleu(KOREAN, WRITTEN_KOREAN, "ko") == first
 
 
 def test_no_utterances_is_a_user_error_and_unequal_lists_are_refused() -> None:

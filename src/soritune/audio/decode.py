@@ -37,6 +37,8 @@ MP3_LENGTH_TOLERANCE = 0.05
 END_SLACK_S = 0.5
 """What a part may reach beyond the end of its file, where it is then cut: times in lists are
 rounded. Kaldi's extract-segments has the same limit (--max-overshoot=0.5)."""
+LONGEST_S = 1e9
+"""Thirty years: more is not a time."""
 RUN_IN_S = 1.0
 """Decoders of LOSSY forms are exact only some frames after a seek: an MP3 frame needs bits of
 earlier ones, Opus 80 ms (RFC 7845, 4.6). That much is read before a part and dropped."""
@@ -234,8 +236,10 @@ def _read(
 def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:
     """Return the first frame of a part and the one after its last (None: to the end)."""
     ends_s = [part.start_s] if part.duration_s is None else [part.start_s, part.duration_s]
-    if not all(math.isfinite(end_s) and end_s >= 0 for end_s in ends_s) or part.duration_s == 0:
-        raise AudioError("outside", "is not a span of time (negative, zero or not a number)", where)
+    if not all(0 <= end_s <= LONGEST_S for end_s in ends_s) or part.duration_s == 0:
+        raise AudioError(
+            "outside", "is not a span of time (negative, zero, too large or not a number)", where
+        )
     # Sums of decimal fractions are off by some 1e-16: half a frame must go one way always.
     first, *last = (
         math.floor(round(end_s * rate_hz, 6) + 0.5) for end_s in itertools.accumulate(ends_s)

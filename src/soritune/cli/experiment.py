@@ -115,7 +115,10 @@ def evaluate(
     ] = None,
 ) -> None:
     """Decode and score the untrained base (case "original") and the trained cases."""
+    from soritune.experiment.loading import require_evaluations
+
     with _experiment(recipe) as experiment:
+        require_evaluations(experiment.recipe)
         names = evaluation or list(experiment.recipe.evaluate)
         experiment.prepare(experiment.corpora_of([], names))
         for each in case or experiment.trained_cases():

@@ -161,9 +161,11 @@ def _shown(transcript: Transcript, format_: Format, *, named: bool) -> str:
             "translation": transcript.translation,
             "duration_s": round(transcript.duration_s, 3),
         }
-        return json.dumps(
+        line = json.dumps(
             {key: value for key, value in record.items() if value is not None}, ensure_ascii=False
         )
+        # A file name in another encoding: its bytes as escapes, which JSON has.
+        return line.encode("utf-8", "backslashreplace").decode("utf-8")
     lines = [transcript.text]
     if transcript.translation is not None:
         lines.append(transcript.translation)

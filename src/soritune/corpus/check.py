@@ -10,6 +10,7 @@ from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, AudioError, load_mono
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
 from soritune.corpus.shard import Taken
 from soritune.languages.form import TextForm
+from soritune.languages.names import is_language, language_code
 from soritune.sources.sound import AS_IT_IS, SoundForm
 from soritune.utterance import Excerpt, Rejected, Utterance
 
@@ -47,11 +48,13 @@ def check_utterance(
     fault = _fault_of_text(utterance)
     if fault:
         return Rejected(utterance.id[:MAX_ID_CHARACTERS], *fault, where)
+    language = language_code(utterance.language)
+    target = language_code(utterance.translation_language or "") or None
     text = clean_text(utterance.text)
     translation = clean_text(utterance.translation or "")
     if form is not None:
-        text = form.apply(text, utterance.language)
-        translation = form.apply(translation, utterance.translation_language)
+        text = form.apply(text, language)
+        translation = form.apply(translation, target)
     if not text:
         return Rejected(utterance.id, "empty-text", "the transcript is empty", where)
     bare = bare_flac(utterance.audio, DEFAULT_LIMITS)
@@ -69,11 +72,11 @@ def check_utterance(
         id=utterance.id,
         audio=b"",
         text=text,
-        language=utterance.language,
+        language=language,
         split=utterance.split,
         speaker=utterance.speaker,
         translation=translation or None,
-        translation_language=utterance.translation_language,
+        translation_language=target,
     )
     exact = bare is not None and is_exact(bare, samples)
     return Taken(clean, len(samples), bare if bare and exact else encode_flac(samples))
@@ -85,17 +88,33 @@ def clean_text(text: str) -> str:
 
 
 def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:
-    """Return reason and detail where the id or a text cannot be what somebody wrote."""
-    for text in (utterance.id, utterance.text, utterance.translation or ""):
+    """Return reason and detail where a field cannot be what somebody wrote."""
+    texts = (utterance.text, utterance.translation or "")
+    languages = (utterance.language, utterance.translation_language or "")
+    speaker = utterance.speaker or ""
+    for field in (utterance.id, *texts, *languages, speaker):
         try:
-            text.encode("utf-8")
+            field.encode("utf-8")
         except UnicodeEncodeError:
-            return "bad-text", "text that is not valid UTF-8"
+            if field is utterance.id:
+                return (
+                    "bad-text",
+                    "the name is not UTF-8: rename the file, or save the list as UTF-8",
+                )
+            what = "speaker" if field is speaker else "language" if field in languages else "text"
+            return "bad-text", f"{what} that is not valid UTF-8"
     if not utterance.id.strip() or len(utterance.id) > MAX_ID_CHARACTERS:
         return "bad-id", f"an id has 1 to {MAX_ID_CHARACTERS} characters"
     if CONTROL.search(utterance.id):
         return "bad-id", "the id contains a control character (a line break, a tab)"
-    for text in (utterance.text, utterance.translation or ""):
+    if len(speaker) > MAX_ID_CHARACTERS or CONTROL.search(speaker):
+        detail = f"a speaker has up to {MAX_ID_CHARACTERS} characters, none of them a line break"
+        return "bad-speaker", detail
+    for language in languages:
+        if language and not is_language(language_code(language)):
+            detail = f"{language[:40]!r} is not a language: write a code such as ko"
+            return "bad-language", detail
+    for text in texts:
         control = CONTROL_BUT_SPACE.search(text)
         if control:
             return "bad-text", f"text with the control character U+{ord(control[0]):04X}"

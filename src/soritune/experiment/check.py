@@ -16,6 +16,7 @@ from soritune.experiment.check_records import (
     EvaluationCheck,
     RunCheck,
 )
+from soritune.experiment.loading import require_evaluations
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import corpora_of
 from soritune.experiment.summary import case_title
@@ -30,6 +31,7 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
 
     Raises UserError where a file, a folder or a built-in base that the recipe names is missing.
     """
+    require_evaluations(recipe)
     plan = Plan.of(recipe)
     cases = list(only) or [ORIGINAL, *recipe.cases]
     corpora = {

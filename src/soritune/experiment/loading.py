@@ -39,6 +39,16 @@ def load_experiment(path: Path, *, download: bool = False) -> Recipe:
     return complete(file.recipe, family)
 
 
+def require_evaluations(recipe: Recipe) -> None:
+    """Raises UserError where a recipe only prepares."""
+    if not recipe.evaluate:
+        lacking = "evaluations" if recipe.cases else "cases and no evaluations"
+        raise UserError(
+            f"recipe {recipe.name}: it has no {lacking}, so there is nothing to run. Add "
+            f'"evaluate", and "cases" to train; soritune prepare and soritune doctor work without.'
+        )
+
+
 def complete(recipe: Recipe, family: Family) -> Recipe:
     """Return the recipe with modes in the family's order and the family's size of a LoRA."""
     from soritune.models.modes import written_mode

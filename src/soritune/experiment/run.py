@@ -14,11 +14,12 @@ from soritune.corpus.store import Corpus
 from soritune.corpus.subset import subset
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
+from soritune.experiment.loading import require_evaluations
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
-from soritune.experiment.selection import select_records, spoken_language
+from soritune.experiment.selection import other_languages, select_records, spoken_language
 from soritune.experiment.summary import build_report, case_title
 from soritune.progress import track
 from soritune.recipe import Recipe
@@ -59,6 +60,7 @@ class Experiment:
 
     def run(self, only: Sequence[str] = ()) -> Report:
         """Do everything, or what the cases in `only` need; the report covers all that is done."""
+        require_evaluations(self.recipe)
         cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
         # 1. The speech of all cases and evaluations, so that a mistake in it shows at once.
         self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
@@ -91,7 +93,14 @@ class Experiment:
         """
         for name in evaluations or list(self.recipe.evaluate):
             settings = self.recipe.evaluate[name]
-            select_records(name, settings, self._open(settings.corpus))
+            corpus = self._open(settings.corpus)
+            select_records(name, settings, corpus)
+            others = other_languages(settings, corpus) if settings.source_language else ""
+            if others:
+                self._say(
+                    f'evaluation "{name}": takes what is spoken in {settings.source_language} '
+                    f"and leaves out {others}"
+                )
 
     def train(self, case: str) -> None:
         """Train a case, whose corpora must be prepared; continue where an earlier run stopped."""

@@ -40,6 +40,18 @@ def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Re
     return [record for record in found if record.id in kept]
 
 
+def other_languages(evaluation: Evaluation, corpus: Corpus) -> str:
+    """Return the languages of the translations that `from` leaves out, with their numbers."""
+    counts = Counter(
+        record.language
+        for record in corpus.records(evaluation.split)
+        if record.translation is not None
+        and record.translation_language == evaluation.to
+        and record.language != evaluation.source_language
+    )
+    return ", ".join(f"{language} ({number:,})" for language, number in sorted(counts.items()))
+
+
 def spoken_language(records: Sequence[Record]) -> str:
     """Return the language of most of the utterances; of equally many the first by name."""
     counts = Counter(record.language for record in records)

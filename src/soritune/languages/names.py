@@ -8,6 +8,9 @@ shorter one and are common in speech corpora.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from soritune.errors import UserError, nearest
 
 _TABLE = """
@@ -41,6 +44,28 @@ LANGUAGE_NAMES: dict[str, str] = {
     for line in _TABLE.split("\n")
     for code, _, name in (entry.partition(" ") for entry in line.split("|") if entry)
 }
+# ISO 639-2 (both kinds) and 639-3 to ISO 639-1; the language that is meant where data sets have a
+# member of a group (cmn, arb), and the codes that were given up (iw).
+_LONGER = """
+aar=aa abk=ab ave=ae afr=af aka=ak amh=am arg=an ara=ar arb=ar asm=as ava=av aym=ay aze=az
+azj=az bak=ba bel=be bul=bg bis=bi bam=bm ben=bn bod=bo tib=bo bre=br bos=bs cat=ca che=ce
+cha=ch cos=co cre=cr ces=cs cze=cs chu=cu chv=cv cym=cy wel=cy dan=da deu=de ger=de div=dv
+dzo=dz ewe=ee ell=el gre=el eng=en epo=eo spa=es ekk=et est=et baq=eu eus=eu fas=fa per=fa
+pes=fa ful=ff fin=fi fij=fj fao=fo fra=fr fre=fr fry=fy gle=ga gla=gd glg=gl grn=gn guj=gu
+glv=gv hau=ha heb=he iw=he hin=hi hmo=ho hrv=hr hat=ht hun=hu arm=hy hye=hy her=hz ina=ia in=id
+ind=id ile=ie ibo=ig iii=ii ipk=ik ido=io ice=is isl=is ita=it iku=iu jpn=ja jav=jv geo=ka
+kat=ka kon=kg kik=ki kua=kj kaz=kk kal=kl khm=km kan=kn kor=ko kau=kr kas=ks kur=ku kom=kv
+cor=kw kir=ky lat=la ltz=lb lug=lg lim=li lin=ln lao=lo lit=lt lub=lu lav=lv lvs=lv mlg=mg
+plt=mg mah=mh mao=mi mri=mi mac=mk mkd=mk mal=ml khk=mn mon=mn mar=mr may=ms msa=ms zsm=ms
+mlt=mt bur=my mya=my nau=na nob=nb nde=nd nep=ne npi=ne ndo=ng dut=nl nld=nl nno=nn nor=no
+nbl=nr nav=nv nya=ny oci=oc oji=oj gaz=om orm=om ori=or ory=or oss=os pan=pa pli=pi pol=pl
+pbt=ps pus=ps por=pt que=qu roh=rm run=rn ron=ro rum=ro rus=ru kin=rw san=sa srd=sc snd=sd
+sme=se sag=sg sin=si slk=sk slo=sk slv=sl smo=sm sna=sn som=so alb=sq als=sq sqi=sq srp=sr
+ssw=ss sot=st sun=su swe=sv swa=sw swh=sw tam=ta tel=te tgk=tg tha=th tir=ti tuk=tk tgl=tl
+tsn=tn ton=to tur=tr tso=ts tat=tt twi=tw tah=ty uig=ug ukr=uk urd=ur uzb=uz uzn=uz ven=ve
+vie=vi vol=vo wln=wa wol=wo xho=xh ji=yi ydd=yi yid=yi yor=yo zha=za chi=zh cmn=zh zho=zh zul=zu
+"""
+_SHORTER = dict(entry.split("=") for entry in _LONGER.split())
 _CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
 
 
@@ -50,6 +75,7 @@ def known_language(code: str) -> str:
     A capitalised name that is not in the table is taken as it is, for languages without a code
     ("Jejueo"). Raises UserError for anything else, with the nearest right word.
     """
+    code = _SHORTER.get(code, code)
     if code in LANGUAGE_NAMES:
         return LANGUAGE_NAMES[code]
     if code.lower() in _CODES:
@@ -60,10 +86,20 @@ def known_language(code: str) -> str:
     raise UserError(f'"{code}" is not a language that soritune knows{hint}')
 
 
+@lru_cache(maxsize=4096)
 def language_code(language: str) -> str:
-    """Return the code of a language given as a code (ko), a tag (ko-KR) or a name (Korean)."""
-    language = language.strip().lower()
-    return _CODES.get(language, language.replace("_", "-").partition("-")[0])
+    """Return the shortest code of a language.
+
+    `language` is a code (ko, kor), a tag (ko-KR, kor_Hang, ko_KR.UTF-8) or a name (Korean).
+    """
+    language = language.strip().casefold()
+    code = re.split(r"[-_.@]", language, maxsplit=1)[0].strip()
+    return _CODES.get(language) or _SHORTER.get(code, code)
+
+
+def is_language(code: str) -> bool:
+    """Return whether what `language_code` gave can be a language: a code, or a name without one."""
+    return re.fullmatch(r"[^\W\d_][^\W_]*(?:[ '’-][^\W_]+)*", code) is not None and len(code) <= 40
 
 
 def language_name(code: str) -> str:

@@ -94,7 +94,7 @@ def read_document(path: Path) -> Node:
         raise UserError(f"{path}: is nested too deeply for a recipe") from None
     if root is None:
         raise UserError(
-            f"{path}: is empty; a recipe needs name, output, model, corpora, cases and evaluate"
+            f"{path}: is empty; a recipe needs name, output, language, model and corpora"
         )
     node = _Builder(path).build(root, root.start_mark.line + 1)
     if node.kind != "mapping":

@@ -24,7 +24,7 @@ from pydantic import (
 # its effects: a new one is one new file, without a change here.
 from soritune.augment.config import Augmentation
 from soritune.errors import RecipeProblem, UserError, nearest
-from soritune.languages.names import known_language
+from soritune.languages.names import known_language, language_code
 from soritune.settings import Settings
 from soritune.sources import SourceConfig
 from soritune.sources.options import SharedPolicy, options_of
@@ -50,7 +50,7 @@ def _is_short(name: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$"), AfterValidator(_is_short)]
-LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$"), AfterValidator(language_code)]
 Metric = Literal["cer", "wer", "bleu", "chrf"]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
@@ -234,6 +234,7 @@ class Recipe(Settings):
     Attributes:
         output: folder, relative to the current directory.
         language: ISO 639-1 code of the one being learnt, and that of corpora that name none.
+        cases, evaluate: a recipe that only prepares has none.
     """
 
     name: Name
@@ -242,8 +243,8 @@ class Recipe(Settings):
     language: LanguageCode
     model: ModelConfig
     corpora: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
-    cases: Annotated[dict[Name, Case], Field(min_length=1)]
-    evaluate: Annotated[dict[Name, Evaluation], Field(min_length=1)]
+    cases: dict[Name, Case] = Field(default_factory=dict)
+    evaluate: dict[Name, Evaluation] = Field(default_factory=dict)
 
     @field_validator("output", mode="before")
     @classmethod

@@ -10,6 +10,9 @@ from soritune.errors import UserError
 RAW = "raw"
 NO_PUNCTUATION = "no-punctuation"
 # The part of a signature that says what each one does.
+MARKS = "~～∼〜ㆍ♩♪♫♬"
+"""Marks that Unicode calls symbols or letters: tildes, the dot of Korean keyboards, notes. The form
+of a corpus (`punctuation: drop`) takes them away as well."""
 NORMALIZATIONS = {RAW: "case:mixed|punct:kept", NO_PUNCTUATION: "case:lc|punct:removed"}
 
 
@@ -17,8 +20,8 @@ def normalize(text: str, normalization: str = RAW) -> str:
     """Return `text` as it is compared, in NFC, with single spaces and none at its ends.
 
     "raw" changes nothing else. "no-punctuation" also lower-cases and drops what Unicode calls
-    punctuation (category P), except that a dash separates its neighbours as a space does.
-    Raises UserError on an unknown name.
+    punctuation (category P) and `MARKS`, except that a dash separates its neighbours as a space
+    does. Raises UserError on an unknown name.
     """
     if normalization not in NORMALIZATIONS:
         raise UserError(
@@ -38,6 +41,8 @@ def normalize_all(texts: Sequence[str], normalization: str, spaces: bool = True)
 
 
 def _without_punctuation(character: str) -> str:
+    if character in MARKS:
+        return ""
     category = unicodedata.category(character)
     if category == "Pd":
         return " "

@@ -6,6 +6,7 @@ Texts reach sacrebleu as they are: any change would make its published signature
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
@@ -35,7 +36,7 @@ def bleu(
     check_pairs("bleu", references, hypotheses)
     tokenizer = find_language(target_language).bleu_tokenizer
     try:
-        metric = BLEU(tokenize=tokenizer)
+        metric = _bleu_metric(tokenizer)
     except RuntimeError as error:  # what sacrebleu raises where the tokenizer's package is missing
         extra = tokenizer.partition("-")[0]
         raise UserError(
@@ -45,6 +46,12 @@ def bleu(
     return _score(
         metric, references, hypotheses, name="bleu", num_resamples=num_resamples, seed=seed
     )
+
+
+@cache
+def _bleu_metric(tokenizer: str) -> BLEU:
+    """Return the metric, one in a process: sacrebleu never frees what MeCab holds open."""
+    return BLEU(tokenize=tokenizer)
 
 
 def chrf(

@@ -30,6 +30,7 @@ _MAX_DIGITS = 20
 _PLACES = re.compile(
     " ?(?:출구|문제|버스|게이트|승강장|창구|타자|국도|후보|홈|교향곡|트랙|채널|문항|아이언)"
 )
+_CLOCK = ("시", "분", "초", "월", "일")
 _COPULA = re.compile("인(?:데|지|가|즉|걸| 것| 경우)")
 _GUESTS = re.compile("(?:손님|고객|고객님|어르신|선생님|할머니|할아버지|어른) ?$")
 _VEHICLES = re.compile("(?:차|트럭|버스|택시|컴퓨터|카메라|비행기|자전거) ?$")
@@ -107,7 +108,8 @@ def _phrase(amount: str, before: str, text: str, end: int) -> tuple[str, int]:
             return digit_by_digit(amount), end
         return read_amount(amount), end
     after += len(counter.word)
-    if number is None or re.match(r"0\d", amount):
+    is_clock = counter.word in _CLOCK and re.fullmatch(r"0\d", amount)  # 09시, 06월 03일
+    if number is None or (re.match(r"0\d", amount) and not is_clock):
         return f"{read_amount(amount)} {counter.word}", after
     if _is_sino_here(counter.word, number, before, text[after:]):
         return f"{sino(number)} {counter.word}", after

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from soritune.languages.ko.numerals import word_list
+from soritune.languages.ko.spell import UNITS
 
 _NAMES = dict(
     zip(
@@ -63,17 +64,26 @@ _AS_WORDS = {
 _CODE = re.compile(
     "|".join(rf"(?<![A-Za-z\d]){re.escape(word)}(?![A-Za-z\d])" for word in _AS_WORDS)
 )
+_AFTER_NUMBER = re.compile(r"\d ?$")
 _ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[A-Z]{1,6}|[a-z])(?![A-Za-z])")
+
+
+def spell_codes(text: str) -> str:
+    """Write codes that are said as words (MP3, 5G) as they are said."""
+    return _CODE.sub(lambda found: _AS_WORDS[found.group()], text)
 
 
 def spell_letters(text: str) -> str:
     """Write abbreviations in capitals and single letters by their Korean names: KBS → 케이비에스.
 
-    Latin words (Seoul, iPhone) stay as they are, since letters do not tell how they are said.
+    Latin words (Seoul, iPhone) stay as they are, since letters do not tell how they are said, and
+    so do units behind a number (2L).
     """
-    text = _CODE.sub(lambda found: _AS_WORDS[found.group()], text)
-    return _ABBREVIATION.sub(lambda found: _named(found.group()), text)
+    return _ABBREVIATION.sub(_named, spell_codes(text))
 
 
-def _named(letters: str) -> str:
+def _named(found: re.Match[str]) -> str:
+    letters = found.group()
+    if letters in UNITS and _AFTER_NUMBER.search(found.string, 0, found.start()):
+        return letters
     return "".join(_NAMES[letter] for letter in letters.upper())

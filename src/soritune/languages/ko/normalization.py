@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from soritune.languages.ko.characters import is_syllable, unify
-from soritune.languages.ko.letters import spell_letters
+from soritune.languages.ko.letters import spell_codes, spell_letters
 from soritune.languages.ko.punctuation import drop_punctuation
 from soritune.languages.ko.spacing import correct_spacing
 from soritune.languages.ko.spell import spell_numbers
@@ -37,6 +37,8 @@ def normalize(
     """
     text = " ".join(unify(text).split())
     if letters == "hangul":
+        if numerals == "words":  # units before letters: 2L
+            text = spell_numbers(spell_codes(text))
         text = spell_letters(text)
     if numerals == "words":
         text = spell_numbers(text)

@@ -48,6 +48,7 @@ _NAMED_DAYS = {
 """Days of history that are called by their date."""
 
 _UNIT = "|".join(re.escape(sign) for sign in sorted(UNITS, key=len, reverse=True))
+_SIGN = rf"(?: ?(?P<sign>{_UNIT})(?![A-Za-z]))?"
 _DAY = "|".join(map(re.escape, _NAMED_DAYS))
 _DOTTED_DAY = "|".join(re.escape(day.replace("·", ".")) for day in _NAMED_DAYS)
 _EVENT = "절|운동|혁명|민주|전쟁|사변|광복|사태|항쟁|쿠데타|만세"
@@ -102,8 +103,10 @@ def _negative(found: re.Match[str]) -> str:
 
 def _fraction(found: re.Match[str]) -> str:
     part, whole = int(found["part"]), int(found["whole"])
-    space = " " if find_counter(found.string, found.end()) else ""
-    return f"{sino(whole)}분의 {sino(part)}{space}"
+    words = f"{sino(whole)}분의 {sino(part)}"
+    if found["sign"]:
+        return f"{words} {UNITS[found['sign']]}"
+    return words + (" " if find_counter(found.string, found.end()) else "")
 
 
 def _money(found: re.Match[str]) -> str:
@@ -128,6 +131,7 @@ def _measure(found: re.Match[str]) -> str:
 
 _RULES: list[tuple[re.Pattern[str], Rule]] = [
     # Telephone numbers: a landline or mobile one, a nation-wide one, one without hyphens.
+    (re.compile(r"\(0\d{1,2}\) ?\d{3,4}[-. ]\d{4}(?![\d-])"), _digits),
     (re.compile(r"(?<![\d-])(?:\+82[- ]?\d|0\d)\d?[-. )] ?\d{3,4}[-. ]\d{4}(?![\d-])"), _digits),
     (re.compile(r"(?<![\d-])1[568]\d\d-\d{4}(?![\d-])|(?<!\d)01\d{8,9}(?!\d)"), _digits),
     (re.compile(r"(?<![\d-])(?:1-)?(?:\d{3}-)?\d{3}-\d{4}(?![\d-])"), _digits),
@@ -149,9 +153,15 @@ _RULES: list[tuple[re.Pattern[str], Rule]] = [
         _negative,
     ),
     (re.compile(r"(?<![\w)\]])\+(?=\d)"), lambda found: "플러스 "),
-    (re.compile(r"(?<![\d/.])(?P<part>\d{1,4})/(?P<whole>\d{1,4})(?![\d/.])"), _fraction),
-    (re.compile(r"(?<![\d.])(?P<whole>\d{1,4})분의 ?(?P<part>\d{1,4})(?![\d.])"), _fraction),
+    (
+        re.compile(rf"(?<![\d/.])(?P<part>\d{{1,4}})/(?P<whole>\d{{1,4}})(?![\d/.]){_SIGN}"),
+        _fraction,
+    ),
+    (
+        re.compile(rf"(?<![\d.])(?P<whole>\d{{1,4}})분의 ?(?P<part>\d{{1,4}})(?![\d.]){_SIGN}"),
+        _fraction,
+    ),
     (re.compile(r"(?<=\d)-(?=\d+ ?(?:번지|호|동))"), lambda found: "에 "),
-    (re.compile(rf"([₩$€£¥]) ?({AMOUNT})"), _money),
+    (re.compile(rf"(?:(?<![A-Za-z])US)?([₩$€£¥]) ?({AMOUNT})"), _money),
     (re.compile(rf"(?<![A-Za-z\d.,])({AMOUNT}) ?({_UNIT})(?![A-Za-z])"), _measure),
 ]

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from soritune.errors import UserError
 from soritune.languages.encoding import decode_text
-from soritune.sources.folders import walk
+from soritune.sources.folders import find_file, walk
 from soritune.sources.formats.fields import read_metadata
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
 from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
@@ -165,15 +165,9 @@ def _decode(content: bytes, language: str) -> str:
 
 
 def _inside(folder: Path, name: str) -> Path | None:
-    """Return a file in or below the folder; None for a path that leaves it.
-
-    Names that came from a Mac may be written in another Unicode form than those on disk.
-    """
+    """Return a file in or below the folder; None for a path that leaves it."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        return None
-    forms = [name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)]
-    return next((folder / form for form in forms if os.path.lexists(folder / form)), folder / name)
+    return None if path.is_absolute() or ".." in path.parts else find_file(folder / name)
 
 
 def _speaker(clip: Path, source: FolderSource) -> str | None:

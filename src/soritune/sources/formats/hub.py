@@ -8,6 +8,7 @@ their form: it needs the extra `hub`, and a `columns` map where the names are un
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ NEEDED: tuple[Meaning, ...] = ("audio", "text")
 USUAL: tuple[Meaning, ...] = (*NEEDED, "speaker", "translation")
 """Looked for under the common names; others only under a name that the recipe gives, since a
 column `id` is not unique everywhere and `language` may be a word."""
+
+SAID: tuple[Meaning, ...] = ("text", "translation")
 
 SplitNames = str | list[str]
 ColumnPath = tuple[str, ...]
@@ -222,10 +225,19 @@ def _metadata(
     values: dict[Meaning, Any] = {
         meaning: _value_at(row, path) for meaning, path in part.paths.items() if meaning != "audio"
     }
+    where = f"{source.path} {part.name} row {number}"
+    for meaning in SAID:
+        value = values.get(meaning)
+        if type(value) is int or (type(value) is float and not math.isnan(value)):
+            detail = (
+                f"datasets made a number of the {meaning} ({value}), so it is not known how it was "
+                f"written (007?). Read the list with source: folder or manifest, or store text."
+            )
+            return Rejected(f"{part.name}/{number}", "bad-text", detail, where)
     return read_metadata(
         values,
         f"{part.name}/{number}",
-        f"{source.path} {part.name} row {number}",
+        where,
         source.default_language,
         source.translation_language,
     )
@@ -250,13 +262,20 @@ def _audio(value: Any, dataset: Dataset) -> bytes | Path | str:
         return "the row has no audio"
     if "://" in value:
         # Inside a zip on the hub it is zip://a.wav::hf://datasets/…; the last part counts.
-        if not value.rpartition("::")[2].startswith("hf://"):
+        *archived, place = value.split("::")
+        in_folder = dataset.is_local and _is_inside(Path(place), [Path(dataset.path)])
+        in_zip = bool(archived) and all(each.startswith("zip://") for each in archived)
+        if not place.startswith("hf://") and not (in_folder and in_zip):
             return f"the audio is outside the data set ({value})"
         content = read_file(value, dataset, MAX_CLIP_BYTES)
         return content if content is not None else "the audio is too large for an utterance"
     # A row can name any file of this machine: only those that belong to the data set are read.
     folders = [Path(dataset.path)] if dataset.is_local else cache_folders()
     path = Path(dataset.path if dataset.is_local else "", value)
-    if not any(path.resolve().is_relative_to(folder.resolve()) for folder in folders):
+    if not _is_inside(path, folders):
         return f"the audio is outside the data set ({value})"
     return path
+
+
+def _is_inside(path: Path, folders: list[Path]) -> bool:
+    return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)

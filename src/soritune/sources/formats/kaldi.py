@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.sources.folders import find_file
 from soritune.sources.formats.division import OwnRecordings, Unusable
 from soritune.sources.formats.fields import Meaning, read_metadata
 from soritune.sources.formats.lines import number_of
@@ -89,7 +90,7 @@ def _rows(source: KaldiSource) -> Iterator[Row | Rejected]:
 def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterator[Row | Rejected]:
     base = folder if source.audio_folder is None else source.path / source.audio_folder
     recordings: dict[str, Path | Unusable] = {}
-    for where, recording, rest in _table(folder / "wav.scp"):
+    for where, recording, rest in _table(folder / "wav.scp", source.default_language):
         if recording in recordings:
             yield _repeated(recording, where)
         else:
@@ -97,20 +98,20 @@ def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterat
     segments: dict[str, Segment | Unusable] | None = None
     if (folder / "segments").is_file():
         segments = {}
-        for where, utterance, rest in _table(folder / "segments"):
+        for where, utterance, rest in _table(folder / "segments", source.default_language):
             if utterance in segments:
                 yield _repeated(utterance, where)
             else:
                 segments[utterance] = _segment(rest)
     speakers: dict[str, str] = {}
     if (folder / "utt2spk").is_file():
-        for where, utterance, speaker in _table(folder / "utt2spk"):
+        for where, utterance, speaker in _table(folder / "utt2spk", source.default_language):
             if not speaker:
                 yield Rejected(utterance, "bad-line", "names no speaker", where)
             elif speakers.setdefault(utterance, speaker) != speaker:
                 yield _repeated(utterance, where)
     transcribed: set[str] = set()
-    for where, utterance, text in _table(folder / "text"):
+    for where, utterance, text in _table(folder / "text", source.default_language):
         transcribed.add(utterance)
         audio = _audio(utterance, recordings, segments)
         if isinstance(audio, Unusable):
@@ -178,7 +179,7 @@ def _recording(rest: str, base: Path) -> Path | Unusable:
         )
     if rest in ("", "-"):
         return Unusable("bad-line", "wav.scp names no file of it")
-    return base / rest
+    return find_file(base / rest)
 
 
 def _segment(rest: str) -> Segment | Unusable:
@@ -196,9 +197,9 @@ def _segment(rest: str) -> Segment | Unusable:
     return Segment(cells[0], start_s, None if end_s == -1 else end_s - start_s, channel)
 
 
-def _table(path: Path) -> Iterator[tuple[str, str, str]]:
+def _table(path: Path, language: str) -> Iterator[tuple[str, str, str]]:
     """Yield the place of each line, its first word, and the rest; blank lines are skipped."""
-    with open_lines(path) as file:
+    with open_lines(path, language) as file:
         for number, line in enumerate(file, start=1):
             match = KEY.fullmatch(line.strip(BLANK))
             if match:

@@ -12,6 +12,7 @@ from typing import Any
 
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.languages.names import language_code
+from soritune.sources.folders import find_file
 from soritune.sources.formats.lines import number_of
 from soritune.utterance import Excerpt
 
@@ -34,10 +35,10 @@ class Fault(Exception):  # noqa: N818 - it is kept, not only raised
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording: its files with the numbers of the channels in each."""
+    """A recording: its files, or why there is none, with the numbers of the channels in each."""
 
     id: str
-    files: tuple[tuple[str, tuple[int, ...]], ...]
+    files: tuple[tuple[str | Fault, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def recording_of(value: object) -> Recording:
             "is to be heard through transforms (another speed, loudness or lower rate), which are "
             "not done here; use the manifest from before them",
         )
-    files: list[tuple[str, tuple[int, ...]]] = []
+    files: list[tuple[str | Fault, tuple[int, ...]]] = []
     for source in record["sources"] if isinstance(record["sources"], list) else [None]:
         if not isinstance(source, dict) or not isinstance(source.get("source"), str):
             raise Fault(of, "bad-line", "its sources are not as Lhotse writes them")
@@ -85,10 +86,14 @@ def recording_of(value: object) -> Recording:
             remedy = "commands are never run" if kind == "command" else "it is not fetched"
             reason = "command" if kind == "command" else "no-file"
             detail = f"its audio is a {kind} ({address}), {remedy}; save it as a file"
-            raise Fault(of, reason, detail)
-        files.append((source["source"], _channels(source.get("channels", [0]), of)))
+            file: str | Fault = Fault(of, reason, detail)
+        else:
+            file = source["source"]
+        files.append((file, _channels(source.get("channels", [0]), of)))
     if not files:
         raise Fault(of, "bad-line", "has no sources")
+    if all(isinstance(file, Fault) for file, _ in files):
+        raise next(file for file, _ in files if isinstance(file, Fault))
     return Recording(of, tuple(files))
 
 
@@ -152,13 +157,15 @@ def locate(supervision: Supervision, recording: Recording, folder: Path) -> Exce
         listed = ", ".join(map(str, supervision.channels))
         raise Fault(supervision.id, "outside", f"no file of the recording has channel {listed}")
     name, channels = holds
+    if isinstance(name, Fault):
+        raise Fault(supervision.id, name.reason, name.detail)
     if len(wanted) == 1 and len(channels) > 1:
         channel = channels.index(supervision.channels[0])
     elif wanted == set(channels):
         channel = None
     else:
         raise Fault(supervision.id, "bad-line", "is of some channels of a file; give one, or all")
-    return Excerpt(folder / name, supervision.start_s, supervision.duration_s, channel)
+    return Excerpt(find_file(folder / name), supervision.start_s, supervision.duration_s, channel)
 
 
 def _is_changed(transforms: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,9 @@ OFFSET, DURATION, TARGET = "offset", "duration", "target_lang"
 """NVIDIA NeMo's names: where a part of a file starts, how long it is (both in seconds), and the
 language of the text where that is not the spoken one."""
 
+LONGEST_S = 1e9
+"""Thirty years."""
+
 
 class ListedSource(OwnRecordings):
     """Settings of any list of recordings: columns, languages, how to divide it."""
@@ -58,9 +60,9 @@ def lines_of(path: Path, source: ListedSource, *, with_audio: bool) -> Iterator[
     ending = ending_of(path)
     needed = [(meaning, source.columns.names(meaning)) for meaning in NEEDED]
     if ending in JSON_LINES:
-        return json_lines(path)
+        return json_lines(path, source.default_language)
     if ending in DIALECTS:
-        return table_lines(path, needed)
+        return table_lines(path, needed, source.default_language)
     if ending == PARQUET:
         given = {name.lower() for name in source.columns.model_dump().values() if name}
         usual = {name for names in COLUMNS.values() for name in names}
@@ -143,14 +145,17 @@ def row_of(
 
 
 def number_of(value: object) -> float | None:
-    """Return a finite number, also where it is written as text; None where it is none."""
+    """Return a number of seconds, also where it is written as text.
+
+    None where it is not one: infinity, or more than a recording can last.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= LONGEST_S else None
 
 
 def part_name(start_s: float, duration_s: float | None) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from soritune.sources.folders import find_file
 from soritune.sources.formats.fields import COLUMNS, SPLITS
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
 from soritune.sources.formats.rows import Row, assign_splits, count_of, file_state, identity_of
@@ -54,10 +55,11 @@ def identity(source: ManifestSource) -> str:
 
 def _rows(source: ManifestSource, *, with_audio: bool) -> Iterator[Row | Rejected]:
     unit = "row" if ending_of(source.path) == PARQUET else "line"
+    folder = source.path.parent
     for number, line in lines_of(source.path, source, with_audio=with_audio):
         where = f"{source.path} {unit} {number}"
         if isinstance(line, str):
             yield Rejected("", "bad-line", line, where)
         else:
             own_id = f"{source.path.name} {unit} {number}"
-            yield row_of(line, where, source, lambda name: source.path.parent / name, own_id)
+            yield row_of(line, where, source, lambda name: find_file(folder / name), own_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from soritune.errors import UserError
 from soritune.languages.names import language_code
-from soritune.sources.folders import walk
+from soritune.sources.folders import find_file, walk
 from soritune.sources.formats.cues import Kind
+from soritune.sources.formats.lines import LONGEST_S
 from soritune.sources.formats.manifest import SPLITS
 from soritune.utterance import Rejected, Split
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".w64", ".caf"}
 )
+FOREIGN_AUDIO = frozenset(
+    [".m4a", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".aac", ".wma", ".amr", ".3gp", ".avi", ".ts"]
+)
+FOREIGN_SUBTITLES = frozenset([".smi", ".ass", ".ssa", ".ttml", ".dfxp", ".sbv", ".sub", ".lrc"])
 KINDS: dict[str, Kind] = {".srt": "srt", ".vtt": "vtt"}
 
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=-LONGEST_S, le=LONGEST_S)]
 
 
 class Pair(BaseModel):
@@ -75,19 +81,26 @@ def _beside(path: Path, language: str) -> Iterator[Recording | Rejected]:
     for folder, names in walk(path):
         audio: dict[str, list[str]] = {}
         subtitles: dict[str, list[str]] = {}
+        foreign: dict[str, list[str]] = {}
         for name in names:
             file = Path(name)
-            if file.suffix.lower() in AUDIO_SUFFIXES:
-                audio.setdefault(file.stem, []).append(name)
-            elif file.suffix.lower() in KINDS:
-                stem, _, last = file.stem.rpartition(".")
-                of_language = bool(stem) and language_code(last) == code
-                subtitles.setdefault(stem if of_language else file.stem, []).append(name)
-        for stem in sorted(audio.keys() | subtitles.keys()):
+            stem, suffix = unicodedata.normalize("NFC", file.stem), file.suffix.lower()
+            if suffix in AUDIO_SUFFIXES:
+                audio.setdefault(stem, []).append(name)
+            elif suffix in KINDS:
+                before, _, last = stem.rpartition(".")
+                of_language = bool(before) and language_code(last) == code
+                subtitles.setdefault(before if of_language else stem, []).append(name)
+            elif suffix in FOREIGN_AUDIO | FOREIGN_SUBTITLES:
+                foreign.setdefault(stem, []).append(name)
+        for stem in sorted(audio.keys() | subtitles.keys() | foreign.keys()):
             recording_id = (folder / stem).relative_to(path).as_posix()
             sounds, texts = audio.get(stem, []), subtitles.get(stem, [])
-            where = str(folder / (sounds or texts)[0])
-            if not sounds:
+            others = foreign.get(stem, [])
+            where = str(folder / (sounds or texts or others)[0])
+            if others and not (sounds and texts):
+                yield Rejected(recording_id, "unreadable", _not_read(others), where)
+            elif not sounds:
                 if not any(other and stem.startswith(f"{other}.") for other in audio):
                     yield Rejected(recording_id, "missing", "has no recording beside it", where)
                 # else: subtitles of another language
@@ -99,6 +112,13 @@ def _beside(path: Path, language: str) -> Iterator[Recording | Rejected]:
                 yield Rejected(recording_id, "bad-line", detail, where)
             else:
                 yield Recording(recording_id, folder / sounds[0], folder / texts[0], code)
+
+
+def _not_read(names: list[str]) -> str:
+    return (
+        f"{', '.join(names)} cannot be read: convert recordings to one of "
+        f"{' '.join(sorted(AUDIO_SUFFIXES))}, subtitles to {' or '.join(KINDS)}"
+    )
 
 
 def _listed(path: Path, language: str) -> Iterator[Recording | Rejected]:
@@ -140,8 +160,8 @@ def _listed(path: Path, language: str) -> Iterator[Recording | Rejected]:
             seen.add(recording_id)
             yield Recording(
                 id=recording_id,
-                audio=folder / pair.audio,
-                subtitles=folder / pair.subtitles,
+                audio=find_file(folder / pair.audio),
+                subtitles=find_file(folder / pair.subtitles),
                 language=language_code(pair.language or language),
                 shift_s=pair.shift_s,
                 channel=pair.channel,

@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from soritune.errors import UserError
+from soritune.languages.encoding import decode_text
+from soritune.languages.language import decode_utf8
+from soritune.sources.formats.records import table_records
 from soritune.sources.parquet import column_types, read_columns
 
 Line = dict[str, Any] | str
@@ -37,18 +40,31 @@ JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
 PARQUET = ".parquet"
 
 
+_SAMPLE = 2**20
+_MAX_DECODED = 2**28
+
+
 @contextmanager
-def open_lines(path: Path) -> Iterator[TextIO]:
-    """Open a text file without its byte order mark. Raises UserError, also while it is read."""
+def open_lines(path: Path, language: str = "") -> Iterator[TextIO]:
+    """Open a text file without its byte order mark; another encoding of its language is found out.
+
+    Raises UserError, also while it is read.
+    """
     try:
         with path.open("rb") as raw:
             zipped = path.name.lower().endswith(".gz")
             content = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
             if not zipped:
-                mark = raw.read(2)
+                start = raw.read(_SAMPLE)
                 raw.seek(0)
-                if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                     raise UserError(f"{path}: is written in UTF-16; save it as UTF-8")
+                if language and _never_utf8(start):
+                    text = decode_text(raw.read(_MAX_DECODED), language)
+                    if text is not None and not raw.read(1):
+                        yield io.StringIO(text, newline="")
+                        return
+                    raw.seek(0)
             with io.TextIOWrapper(
                 content, encoding="utf-8-sig", errors="surrogateescape", newline=""
             ) as file:
@@ -63,16 +79,30 @@ def open_lines(path: Path) -> Iterator[TextIO]:
         raise UserError(f"{path}: the list cannot be read ({error})") from error
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
+def _never_utf8(start: bytes) -> bool:
+    """Return whether no line has letters in UTF-8, but some has other bytes (Excel's CP949).
+
+    One line among others is damaged, and costs itself alone.
+    """
+    lines = [line for line in start.splitlines()[:-1] or [start] if not line.isascii()]
+    return bool(lines) and all(decode_utf8(line) is None for line in lines)
+
+
+def json_lines(path: Path, language: str = "") -> Iterator[tuple[int, Line]]:
     """Yield objects with their line numbers from 1.
 
     Raises UserError: the file cannot be read, a .json holds one array.
     """
     may_be_array = path.name.lower().endswith(JSON)
-    with open_lines(path) as file:
+    with open_lines(path, language) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
+            if number == 1 and line.strip() == "{":
+                raise UserError(
+                    f"{path}: has a JSON object over several lines; write one a line (jq -c . does "
+                    f"it)"
+                )
             if may_be_array and number == 1 and line.lstrip().startswith("["):
                 raise UserError(
                     f"{path}: is one JSON array; write an object a line (jq -c '.[]' does it)"
@@ -86,29 +116,28 @@ def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
 
 
 def table_lines(
-    path: Path, needed: Sequence[tuple[str, Collection[str]]]
+    path: Path, needed: Sequence[tuple[str, Collection[str]]], language: str = ""
 ) -> Iterator[tuple[int, Line]]:
     """Yield rows of a .csv or .tsv under its header, with their line numbers.
 
     `needed` are meanings with the names that a column of them may have. Raises UserError: the
     file cannot be read or is not a table, such a column is not there.
     """
-    with open_lines(path) as file:
-        lines = csv.reader(file, DIALECTS[path.suffix.lower()])
-        try:
-            header = [name.strip() for name in next(lines, [])]
-            check_columns(f"{path} line 1", header, needed)
-            for cells in lines:
-                if not any(cells):
-                    continue
-                if len(cells) != len(header):
-                    yield lines.line_num, f"{len(cells)} cells where the header has {len(header)}"
-                else:
-                    yield lines.line_num, dict(zip(header, cells, strict=True))
-        except csv.Error as error:
-            raise UserError(
-                f"{path} line {lines.line_num}: no table that can be read ({error})"
-            ) from error
+    dialect = DIALECTS[path.suffix.lower()]
+    with open_lines(path, language) as file:
+        records = table_records(file, dialect)
+        number, header = next(records, (1, []))
+        if isinstance(header, str):
+            raise UserError(f"{path} line {number}: no table that can be read ({header})")
+        header = [name.strip() for name in header]
+        check_columns(f"{path} line 1", header, needed)
+        for number, cells in records:
+            if isinstance(cells, str):
+                yield number, cells
+            elif any(cells) and len(cells) != len(header):
+                yield number, f"{len(cells)} cells where the header has {len(header)}"
+            elif any(cells):
+                yield number, dict(zip(header, cells, strict=True))
 
 
 def parquet_lines(
