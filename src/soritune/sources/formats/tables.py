@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.sources.parquet import column_types, read_columns
 
 Line = dict[str, Any] | str
@@ -35,13 +36,15 @@ JSON = (".json", ".json.gz")
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
 """NVIDIA NeMo calls its lists .json, although each line is an object."""
 PARQUET = ".parquet"
+MAX_LINE_CHARACTERS = 2**24
+"""A recording has some hundred; a packed list of some megabytes may hold gigabytes in one line."""
 
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[TextIO]:
     """Open a text file without its byte order mark. Raises UserError, also while it is read."""
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             zipped = path.name.lower().endswith(".gz")
             content = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
             if not zipped:
@@ -63,6 +66,19 @@ def open_lines(path: Path) -> Iterator[TextIO]:
         raise UserError(f"{path}: the list cannot be read ({error})") from error
 
 
+def _bounded(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a list. Raises UserError for one that would fill the memory."""
+    number = 0
+    while line := file.readline(MAX_LINE_CHARACTERS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise UserError(
+                f"{path} line {number}: has more than {MAX_LINE_CHARACTERS:,} characters. Write "
+                "one recording a line"
+            )
+        yield line
+
+
 def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
     """Yield objects with their line numbers from 1.
 
@@ -70,7 +86,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Line]]:
     """
     may_be_array = path.name.lower().endswith(JSON)
     with open_lines(path) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(_bounded(file, path), start=1):
             if not line.strip():
                 continue
             if may_be_array and number == 1 and line.lstrip().startswith("["):
@@ -94,7 +110,7 @@ def table_lines(
     file cannot be read or is not a table, such a column is not there.
     """
     with open_lines(path) as file:
-        lines = csv.reader(file, DIALECTS[path.suffix.lower()])
+        lines = csv.reader(_bounded(file, path), DIALECTS[path.suffix.lower()])
         try:
             header = [name.strip() for name in next(lines, [])]
             check_columns(f"{path} line 1", header, needed)
