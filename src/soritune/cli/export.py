@@ -26,8 +26,8 @@ def export(
         str,
         typer.Option(
             metavar="LAYOUT",
-            help="adapter: the LoRA alone; or a layout of the model's family: native, original, "
-            "merged. An unknown one lists those that there are.",
+            help="adapter: the LoRA alone; or a layout of the model's family (docs/serving.md). "
+            "An unknown one lists those that there are.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; must be empty.")],

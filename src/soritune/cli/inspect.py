@@ -94,7 +94,7 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
 def _print_lines(console: Console, lines: list[tuple[str, str]]) -> None:
     for name, value in lines:
         if value:
-            console.print(Text(f"{name + ':':<14}{value}"), soft_wrap=True)
+            console.print(Text(f"{name + ':':<16}{value}"), soft_wrap=True)
 
 
 def _trained_text(summary: Summary) -> str:

@@ -58,7 +58,11 @@ def transcribe(
         str | None, typer.Option(help="Language to translate into, such as en or ko.")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="Language that is spoken, such as ko; default: unknown.")
+        str | None,
+        typer.Option(
+            help="Language that is spoken, such as ko; default: the one that the model was "
+            "trained for, else what it detects."
+        ),
     ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="Text lines, JSON records, or subtitles.")

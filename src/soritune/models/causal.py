@@ -1,4 +1,4 @@
-"""Loss and generation of decoder-only families, where the prompt precedes the target."""
+"""Batches, loss and generation of decoder-only families, where the prompt precedes the target."""
 
 from __future__ import annotations
 
@@ -6,9 +6,82 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
-from soritune.models.family import IGNORE, Batch
+from soritune.models.family import IGNORE, Batch, Generated, ModelInput
 from soritune.models.generation import generate_ids
+from soritune.models.loaded import LoadedModel
+
+
+class CausalModel(LoadedModel):
+    """Implements `SpeechModel` for a decoder-only family.
+
+    Its processor has, besides what `Processor` asks for, `collate_prompts`, `decode`, and `ids`
+    with the ids of the end tokens and of padding, `ends` and `pad`.
+    """
+
+    def num_targets(self, batch: Batch) -> int:
+        """See `SpeechModel`."""
+        return num_targets(batch)
+
+    def loss(
+        self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
+    ) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return loss(module or self.module, batch, num_targets)
+
+    def row_losses(self, batch: Batch) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return row_losses(self.module, batch)
+
+    def generate(
+        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+    ) -> list[Generated]:
+        """See `SpeechModel`."""
+        prompts = self.processor.collate_prompts(inputs)
+        rows, logprobs = generate(
+            self.module,
+            {name: tensor.to(self.device) for name, tensor in prompts.items()},
+            limits,
+            end_ids=self.processor.ids.ends,
+            pad_id=self.processor.ids.pad,
+            beams=beams,
+        )
+        return [
+            Generated(self.processor.decode(row), logprob)
+            for row, logprob in zip(rows, logprobs, strict=True)
+        ]
+
+
+def collate(inputs: Sequence[ModelInput], pad_id: int) -> Batch:
+    """Return input_ids, attention_mask and labels of a training batch, padded on the right.
+
+    Masks come from lengths, never from ids: padding may be an end token.
+    """
+    rows, labels = [], []
+    for item in inputs:
+        target = item.target_ids or []
+        rows.append(torch.tensor(item.prompt_ids + target))
+        labels.append(torch.tensor([IGNORE] * len(item.prompt_ids) + target))
+    return {
+        **_padded(rows, pad_id, "right"),
+        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORE),
+    }
+
+
+def collate_prompts(inputs: Sequence[ModelInput], pad_id: int) -> Batch:
+    """Return input_ids and attention_mask of prompts alone, padded on the left."""
+    return _padded([torch.tensor(item.prompt_ids) for item in inputs], pad_id, "left")
+
+
+def _padded(rows: list[torch.Tensor], pad_id: int, side: str) -> Batch:
+    def pad(sequences: list[torch.Tensor], value: int) -> torch.Tensor:
+        return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side=side)
+
+    return {
+        "input_ids": pad(rows, pad_id),
+        "attention_mask": pad([torch.ones_like(row) for row in rows], 0),
+    }
 
 
 def shifted_labels(labels: torch.Tensor) -> torch.Tensor:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import nn
 
-from soritune.models import causal
-from soritune.models.family import Batch, Generated, ModelInput
-from soritune.models.loaded import LoadedModel
+from soritune.models.causal import CausalModel
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 
 
-class Phi4mm(LoadedModel):
+class Phi4mm(CausalModel):
     """Implements `SpeechModel` for Phi-4-multimodal."""
 
     module: Phi4SpeechForCausalLM
@@ -30,35 +25,3 @@ class Phi4mm(LoadedModel):
         """Recompute activations of LM and conformer layers in the backward pass."""
         self.module.activation_checkpointing_enable({"use_reentrant": False})
         self.module.audio_encoder.gradient_checkpointing = True
-
-    def num_targets(self, batch: Batch) -> int:
-        """See `SpeechModel`."""
-        return causal.num_targets(batch)
-
-    def loss(
-        self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
-    ) -> torch.Tensor:
-        """See `SpeechModel`."""
-        return causal.loss(module or self.module, batch, num_targets)
-
-    def row_losses(self, batch: Batch) -> torch.Tensor:
-        """See `SpeechModel`."""
-        return causal.row_losses(self.module, batch)
-
-    def generate(
-        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
-    ) -> list[Generated]:
-        """See `SpeechModel`."""
-        prompts = self.processor.collate_prompts(inputs)
-        rows, logprobs = causal.generate(
-            self.module,
-            {name: tensor.to(self.device) for name, tensor in prompts.items()},
-            limits,
-            end_ids=self.processor.ids.ends,
-            pad_id=self.processor.ids.pad,
-            beams=beams,
-        )
-        return [
-            Generated(self.processor.decode(row), logprob)
-            for row, logprob in zip(rows, logprobs, strict=True)
-        ]
