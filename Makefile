@@ -16,7 +16,7 @@ TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench clean
+.PHONY: help demo test test-all fuzz lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that tra
 
 test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 	$(BIN)/python -m pytest
+
+fuzz: $(READY) ## Read ten thousand damaged files of each kind (minutes)
+	SORITUNE_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py --timeout 7200
 
 lint: $(READY) ## Check style, format, types and the layers of imports
 	$(BIN)/ruff check .

@@ -88,6 +88,19 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading. Raises OSError, also for a pipe or a device, which may never end."""
+    if path.exists() and not path.is_dir() and not path.is_file():
+        raise OSError(errno.EINVAL, "is a pipe or a device, not a file", str(path))
+    return path.open("rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a file. Raises OSError, also for a pipe or a device."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def storage_error(error: OSError, folder: Path) -> UserError:
     """Return the message for a `folder` that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -96,7 +96,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises UserError where the file does not hold one."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path.parent}: no readable {path.name} ({error}); is it a model?"
         ) from None

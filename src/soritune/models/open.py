@@ -23,6 +23,7 @@ from soritune.models.checkpoint import (
     read_json,
 )
 from soritune.models.family import Family, LoraStart
+from soritune.models.guard import check_layers, model_errors
 from soritune.models.record import (
     BUILTIN_PREFIX,
     RECORD_FILE,
@@ -205,8 +206,9 @@ def load(
     elif isinstance(dtype, str):
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
 
-    chain = open_chain(str(source), revision, base)
-    model = load_chain(chain, dtype, place, lora)
+    with model_errors(source):
+        chain = open_chain(str(source), revision, base)
+        model = load_chain(chain, dtype, place, lora)
     if merge and dtype == torch.float32:
         model.merge_lora()
     return model
@@ -222,6 +224,7 @@ def load_chain(
     start = starts.pop()
 
     stored = chain.family.open_base(chain.base_folder)
+    check_layers(stored.config, len(stored.weights), chain.base_folder / CONFIG_FILE)
     model = chain.family.build(stored, dtype=dtype, device=device)
     model.base, model.revision = stable_name(chain.base_name), chain.base_revision
     model.lora_start = start
@@ -256,9 +259,13 @@ def describe(source: str | Path, *, revision: str | None = None) -> Summary:
 
     Raises UserError where it is not a model, damaged, or not on this machine.
     """
+    with model_errors(source):
+        return _describe(str(source), revision)
+
+
+def _describe(name: str, revision: str | None) -> Summary:
     from soritune.models import summary
 
-    name = str(source)
     folder: Path | None = Path(name)
     if not Path(name).is_dir():
         folder = hub.cached_folder(name, revision) if is_hub_id(name) else resolve(name)
@@ -284,8 +291,9 @@ def has_base(source: str) -> bool:
 
     Raises UserError where it is not there.
     """
-    folder = resolve(source)
-    return read_record(folder) is not None or adapter_folder(folder) is not None
+    with model_errors(source):
+        folder = resolve(source)
+        return read_record(folder) is not None or adapter_folder(folder) is not None
 
 
 def _is_adapter_of_trained(folder: Path) -> bool:

@@ -7,17 +7,22 @@ saved one must be taken, where PEFT itself goes on silently with an adapter that
 from __future__ import annotations
 
 import re
+import time
+from pathlib import Path
 from typing import Any
 
+import regex
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from soritune.models.checkpoint import check_match
+from soritune.errors import UserError
+from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, check_match
 from soritune.models.lora import Lora, merge, whole_if_possible
 
 ADAPTER_NAME = "speech"
+PATTERN_TIMEOUT_S = 5.0  # for all layers; a good pattern takes milliseconds
 NOT_OF_THIS_BASE = (
     "it does not belong to this base model; load it with the base that it was trained on"
 )
@@ -105,12 +110,32 @@ def _targets(module: nn.Module, lora: Lora, pattern: str) -> str | list[str]:
     """
     layers = [name for name, _ in module.named_modules() if re.fullmatch(pattern, name)]
     target = lora.target_modules
+    deadline_s = time.monotonic() + PATTERN_TIMEOUT_S
 
     def is_named(layer: str) -> bool:
         if isinstance(target, str):
             # Some patterns begin below the first part, `model.`.
-            return any(re.fullmatch(target, n) for n in (layer, layer.partition(".")[2]))
+            names = (layer, layer.partition(".")[2])
+            return any(_matches(target, name, deadline_s, lora.where) for name in names)
         return any(f".{layer}".endswith(f".{name}") for name in target or ())
 
     found = [layer for layer in layers if is_named(layer)]
     return found if 0 < len(found) < len(layers) else pattern
+
+
+def _matches(pattern: str, name: str, deadline_s: float, where: Path) -> bool:
+    """Return whether a pattern of a configuration matches a whole name.
+
+    Raises UserError for one that is not a pattern, or that takes too long: some take years.
+    """
+    left_s = deadline_s - time.monotonic()
+    try:
+        # `re` cannot be stopped.
+        if left_s <= 0:
+            raise TimeoutError("it takes too long")
+        return bool(regex.fullmatch(pattern, name, timeout=left_s))
+    except (regex.error, TimeoutError) as error:
+        raise UserError(
+            f'{where / ADAPTER_CONFIG_FILE}: "target_modules" is not a pattern that can be used '
+            f"({error}); write the names of the layers there"
+        ) from None

@@ -11,6 +11,7 @@ from soritune import hub
 from soritune.errors import UserError, nearest
 from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, CONFIG_FILE, read_json
 from soritune.models.family import Family
+from soritune.models.guard import model_errors
 from soritune.models.record import BUILTIN_PREFIX, RECORD_FILE
 
 # Module of each family; it has the family as FAMILY and does not import torch.
@@ -78,6 +79,11 @@ def family_of(base: str, revision: str | None = None) -> Family | None:
 
     Raises UserError where there is no such model or its family is unknown.
     """
+    with model_errors(base):
+        return _family_of(base, revision)
+
+
+def _family_of(base: str, revision: str | None) -> Family | None:
     from soritune.models.open import adapter_base, adapter_folder
 
     if base.startswith(BUILTIN_PREFIX):

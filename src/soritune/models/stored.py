@@ -18,6 +18,7 @@ from soritune.models.checkpoint import (
     read_json,
 )
 from soritune.models.family import Family
+from soritune.models.guard import check_layers, model_errors
 from soritune.models.lora import Lora, configured_lora, join, merge_into, read_lora
 from soritune.models.open import Addition, open_chain
 from soritune.models.record import RECORD_FILE, TRAINED_FILE, check_export, stable_name
@@ -122,8 +123,15 @@ def open_stored(name: str, revision: str | None = None, base: str | None = None)
         UserError: nothing there, another model, or tensors that are missing or do not fit the
             base.
     """
+    with model_errors(name):
+        return _open_stored(name, revision, base)
+
+
+def _open_stored(name: str, revision: str | None, base: str | None) -> StoredModel:
     chain = open_chain(name, revision, base, whole=True)
     stored = chain.family.open_base(chain.base_folder, whole=True)
+    check_layers(stored.config, len(stored.weights), chain.base_folder / CONFIG_FILE)
+    _check_fits(chain.family, chain.base_folder)
     for lora in (stored.lora, *stored.other_loras.values()):
         if lora is not None:
             lora.check(stored.weights, str(chain.base_folder))
@@ -143,6 +151,23 @@ def open_stored(name: str, revision: str | None = None, base: str | None = None)
     for addition in chain.additions:
         model = _with_addition(model, addition)
     return model
+
+
+def _check_fits(family: Family, folder: Path) -> None:
+    """Raise UserError where the tensors of a base are not those that its config.json describes.
+
+    The model is made without memory for its values, as `load` makes it.
+    """
+    import torch
+
+    def without_values(tensor: LazyTensor) -> LazyTensor:
+        shape, dtype = tensor.shape, tensor.dtype
+        return replace(tensor, read=lambda: torch.empty(shape, dtype=dtype, device="meta"))
+
+    stored = family.open_base(folder)
+    weights = {name: without_values(tensor) for name, tensor in stored.weights.items()}
+    meta = torch.device("meta")
+    family.build(replace(stored, weights=weights), dtype=torch.float32, device=meta)
 
 
 def open_plain_base(family: Family, folder: Path, *, tied_head: str | None = None) -> StoredBase:

@@ -14,14 +14,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Self, cast
 
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.sources.parquet import audio_of, read_rows
 from soritune.utterance import Rejected, Utterance
 
 MAX_CLIP_BYTES = 64 * 2**20
 """Three minutes of 24-bit stereo at 48 kHz; utterances are far below."""
+MAX_HEADER_BYTES = 2**20
+"""Of a name or of settings (pax) before a file; a path has at most 4,096 bytes."""
+_EXTENDED_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 GZIP_MAGIC = b"\x1f\x8b"
 
 NamedAudio = tuple[str, bytes | Path | None]
@@ -103,12 +110,14 @@ def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
     Links and devices are skipped. To be used inside `archive_errors`. Raises UserError for an
     archive with a path that leaves its folder.
     """
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         zipped = raw.read(2) == GZIP_MAGIC
         raw.seek(0)
         # gzip itself notices a stream that breaks off; tarfile's own reading of one does not.
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
-        with tarfile.open(fileobj=stream, mode="r|" if zipped else "r|*") as archive:
+        with tarfile.open(
+            fileobj=stream, mode="r|" if zipped else "r|*", tarinfo=_Member
+        ) as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
                 if name.is_absolute() or ".." in name.parts or "\\" in member.name:
@@ -116,10 +125,23 @@ def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
                         f"{path}: holds {member.name!r}, a path that leaves its folder; it is "
                         f"not the published archive: download it again"
                     )
+                if member.sparse is not None:
+                    raise tarfile.ReadError(f"{name} has holes; pack it without --sparse")
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is not None:
                     yield name, member.size, file
                 archive.members.clear()  # type: ignore[attr-defined]  # or it keeps them all
+
+
+class _Member(tarfile.TarInfo):
+    """Refuses headers that alone would fill the memory: names and settings of a file."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _EXTENDED_HEADERS and member.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
 
 
 @contextmanager
@@ -129,7 +151,15 @@ def archive_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such archive") from error
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+    except (
+        tarfile.TarError,
+        ValueError,
+        OverflowError,
+        EOFError,
+        OSError,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
         raise UserError(
             f"{path}: not a tar archive, or a damaged one ({error}); download it again"
         ) from error

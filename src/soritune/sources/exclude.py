@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from soritune.errors import UserError
+from soritune.files import read_regular
 from soritune.utterance import Rejected, Utterance
 
 
@@ -21,7 +22,7 @@ def read_ids(path: Path) -> dict[str, str]:
     """
     path = path.expanduser()
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not a list of ids, one a line ({error})") from error
     if text.lstrip().startswith("{"):

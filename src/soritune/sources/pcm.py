@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples, read_audio, refuse_devices
+from soritune.files import open_regular
 
 MAX_BYTES = 64 * 2**20
 """Half an hour at 16 kHz: who reads one by mistake shall not fill the memory."""
@@ -36,7 +37,7 @@ class PcmFile:
         where = str(self.path)
         try:
             refuse_devices(self.path, where)
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 content = file.read(MAX_BYTES + 1)
         except FileNotFoundError as error:
             raise AudioError("missing", "there is no such file", where) from error

@@ -110,7 +110,7 @@ def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4
     left = [
         name
         for name, tensor in (*module.named_parameters(), *module.named_buffers())
-        if tensor.is_meta
+        if tensor.is_meta and device.type != "meta"
     ]
     assert not left, f"no values for {left}"
     module.train(mode=False)

@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt
 
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.errors import UserError
+from soritune.files import read_regular
 from soritune.languages.ko.encoding import decode_korean
 from soritune.languages.ko.transcription import Policy, TranscriptionError, Unclear, plain_words
 from soritune.sources.corpora.aihub_files import (
@@ -109,7 +110,7 @@ def _labels(
     for path in label_files(source.path):
         name = path.relative_to(source.path).with_suffix("").as_posix()
         try:
-            labels = read_labels(path.read_bytes(), forms)
+            labels = read_labels(read_regular(path), forms)
         except LabelError as error:
             yield path, Rejected(name, error.reason, str(error), str(path))
             continue
@@ -188,7 +189,7 @@ def _text(label: Label, path: Path, finder: Finder) -> str | Rejected:
     if len(found) != 1:
         return Rejected("", "missing", f"no transcript {label.text}", "")
     try:
-        text = decode_korean(found[0].read_bytes())
+        text = decode_korean(read_regular(found[0]))
     except OSError as error:
         return Rejected("", "unreadable", f"{found[0].name} cannot be read ({error})", "")
     if text is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.errors import UserError
+from soritune.files import open_regular, read_regular
 from soritune.sources.clips import (
     NamedAudio,
     archive_clips,
@@ -101,7 +102,7 @@ def describe_release(path: Path, locale: str) -> str:
     digest = hashlib.sha256()
     for file in (tables / f"{name}.tsv" for name in LISTS):
         if file.is_file():
-            digest.update(file.name.encode() + file.read_bytes())
+            digest.update(file.name.encode() + read_regular(file))
     for place in (tables / "clips", *_archives(path, locale)):
         if place.exists():
             stat = place.stat()
@@ -141,7 +142,7 @@ def _folder_tables(folder: Path) -> Tables:
     for name in LISTS:
         path = folder / f"{name}.tsv"
         if path.is_file():
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 yield name, _lines(read_tsv(file), str(path))
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.files import read_regular
 from soritune.hub import is_hub_id
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.fleurs_files import HUB_ID, Line, find_part, read_lines
@@ -199,7 +200,7 @@ def _read_ids(source: FleursSource) -> set[str] | None:
     path = Path(source.ids)
     if path.is_file() and path.suffix != ".parquet":
         try:
-            ids = set(path.read_text(encoding="utf-8-sig").split())
+            ids = set(read_regular(path).decode("utf-8-sig").split())
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: is not a list of ids, one a line (not UTF-8 text)") from error
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.sources.clips import (
     NamedAudio,
     archive_clips,
@@ -81,7 +82,7 @@ def read_lines(
     """Yield all recordings of a part, with the text of the wanted column."""
     column = 2 if transcription == "raw" else 3
     if part.table is not None:
-        with part.table.open("rb") as file:
+        with open_regular(part.table) as file:
             for number, cells in read_tsv(file):
                 where = f"{part.table} line {number}"
                 if len(cells) != COLUMNS:

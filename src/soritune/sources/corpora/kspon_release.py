@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from soritune.errors import UserError
+from soritune.files import open_regular, read_regular
 from soritune.languages.ko.encoding import decode_korean
 from soritune.sources.folders import walk
 from soritune.utterance import Rejected
@@ -111,7 +112,7 @@ def describe_release(release: Release) -> str:
     """Return text that changes with the lists, the transcripts beside clips, and the folders."""
     digest = hashlib.sha256()
     for name, path in sorted(release.lists.items()):
-        digest.update(name.encode() + path.read_bytes())
+        digest.update(name.encode() + read_regular(path))
     for name, folder in sorted(release.folders.items()):
         digest.update(f"{name} {folder.stat().st_mtime_ns}".encode())
         if not any(name in _folder_names(release, item) for item in LISTS if item in release.lists):
@@ -145,7 +146,7 @@ def _ids(release: Release, name: ListName) -> set[str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line
@@ -177,7 +178,7 @@ def _stem(name: str) -> str:
 def _beside(folder: Path, stem: str) -> Recording | Rejected:
     path = _existing(folder, stem, ".txt")
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError:
         return Rejected(stem, "missing", f"no transcript {path.name} beside it", str(path))
     except OSError as error:

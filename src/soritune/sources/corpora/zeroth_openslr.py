@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from soritune.errors import UserError
+from soritune.files import read_regular
 from soritune.sources.clips import MAX_CLIP_BYTES, archive_errors, read_archive
 from soritune.sources.folders import walk
 from soritune.utterance import Rejected, Split, Utterance
@@ -37,7 +38,7 @@ def read_folder(folder: Path) -> Iterator[Utterance | Rejected]:
         named: set[str] = set()
         for name in files:
             if name.endswith(TRANSCRIPTS):
-                content = (path / name).read_bytes()
+                content = read_regular(path / name)
                 for entry in _lines(content, str(path / name), split):
                     named.add(entry.id + AUDIO)
                     if isinstance(entry, Rejected):
@@ -58,7 +59,7 @@ def describe_folder(folder: Path) -> str:
     """Return text that changes when a transcript does, or when recordings came or went."""
     digest = hashlib.sha256()
     for path in _transcript_files(folder):
-        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+        digest.update(path.relative_to(folder).as_posix().encode() + read_regular(path))
         digest.update(str(path.parent.stat().st_mtime_ns).encode())
     return digest.hexdigest()
 

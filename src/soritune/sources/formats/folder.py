@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.languages.encoding import decode_text
 from soritune.sources.folders import find_file, walk
 from soritune.sources.formats.fields import read_metadata
@@ -139,7 +140,7 @@ def _of_metadata(path: Path, named: set[str], source: FolderSource) -> Iterator[
 def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
     own_id = audio.relative_to(source.path).as_posix()
     try:
-        with text.open("rb") as file:
+        with open_regular(text) as file:
             content = file.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         return Rejected(own_id, "unreadable", f"cannot be opened ({error})", str(text))

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from soritune.audio import MAX_DURATION_S
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.languages.encoding import decode_text
 from soritune.sources.formats.cues import read_cues
 from soritune.sources.formats.division import OwnRecordings, Unusable, divide
@@ -127,7 +128,7 @@ def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | R
     """Return the segments of a recording; one rejection where its subtitles cannot be read."""
     where = str(recording.subtitles)
     try:
-        with recording.subtitles.open("rb") as file:
+        with open_regular(recording.subtitles) as file:
             content = file.read(MAX_SUBTITLE_BYTES + 1)
     except FileNotFoundError:
         return [Rejected(recording.id, "missing", "there are no such subtitles", where)]

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from soritune.errors import UserError
+from soritune.files import read_regular
 from soritune.languages.names import language_code
 from soritune.sources.folders import find_file, walk
 from soritune.sources.formats.cues import Kind
@@ -123,7 +124,7 @@ def _not_read(names: list[str]) -> str:
 
 def _listed(path: Path, language: str) -> Iterator[Recording | Rejected]:
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise UserError(f"subtitles: {path} cannot be read ({error})") from error
     folder = path.parent

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.languages.encoding import decode_text
 from soritune.languages.language import decode_utf8
 from soritune.sources.formats.records import table_records
@@ -38,6 +39,8 @@ JSON = (".json", ".json.gz")
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
 """NVIDIA NeMo calls its lists .json, although each line is an object."""
 PARQUET = ".parquet"
+MAX_LINE_CHARACTERS = 2**24
+"""A recording has some hundred; a packed list of some megabytes may hold gigabytes in one line."""
 
 
 _SAMPLE = 2**20
@@ -51,7 +54,7 @@ def open_lines(path: Path, language: str = "") -> Iterator[TextIO]:
     Raises UserError, also while it is read.
     """
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             zipped = path.name.lower().endswith(".gz")
             content = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
             if not zipped:
@@ -88,6 +91,19 @@ def _never_utf8(start: bytes) -> bool:
     return bool(lines) and all(decode_utf8(line) is None for line in lines)
 
 
+def _bounded(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a list. Raises UserError for one that would fill the memory."""
+    number = 0
+    while line := file.readline(MAX_LINE_CHARACTERS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise UserError(
+                f"{path} line {number}: has more than {MAX_LINE_CHARACTERS:,} characters. Write "
+                "one recording a line"
+            )
+        yield line
+
+
 def json_lines(path: Path, language: str = "") -> Iterator[tuple[int, Line]]:
     """Yield objects with their line numbers from 1.
 
@@ -95,7 +111,7 @@ def json_lines(path: Path, language: str = "") -> Iterator[tuple[int, Line]]:
     """
     may_be_array = path.name.lower().endswith(JSON)
     with open_lines(path, language) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(_bounded(file, path), start=1):
             if not line.strip():
                 continue
             if number == 1 and line.strip() == "{":
@@ -125,7 +141,7 @@ def table_lines(
     """
     dialect = DIALECTS[path.suffix.lower()]
     with open_lines(path, language) as file:
-        records = table_records(file, dialect)
+        records = table_records(_bounded(file, path), dialect)
         number, header = next(records, (1, []))
         if isinstance(header, str):
             raise UserError(f"{path} line {number}: no table that can be read ({header})")

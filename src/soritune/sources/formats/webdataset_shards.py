@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.sources.clips import GZIP_MAGIC, MAX_CLIP_BYTES, archive_errors, read_archive
 
 AUDIO_EXTENSIONS = ("wav", "flac", "mp3", "ogg", "opus")
@@ -21,6 +22,7 @@ MAX_TEXT_BYTES = 2**20
 """Of a transcript or a JSON; an utterance has some hundred bytes."""
 MAX_SHARDS = 100_000
 """Names that braces may stand for; a slip such as {0..999999999} ends here."""
+MAX_NAME_BYTES = 255
 BLOCK_BYTES = 512
 END_BLOCKS = 2
 """A tar ends with two blocks of zeros (POSIX.1-1988, pax); one without them was cut."""
@@ -70,6 +72,7 @@ def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
                 f"into one folder, set path to it and shards to their names in it"
             )
         for name in expand_braces(pattern):
+            _check_name(name, pattern)
             wild = any(character in name for character in "*?[")
             files = sorted(p for p in folder.glob(name) if p.is_file()) if wild else [folder / name]
             if not files or not files[0].is_file():
@@ -80,6 +83,18 @@ def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
                 )
             found.update(dict.fromkeys(files))
     return list(found)
+
+
+def _check_name(name: str, pattern: str) -> None:
+    """Raise UserError for what cannot be the name of files."""
+    parts = PurePosixPath(name).parts
+    fault = ""
+    if any("**" in part and part != "**" for part in parts):
+        fault = "** stands for folders and is a part of its own, such as **/*.tar"
+    elif any(len(part.encode("utf-8", "surrogateescape")) > MAX_NAME_BYTES for part in parts):
+        fault = f"a name has at most {MAX_NAME_BYTES} bytes"
+    if fault:
+        raise UserError(f"webdataset: {pattern[:100]!r}: {fault}; fix it in the recipe")
 
 
 def expand_braces(pattern: str) -> list[str]:
@@ -156,7 +171,7 @@ def _sample(opened: _Open) -> Sample:
 
 def _check_end(shard: Path) -> None:
     """tarfile takes a tar that was cut between two files for a whole one."""
-    with shard.open("rb") as file:
+    with open_regular(shard) as file:
         if file.read(2) in COMPRESSED_MAGIC:
             return  # the compression has its own checksum
         end = file.seek(0, 2)

@@ -1,0 +1,110 @@
+"""Pipes, packed gigabytes and hostile headers of archives are refused, each in one line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from soritune.errors import UserError
+from soritune.files import open_regular, read_regular
+from soritune.sources.clips import MAX_HEADER_BYTES, archive_errors, read_archive
+from soritune.sources.exclude import read_ids
+from soritune.sources.formats.tables import MAX_LINE_CHARACTERS, json_lines, table_lines
+from soritune.sources.formats.webdataset_shards import find_shards
+
+
+def read_all(path: Path) -> list[str]:
+    with archive_errors(path):
+        return [str(name) for name, _, file in read_archive(path) if file.read() is not None]
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "list.jsonl"
+    os.mkfifo(pipe)
+    for read in (read_ids, lambda path: list(json_lines(path)), read_all):
+        with pytest.raises(UserError, match="pipe or a device"):
+            read(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(OSError, match="pipe or a device"):
+            read_regular(path)
+        with pytest.raises(OSError, match="pipe or a device"):
+            open_regular(path)
+
+
+@pytest.mark.parametrize("name", ["l.jsonl.gz", "l.json.gz"])
+def test_a_packed_line_of_gigabytes_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b'{"text": "a"}\n')
+        file.write(b"[" * (MAX_LINE_CHARACTERS + 10))
+    with pytest.raises(UserError, match=r"line 2: has more than .* characters"):
+        list(json_lines(path))
+
+
+def test_a_table_of_one_endless_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_bytes(b"audio,text\n" + b"a" * (MAX_LINE_CHARACTERS + 10))
+    with pytest.raises(UserError, match="line"):
+        list(table_lines(path, []))
+
+
+def header(kind: bytes, size: int, name: str = "x") -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "a.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(header(kind, 2**33))
+        file.write(bytes(MAX_HEADER_BYTES))
+    with pytest.raises(UserError, match="header of 8,589,934,592 bytes"):
+        read_all(path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9" * 18},
+        {"size": "x"},
+        {"path": "a\0b"},
+        {"size": "-5"},
+    ],
+)
+def test_bad_settings_of_a_file_are_one_line_or_no_file(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a.wav")
+        member.pax_headers = settings
+        member.size = 3
+        archive.addfile(member, io.BytesIO(b"abc"))
+    try:
+        read_all(path)
+    except UserError as error:
+        assert str(path) in str(error)  # noqa: PT017
+
+
+def test_a_long_name_of_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        with tarfile.open(path, "w", format=form) as archive:
+            member = tarfile.TarInfo("가" * 300 + ".wav")
+            member.size = 3
+            archive.addfile(member, io.BytesIO(b"abc"))
+        assert read_all(path) == ["가" * 300 + ".wav"]
+
+
+@pytest.mark.parametrize("pattern", ["**.tar", "a**/b.tar", "x" * 256, "*" + "y" * 5000])
+def test_names_of_shards_that_cannot_be_are_one_line(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(UserError, match="fix it in the recipe"):
+        find_shards(tmp_path, [pattern])
