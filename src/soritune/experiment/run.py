@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -149,8 +148,10 @@ class Experiment:
             )
             self._say(f"evaluate {case}, {name}: {'done before, ' if again else ''}{figures}")
         if model is not None:
+            from soritune.models.memory import free_memory
+
             del model
-            _free_memory()
+            free_memory()
 
     def report(self) -> Report:
         """Write results.json and report.md of all that is done with this recipe."""
@@ -285,12 +286,3 @@ def write_report(plan: Plan) -> Report:
     write_results(plan.results_path, report.results)
     write_markdown(plan.report_path, report)
     return report
-
-
-def _free_memory() -> None:
-    """Free a model: the next case loads its own, and a GPU may not hold two."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

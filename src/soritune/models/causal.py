@@ -64,6 +64,7 @@ def generate(
     *,
     end_ids: Sequence[int],
     pad_id: int,
+    never_ids: Sequence[int] = (),
     beams: int = 1,
 ) -> tuple[list[list[int]], list[float]]:
     """Generate answers to prompts that are padded on the left; see `generate_ids`."""
@@ -74,5 +75,6 @@ def generate(
         limits=limits,
         end_ids=end_ids,
         pad_id=pad_id,
+        never_ids=never_ids,
         beams=beams,
     )

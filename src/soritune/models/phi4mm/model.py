@@ -45,17 +45,29 @@ class Phi4mm(LoadedModel):
         """See `SpeechModel`."""
         return causal.row_losses(self.module, batch)
 
+    @torch.inference_mode()
     def generate(
         self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
     ) -> list[Generated]:
         """See `SpeechModel`."""
-        prompts = self.processor.collate_prompts(inputs)
+        collated = self.processor.collate_prompts(inputs)
+        prompts = {name: tensor.to(self.device) for name, tensor in collated.items()}
+        # Encoded here, once: in `generate` each beam would be, and each token anew that is the
+        # one of a clip.
+        mask = prompts.pop("attention_mask")
+        embedded = self.module.embed(**prompts)
+        ids = self.processor.ids
         rows, logprobs = causal.generate(
             self.module,
-            {name: tensor.to(self.device) for name, tensor in prompts.items()},
+            {
+                "input_ids": prompts["input_ids"],
+                "attention_mask": mask,
+                "inputs_embeds": embedded,
+            },
             limits,
-            end_ids=self.processor.ids.ends,
-            pad_id=self.processor.ids.pad,
+            end_ids=ids.ends,
+            pad_id=ids.pad,
+            never_ids=ids.placeholders,
             beams=beams,
         )
         return [

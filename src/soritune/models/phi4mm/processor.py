@@ -26,11 +26,14 @@ from soritune.tasks import Answer, Request
 
 @dataclass(frozen=True)
 class _SpecialIds:
+    """Ids of special tokens; `placeholders` are those of sounds and images, never an answer's."""
+
     user: int
     assistant: int
     audio: int
     ends: tuple[int, ...]
     pad: int
+    placeholders: tuple[int, ...]
 
 
 class Phi4mmProcessor:
@@ -48,6 +51,11 @@ class Phi4mmProcessor:
             audio=self._id(c.AUDIO_TOKEN),
             ends=ends,
             pad=ends[-1],
+            placeholders=tuple(
+                tokenizer.get_vocab()[token]
+                for token in (c.AUDIO_TOKEN, c.IMAGE_TOKEN)
+                if token in tokenizer.get_vocab()
+            ),
         )
         self._instructions: dict[str, list[int]] = {}
 
