@@ -49,7 +49,7 @@ clean: ## Remove the environment and the tools' caches (runs are kept)
 
 # torch comes first and alone, so that the build that pip is set up for, CPU or CUDA, is the one
 # taken; a fitting torch that $(PYTHON) already has is used as it is.
-# A broken or half-made environment is made anew; a good one is only brought up to date.
+# A broken or half-made environment is made again; a good one is only brought up to date.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "soritune needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -80,8 +80,8 @@ $(VOCABULARY): $(READY)
 # audiomentations brings librosa and numba along, which the demo does without. Where it cannot be
 # installed, the tests of augmentation are skipped.
 $(AUGMENT): $(READY)
-	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,plots]' \
-		|| echo "audiomentations or kiwipiepy could not be installed: some tests are skipped" >&2
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,plots,ctranslate2]' \
+		|| echo "audiomentations, kiwipiepy or ctranslate2 could not be installed: some tests are skipped" >&2
 	@touch $@
 
 # Ray is large, and its tests start a cluster on this machine: only for all the tests.

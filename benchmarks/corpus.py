@@ -276,9 +276,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import transformers
 
     torch.set_num_threads(1)
-    told = {**versions(), "datasets": datasets.__version__, "torch": torch.__version__}
-    told |= {"transformers": transformers.__version__}
-    print(f"python {platform.python_version()}, " + ", ".join(f"{k} {v}" for k, v in told.items()))
+    shown = {**versions(), "datasets": datasets.__version__, "torch": torch.__version__}
+    shown |= {"transformers": transformers.__version__}
+    print(f"python {platform.python_version()}, " + ", ".join(f"{k} {v}" for k, v in shown.items()))
     print(f"{given.clips} clips of 3 to 9 s, {given.repeats} passes each after a warming one")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

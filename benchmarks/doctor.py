@@ -109,8 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.memory_of:
         print_memory_of(given.memory_of)
         return 0
-    told = ", ".join(f"{name} {version}" for name, version in versions().items())
-    print(f"python {platform.python_version()}, {told}")
+    shown = ", ".join(f"{name} {version}" for name, version in versions().items())
+    print(f"python {platform.python_version()}, {shown}")
     if given.corpus:
         measure_speed(given.corpus, given.repeats)
         return 0

@@ -232,11 +232,11 @@ def print_labels(folder: Path, model_name: str | None) -> None:
         losses = mean_losses(given, sources, load(model_name))
         found[f"loss of {model_name}"] = list(loss_findings(given, losses, [source.name]))
     of = f"{len(wrong)} exchanged transcripts"
-    print(f"\n| {source.name}, told by | of {of} | of the {len(given) - len(wrong)} others |")
+    print(f"\n| {source.name}, reported by | of {of} | of the {len(given) - len(wrong)} others |")
     print("|---|---|---|")
     for name, findings in found.items():
-        told = {each for finding in findings for each in finding.ids}
-        print(f"| {name} | {len(told & wrong)} | {len(told - wrong)} |")
+        hits = {each for finding in findings for each in finding.ids}
+        print(f"| {name} | {len(hits & wrong)} | {len(hits - wrong)} |")
 
 
 def print_all(folder: Path, num_clips: int) -> None:

@@ -53,7 +53,7 @@ print(seconds, before, memory('VmHWM:'), done.num_bytes)
 
 
 def random_tensor(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> LazyTensor:
-    """Values that come anew from their seed whenever they are read."""
+    """Values that are drawn again from their seed at each read."""
 
     def read() -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)

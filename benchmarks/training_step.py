@@ -34,7 +34,6 @@ from transformers import Phi4MultimodalForCausalLM as NativeModel
 from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.models.family import ModelInput
-from soritune.models.phi4mm import small
 from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
@@ -46,6 +45,9 @@ from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.data import StepDataset
 from soritune.training.examples import Example
 from soritune.training.trainability import set_trainable
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools/make_tiny_base"))
+import small
 
 NAMES = ("reference", "ours", "ours, later")
 MODES = ("lora", "lora+audio")

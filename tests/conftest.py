@@ -46,3 +46,11 @@ def other_corpus(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-u
     from small_model import make_corpus
 
     return make_corpus(tmp_path_factory.mktemp("other"), "other", train=12, translated=False)
+
+
+@pytest.fixture(scope="session")
+def small_qwen3_asr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random Qwen3-ASR; not to be written to."""
+    from small_qwen3_asr import save_small_qwen3_asr
+
+    return save_small_qwen3_asr(tmp_path_factory.mktemp("qwen3-asr"))

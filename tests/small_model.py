@@ -11,8 +11,8 @@ import numpy.typing as npt
 import soundfile
 from made_source import prepare_made
 
+import small
 from soritune.corpus.store import Corpus
-from soritune.models.phi4mm import small
 from soritune.models.phi4mm.prompts import instruction
 from soritune.tasks import Answer, Request, Task
 from soritune.utterance import Split, Utterance

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_model import ASR, noise, said
+from small_qwen3_asr import save_small_qwen3_asr
 from small_whisper import save_small_whisper
 from torch.nn import functional
 from transformers.masking_utils import causal_mask_function, sdpa_mask
@@ -30,7 +31,7 @@ def cudnn() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cudnn")
-@pytest.mark.parametrize("family", ["phi4mm", "whisper"])
+@pytest.mark.parametrize("family", ["phi4mm", "whisper", "qwen3_asr"])
 def test_cudnn_is_never_chosen_in_any_layer_forward_or_recomputed(
     small_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
@@ -40,7 +41,8 @@ def test_cudnn_is_never_chosen_in_any_layer_forward_or_recomputed(
         allowed.append(torch.backends.cuda.cudnn_sdp_enabled())
         return SDPA(*args, **kwargs)
 
-    base = small_base if family == "phi4mm" else save_small_whisper(tmp_path)
+    made = {"whisper": save_small_whisper, "qwen3_asr": save_small_qwen3_asr}
+    base = made[family](tmp_path) if family in made else small_base
     model = load(base, device="cpu", dtype="float32")
     monkeypatch.setattr(functional, "scaled_dot_product_attention", watched)
     model.checkpoint_layers()

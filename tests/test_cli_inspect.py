@@ -138,7 +138,7 @@ def test_eleven_gigabytes_are_looked_at_by_their_headers(original: Path, tmp_pat
     ("change", "message"),
     [
         (lambda f: (f / "config.json").unlink(), "no readable config.json"),
-        (lambda f: (f / "config.json").write_text('{"model_type": "whisper"}'), "'whisper'"),
+        (lambda f: (f / "config.json").write_text('{"model_type": "whale"}'), "'whale'"),
         (lambda f: (f / "model-00001-of-00003.safetensors").unlink(), "no such file"),
         (lambda f: torch.save({}, f / "model-00001-of-00003.safetensors"), "is a pickle"),
     ],

@@ -167,3 +167,90 @@ def test_text_of_subrip(text: str, said: str) -> None:
 def test_sounds_and_songs_are_no_speech(text: str) -> None:
     assert spoken_text(text, "srt") == ("", None)
     assert spoken_text(text, "vtt") == ("", None)
+
+
+# A SubRip time has three digits behind the comma. Of 3,90 ffmpeg and VLC make 3.090 s, others 3.9.
+@pytest.mark.parametrize("end", ["03,9", "03,90", "03,1000", "03.90"])
+def test_times_of_which_players_make_different_things_are_refused(end: str) -> None:
+    found = list(read_cues(f"1\n00:00:01,000 --> 00:00:{end}\nsaid\n", "srt"))
+    assert [type(cue) for cue in found] == [BadCue]
+
+
+TWO = "1\n00:00:01,000 --> 00:00:03,000\n내일 봐요.\n\n2\n00:00:05,000 --> 00:00:07,000\n1984\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TWO,
+        TWO.replace("\n", "\r\r\n"),
+        TWO.replace("1\n0", "1\n1\n0").replace("2\n0", "2\n2\n0"),
+        TWO.replace("1\n0", "1\n\n0").replace("2\n0", "2\n\n0"),
+        TWO.removeprefix("1\n"),
+        "\ufeff\ufeff" + TWO,
+        TWO.replace("00:00:05", "\ufeff00:00:05").replace("00:00:01", "\u200e00:00:01"),
+        TWO.replace("\n\n2", "\n2"),
+    ],
+)
+def test_the_number_of_a_cue_is_never_said(content: str) -> None:
+    assert cues(content, "srt") == [(1.0, 3.0, "내일 봐요.", None), (5.0, 7.0, "1984", None)]
+
+
+def test_a_time_below_zero_is_refused_and_is_no_text() -> None:
+    found = list(read_cues(TWO.replace("00:00:05", "-00:00:05"), "srt"))
+    assert [cue.text if isinstance(cue, Cue) else "bad" for cue in found] == ["내일 봐요.", "bad"]
+
+
+def test_a_number_that_is_said_stays_where_cues_are_not_counted() -> None:
+    content = "00:00:01,000 --> 00:00:03,000\n1984\n\n00:00:05,000 --> 00:00:07,000\n2024\n"
+    assert [cue[2] for cue in cues(content, "srt")] == ["1984", "2024"]
+
+
+# The form in which YouTube gives the captions that it recognised.
+ROLLING = """WEBVTT
+
+00:00:00.500 --> 00:00:03.000
+{blank}
+내일<00:00:01.000><c> 아침에</c>
+
+00:00:03.000 --> 00:00:03.010
+내일 아침에
+{blank}
+
+00:00:03.010 --> 00:00:05.500
+내일 아침에
+다시<00:00:04.000><c> 올게요</c>
+""".replace("{blank}", " ")
+
+
+def test_rolling_captions_are_said_once() -> None:
+    assert cues(ROLLING, "vtt") == [
+        (0.5, 3.0, "내일 아침에", None),
+        (3.01, 5.5, "다시 올게요", None),
+    ]
+    lines = ["가자", "어디", "거기", "좋아", "그래"]
+    rolled = "".join(
+        f"00:00:{n:02},000 --> 00:00:{n + 1:02},000\n"
+        + "\n".join(lines[max(0, n - 2) : n + 1])
+        + "\n\n"
+        for n in range(len(lines))
+    )
+    assert [cue[2] for cue in cues(rolled, "srt")] == lines
+
+
+def test_what_is_said_twice_stays_twice() -> None:
+    said = [
+        "네.",
+        "네.",
+        "아니요.\n왜요?",
+        "왜요?\n몰라요.",
+        "가자.",
+        "가자.",
+        "내일.",
+        "모레.",
+        "글피.",
+    ]
+    content = "WEBVTT\n\n" + "".join(
+        f"00:{n:02}.000 --> 00:{n + 1:02}.000\n{text}\n\n" for n, text in enumerate(said)
+    )
+    assert [cue[2] for cue in cues(content, "vtt")] == [" ".join(text.split()) for text in said]

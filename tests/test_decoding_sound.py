@@ -9,6 +9,7 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 from small_model import ASR, noise, said
+from small_qwen3_asr import save_small_qwen3_asr
 from small_whisper import save_small_whisper
 
 from soritune.models import load
@@ -55,24 +56,46 @@ def test_a_model_that_would_write_the_token_of_a_sound_or_image_writes_its_next_
 
 
 @pytest.mark.parametrize("beams", [1, 4])
-def test_each_clip_is_encoded_once_whatever_the_beams(load_small: LoadSmall, beams: int) -> None:
-    model = load_small()
+@pytest.mark.parametrize("family", ["phi4mm", "whisper", "qwen3_asr"])
+def test_each_clip_is_encoded_once_whatever_the_beams(
+    small_base: Path, tmp_path: Path, family: str, beams: int
+) -> None:
+    made = {"whisper": save_small_whisper, "qwen3_asr": save_small_qwen3_asr}
+    base = made[family](tmp_path) if family in made else small_base
+    model = load(base, device="cpu", dtype="float32")
+    encoder = {
+        "phi4mm": lambda module: module.model.embed_tokens_extend.audio_embed.encoder,
+        "whisper": lambda module: module.model.encoder,
+        "qwen3_asr": lambda module: module.model.audio_tower,
+    }[family](model.module)
     rows: list[int] = []
-    model.module.audio_encoder.register_forward_pre_hook(
-        lambda module, args: rows.append(len(args[0]))
+    encoder.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len([*args, *kwargs.values()][0])),
+        with_kwargs=True,
     )
-    generate(model, beams)
+    model.generate(
+        [model.processor.encode(noise(n, n), ASR) for n in LENGTHS], [4] * 3, beams=beams
+    )
     assert rows == [len(LENGTHS)]
 
 
-def test_whisper_encodes_each_clip_once_whatever_the_beams(tmp_path: Path) -> None:
-    model = load(save_small_whisper(tmp_path), device="cpu", dtype="float32")
-    rows: list[int] = []
-    model.module.model.encoder.conv1.register_forward_pre_hook(
-        lambda module, args: rows.append(len(args[0]))
+@pytest.mark.parametrize("beams", [1, 3])
+def test_qwen_never_writes_the_token_of_a_sound(tmp_path: Path, beams: int) -> None:
+    model = load(save_small_qwen3_asr(tmp_path), device="cpu", dtype="float32")
+    audio = model.processor.ids.audio
+    written: list[torch.Tensor] = []
+
+    def prefers(_: object, inputs: object, logits: torch.Tensor) -> torch.Tensor:
+        logits[..., audio] = 100.0
+        return logits
+
+    model.module.lm_head.register_forward_hook(prefers)
+    model.module.get_input_embeddings().register_forward_pre_hook(
+        lambda module, args: written.append(args[0])
     )
-    model.generate([model.processor.encode(noise(n, n), ASR) for n in LENGTHS], [4] * 3, beams=4)
-    assert rows == [len(LENGTHS)]
+    model.generate([model.processor.encode(noise(9_000), ASR)], [6], beams=beams)
+    assert written[1:]
+    assert all(audio not in ids for ids in written[1:])
 
 
 def test_what_is_embedded_once_is_what_the_model_embeds_itself(load_small: LoadSmall) -> None:
@@ -146,7 +169,8 @@ def test_training_in_autocast_hears_what_decoding_in_bfloat16_hears(small_base: 
 def test_each_family_says_how_likely_answers_are_in_bfloat16(
     small_base: Path, tmp_path: Path
 ) -> None:
-    for base in (small_base, save_small_whisper(tmp_path)):
+    bases = (small_base, save_small_whisper(tmp_path), save_small_qwen3_asr(tmp_path / "qwen"))
+    for base in bases:
         model = load(base, device="cpu", dtype="bfloat16")
         batch = model.processor.collate([model.processor.encode(noise(9_000), ASR, said("네"))])
         assert bool(model.row_losses(batch).isfinite().all())

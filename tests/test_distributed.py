@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from small_model import noise
 
 from soritune.distributed import World
-from soritune.training.trainer import last_checkpoint
+from soritune.training.checkpoints import last_checkpoint, seal
 
 RECIPE = """
 name: two
@@ -213,11 +213,7 @@ def test_a_crew_is_read_from_torchruns_variables(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(name, raising=False)
     alone = World.from_environment()
     assert (alone.is_main, alone.size, alone.device()) == (True, 1, None)
-    assert (alone.broadcast("words"), alone.broadcast(None), alone.broadcast_flag(False)) == (
-        "words",
-        None,
-        False,
-    )
+    assert (alone.broadcast("words"), alone.broadcast(None)) == ("words", None)
     for name, value in {"WORLD_SIZE": "8", "RANK": "5", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
     world = World.from_environment()
@@ -235,5 +231,6 @@ def test_a_checkpoint_without_each_ranks_random_state_does_not_count(tmp_path: P
         (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
         for rank in range(ranks):
             (folder / f"rng_state_{rank}.pth").touch()
+        seal(folder)
     assert last_checkpoint(tmp_path, num_ranks=2) == tmp_path / "checkpoint-3"
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-4"

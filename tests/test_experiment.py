@@ -117,14 +117,14 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> StandIns:
     standing_in = StandIns()
     for name, members in {
         "soritune.training.run": {"train_case": standing_in.train_case},
-        "soritune.decoding.evaluate": {
-            "decode_records": standing_in.decode_records,
-        },
+        "soritune.decoding.evaluate": {"decode_records": standing_in.decode_records},
     }.items():
         module = ModuleType(name)
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("soritune.models.load", standing_in.load)
+    # There is no model to free, and collecting garbage takes most of the time.
+    monkeypatch.setattr("soritune.experiment.run._free_memory", lambda: None)
     monkeypatch.setattr("soritune.experiment.preparation.default_workers", lambda: 0)
     return standing_in
 

@@ -197,3 +197,42 @@ def test_stamps_are_json_that_people_can_read(tmp_path: Path) -> None:
     text = (tmp_path / "stamp.json").read_text(encoding="utf-8")
     assert json.loads(text)["state"] == "done"
     assert "가" in text
+
+
+def test_any_changed_character_of_a_stamp_means_not_done(tmp_path: Path) -> None:
+    stage(tmp_path).run(lambda: make(tmp_path, "가 1"))
+    path = tmp_path / "stamp.json"
+    whole = path.read_text(encoding="utf-8")
+    assert stage(tmp_path).done() is not None
+    for place, character in enumerate(whole):
+        if character.isspace():
+            continue  # between the values it says nothing
+        path.write_text(f"{whole[:place]}#{whole[place + 1 :]}", encoding="utf-8")
+        assert stage(tmp_path).done() is None, place
+
+
+@dataclass(frozen=True)
+class Figure:
+    value: float
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_figure_that_is_not_finite_means_not_done(tmp_path: Path, value: str) -> None:
+    figure = Stage(tmp_path / "stamp.json", "one", Figure)
+    text = f'{{"fingerprint": "one", "state": "done", "outcome": {{"value": {value}}}}}'
+    (tmp_path / "stamp.json").write_text(text)
+    assert figure.done() is None
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b'{"state": null}', b"\0" * 300])
+def test_whatever_a_disk_left_in_a_stamp_means_not_done(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "stamp.json").write_bytes(content)
+    assert stage(tmp_path).done() is None
+    stage(tmp_path).run(lambda: make(tmp_path))
+    assert stage(tmp_path).done() is not None
+
+
+def test_a_folder_in_the_place_of_a_stamp_means_not_done(tmp_path: Path) -> None:
+    (tmp_path / "stamp.json").mkdir()
+    stage(tmp_path).run(lambda: make(tmp_path))
+    assert stage(tmp_path).done() is not None

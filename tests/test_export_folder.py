@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,12 +40,90 @@ def test_a_folder_with_content_is_left_alone(small_base: Path, tmp_path: Path) -
 
 def test_force_replaces_all_of_it(small_base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "mine.txt").write_text("not kept")
+    export(str(small_base), "native", out)
+    (out / "config.json").write_text("damaged")
+    (tmp_path / ".out.old.999999999.tmp").mkdir()  # of a killed process
     export(str(small_base), "native", out, force=True)
-    assert "mine.txt" not in names(out)
+    assert (out / "config.json").read_text() != "damaged"
     assert (out / "model.safetensors").is_file()
     assert names(tmp_path) == {"out"}
+
+
+def test_force_removes_nothing_that_soritune_did_not_write(
+    small_base: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    (home / "letters").mkdir(parents=True)
+    (home / "letters/mine.txt").write_text("kept")
+    assert "letters/mine.txt" in refusal(small_base, home, force=True)
+    model = train(small_base, tmp_path / "model", (ENCODER,))
+    (tmp_path / "out").mkdir()
+    whole_model = {path.name: path.read_bytes() for path in model.iterdir() if path.is_file()}
+    for name, content in whole_model.items():
+        (tmp_path / "out" / name).write_bytes(content)
+    (tmp_path / "out" / "notes.md").write_text("mine")
+    assert "notes.md" in refusal(small_base, tmp_path / "out", force=True)
+    (tmp_path / "out" / "notes.md").unlink()
+    export(str(small_base), "native", tmp_path / "out", force=True)
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    assert "is a link" in refusal(small_base, tmp_path / "link", force=True)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_at_every_moment_the_old_or_the_new_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`os.replace` is never called on a folder that is there: the names are exchanged."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a").write_text("old")
+    calls: list[object] = []
+    monkeypatch.setattr(os, "replace", lambda *words: calls.append(words))
+    with whole_folder(out, 1) as folder:
+        (folder / "a").write_text("new")
+    assert (out / "a").read_text() == "new"
+    assert calls == []
+    assert names(tmp_path) == {"out"}
+
+
+def test_what_a_kill_between_two_renames_left_comes_back(tmp_path: Path) -> None:
+    old = tmp_path / ".out.old.999999999.tmp"
+    old.mkdir()
+    (old / "a").write_text("old")
+    with pytest.raises(UserError, match="the disk is full"), whole_folder(tmp_path / "out", 10**18):
+        pass
+    assert (tmp_path / "out" / "a").read_text() == "old"
+
+
+@pytest.mark.parametrize("place", ["notes.txt", "deep/notes.txt"])
+def test_links_out_of_a_model_are_not_followed(
+    small_base: Path, tmp_path: Path, place: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("not for everybody")
+    model = tmp_path / "model"
+    shutil.copytree(small_base, model)
+    (model / "deep").mkdir()
+    (model / place).symlink_to(secret)
+    assert "outside the model" in refusal(model, tmp_path / "out")
+    (model / place).unlink()
+    (model / place).symlink_to(model / place)
+    assert "leads nowhere" in refusal(model, tmp_path / "out")
+    (model / place).unlink()
+    (model / place).symlink_to(model / "config.json")
+    export(str(model), "native", tmp_path / "out")
+
+
+def test_links_into_the_blobs_of_the_hubs_cache_are_followed(
+    small_base: Path, tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "c0ffee"
+    snapshot.mkdir(parents=True)
+    shutil.copytree(small_base, tmp_path / "models--a--b" / "blobs")
+    for path in (tmp_path / "models--a--b" / "blobs").iterdir():
+        (snapshot / path.name).symlink_to(Path("../../blobs") / path.name)
+    export(str(snapshot), "native", tmp_path / "out")
+    assert not (tmp_path / "out" / "config.json").is_symlink()
 
 
 def test_an_empty_folder_is_taken_and_parents_are_made(small_base: Path, tmp_path: Path) -> None:

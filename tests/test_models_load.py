@@ -84,8 +84,8 @@ def test_weights_cut_short_are_named(base: Path) -> None:
 
 
 def test_another_model_is_named(base: Path) -> None:
-    change_json(base / "config.json", model_type="whisper")
-    with pytest.raises(UserError, match="model type 'whisper'"):
+    change_json(base / "config.json", model_type="whale")
+    with pytest.raises(UserError, match="model type 'whale'"):
         load_cpu(base)
 
 

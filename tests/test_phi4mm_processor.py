@@ -9,8 +9,8 @@ import torch
 from small_model import ASR, SENTENCES, SIZE, noise, said
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+import small
 from soritune.errors import UserError
-from soritune.models.phi4mm import small
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.phi4mm.prompts import instruction
 

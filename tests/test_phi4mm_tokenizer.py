@@ -16,9 +16,9 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import TikTokenConverter
 
-from soritune.models.phi4mm.loading import read_tokenizer
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.phi4mm.prompts import instruction
+from soritune.models.tokenizers import read_tokenizer
 from soritune.tasks import Answer, Request, Task
 
 O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
@@ -87,7 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def processor(folder: Path) -> Phi4mmProcessor:
-    return Phi4mmProcessor(read_tokenizer(folder))
+    return Phi4mmProcessor(read_tokenizer(PreTrainedTokenizerFast, folder))
 
 
 def test_every_token_has_its_published_id(processor: Phi4mmProcessor) -> None:

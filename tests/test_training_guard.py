@@ -23,6 +23,7 @@ from soritune.models.weights import save_tensors
 from soritune.recipe import Case, ModelConfig
 from soritune.training import run as run_module
 from soritune.training import trainer as trainer_module
+from soritune.training.checkpoints import last_checkpoint
 from soritune.training.run import train_case
 from soritune.training.trainability import (
     TrainabilityError,
@@ -31,7 +32,6 @@ from soritune.training.trainability import (
     checksums,
     set_trainable,
 )
-from soritune.training.trainer import last_checkpoint
 
 Spoil = Callable[[torch.Tensor], torch.Tensor]
 

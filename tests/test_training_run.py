@@ -25,10 +25,11 @@ from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.recipe import Case, ModelConfig
 from soritune.training import run as run_module
+from soritune.training.checkpoints import last_checkpoint, seal
 from soritune.training.data import StepDataset
 from soritune.training.run import train_case
 from soritune.training.trainability import set_trainable
-from soritune.training.trainer import SpeechTrainer, last_checkpoint
+from soritune.training.trainer import SpeechTrainer
 
 TASKS = {"asr": 0.5, "ast": 0.25, "ast-cot": 0.25}
 # Dropout, so that a resumed run is right only if the random state comes back as well.
@@ -214,10 +215,12 @@ def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
 
 def test_checkpoint_whose_last_file_is_missing_or_cut_short_does_not_count(tmp_path: Path) -> None:
     assert last_checkpoint(tmp_path / "nothing") is None
-    for step, state in ((9, '{"global_step": 9}'), (10, '{"global_step": 10}'), (11, '{"glob')):
+    for step in (9, 10, 11):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
-        (folder / "trainer_state.json").write_text(state)
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+        seal(folder)
+    (tmp_path / "checkpoint-11" / "trainer_state.json").write_text('{"glob')
     (tmp_path / "checkpoint-12").mkdir()
     # 10 comes after 9, though not in the order of the letters.
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"

@@ -158,7 +158,7 @@ def test_frozen_tensor_that_changed_stops(model: Phi4mm) -> None:
     stray = next(name for name in parameters(model) if ENCODER in name)
     with torch.no_grad():
         parameters(model)[stray].view(-1)[0] += 1e-3
-    with pytest.raises(TrainabilityError, match="was to stay frozen") as caught:
+    with pytest.raises(TrainabilityError, match="must stay frozen") as caught:
         check_moved(model, before, checksums(model), trainable)
     assert stray in str(caught.value)
 

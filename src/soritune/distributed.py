@@ -93,9 +93,14 @@ class World:
                 raise
             raise UserError(f"rank {self.rank}: rank 0 ended. See its message ({error}).") from None
 
-    def broadcast_flag(self, flag: bool) -> bool:
-        """Return rank 0's `flag` in every process."""
-        return self.broadcast("yes" if flag else None) is not None
+    def wait(self) -> None:
+        """Wait here until all processes have come."""
+        if self.size == 1:
+            return
+        import torch
+        from torch import distributed
+
+        distributed.all_reduce(torch.zeros(1))  # of the CPU: no GPU waits
 
 
 def _broadcast(text: str | None, is_main: bool) -> str | None:

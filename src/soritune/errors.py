@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+# Control characters but tab and line break, and what turns the order of letters on a screen.
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class UserError(Exception):
@@ -30,3 +36,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return `: did you mean "…"?` with the known word closest to `word`, empty if none is."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f': did you mean "{found[0]}"?' if found else ""
+
+
+def visible(text: str) -> str:
+    """Return `text` with control characters written out, so that they do not steer a terminal.
+
+    Bytes of a file name that are not UTF-8 are written out as well.
+    """
+    return _STEERING.sub(lambda match: _written_out(ord(match[0])), text)
+
+
+def _written_out(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

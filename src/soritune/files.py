@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -45,12 +46,46 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise storage_error(error, path.parent) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        _sync(path.parent)
+    except BaseException as error:
+        with suppress(OSError):  # where nothing can be written, nothing can be removed either
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise storage_error(error, path.parent) from error
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring all that is in `folder` to the disk, so that a power cut does not take it back.
+
+    Raises:
+        UserError: the disk is full, or failed.
+    """
+    try:
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if not path.is_symlink() and (path.is_file() or path.is_dir()):
+                _sync(path)
+        _sync(folder)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        # Some network file systems cannot do this for a folder.
+        if error.errno not in (errno.EINVAL, *NO_LOCKS) or not path.is_dir():
+            raise
+    finally:
+        os.close(number)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def storage_error(error: OSError, folder: Path) -> UserError:
@@ -87,7 +122,8 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            (folder / LOCK_FILE).unlink(missing_ok=True)
+            with suppress(OSError):
+                (folder / LOCK_FILE).unlink(missing_ok=True)
 
 
 def _lock(folder: Path) -> IO[bytes]:

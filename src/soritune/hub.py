@@ -8,13 +8,23 @@ from typing import Literal
 
 from soritune.errors import UserError
 
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 # Pickles are never downloaded, whatever their name: reading one can run code.
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
 def is_hub_id(name: str) -> bool:
-    """Return whether a name has the form owner/name of a repository on the hub."""
-    return name.count("/") == 1 and all(name.split("/")) and not name.startswith((".", "~"))
+    """Return whether a name has the form owner/name of a repository on the hub.
+
+    A path of one folder has it as well, so what exists here is looked for first; the name of an
+    archive is always a path.
+    """
+    return (
+        name.count("/") == 1
+        and all(name.split("/"))
+        and not name.startswith((".", "~"))
+        and not name.endswith(ARCHIVE_SUFFIXES)
+    )
 
 
 def download(

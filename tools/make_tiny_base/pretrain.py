@@ -28,6 +28,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
+import small
 from ctc import CtcHead
 from phase_checkpoint import PhaseCheckpoint
 from soritune.corpus.prepare import prepare
@@ -37,7 +38,6 @@ from soritune.files import write_atomically
 from soritune.languages.names import language_name
 from soritune.models import causal
 from soritune.models.family import ModelInput
-from soritune.models.phi4mm import small
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.phi4mm.prompts import SEPARATOR, instruction
 from soritune.models.weights import save_tensors

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import echo
 from soritune.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ def preview(
 
     augmentation, background = _named(augment)
     done = show(file, augmentation, out, count=count, seed=seed, background=background)
-    typer.echo(f"{done.before}: as it was")
+    echo(f"{done.before}: as it was")
     for each in done.shown:
-        typer.echo(f"{each.file}: {_words(each)}")
+        echo(f"{each.file}: {_words(each)}")
     if len(done.shown) < count:
         typer.secho(f"note: nothing happened in the other draws of {augment}", err=True)
     if done.picture is None:
         typer.secho("note: no picture; run: pip install 'soritune[plots]'", err=True)
     else:
-        typer.echo(f"{done.picture}: waveforms and spectrograms")
+        echo(f"{done.picture}: waveforms and spectrograms")
 
 
 def _named(name: str) -> tuple[Augmentation, Background | None]:

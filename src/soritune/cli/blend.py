@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import echo
 from soritune.progress import track
 
 
@@ -43,4 +44,4 @@ def blend(
         )
     what = "a complete model" if done.base is None else f"a model on {done.base}"
     rank = "" if done.lora_rank is None else f", LoRA of rank {done.lora_rank}"
-    typer.echo(f"{out}: {what}, {done.trained_tensors} tensors blended{rank}")
+    echo(f"{out}: {what}, {done.trained_tensors} tensors blended{rank}")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from soritune.cli.output import PlainConsole
 from soritune.progress import duration_text
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ UNKNOWN = "unknown until prepared"
 
 def print_check(check: RunCheck, console: Console | None = None) -> None:
     """Print all that a run would do; nothing has been done."""
-    console = console or Console()
+    console = console or PlainConsole()
     console.print(Text(f"{check.name}: what a run would do (nothing is done now)", style="bold"))
     console.print(Text(f"base: {_base_text(check.base)}"), soft_wrap=True)
     console.print(Text(f"output: {check.output}"), soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import PlainConsole, echo
 from soritune.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,8 +74,6 @@ def doctor(
     Sentences, speakers and recordings shared by training and test, telephone speech that claims
     16 kHz, clipping, noise, silence, transcripts that do not fit, characters and numbers.
     """
-    from rich.console import Console
-
     from soritune.doctor.audit import audit, open_sources
     from soritune.doctor.terminal import print_audit
     from soritune.progress import track
@@ -100,17 +99,17 @@ def doctor(
         model=speech_model,
         model_name=model,
     )
-    print_audit(Console(), audited.audit)
+    print_audit(PlainConsole(), audited.audit)
     if not no_html:
         from soritune.doctor.page import write_page
 
         write_page(html, audited, with_audio=not no_audio)
-        print(f"page: {html}")
+        echo(f"page: {html}")
     if json is not None:
         from soritune.files import write_atomically
 
         write_atomically(json, (audited.audit.model_dump_json(indent=1) + "\n").encode())
-        print(f"findings: {json}")
+        echo(f"findings: {json}")
     if checks:
         _write_lists(audited.audit, checks, lists)
     if strict and audited.audit.errors:
@@ -122,11 +121,11 @@ def _write_lists(audit: Audit, checks: list[str], folder: Path) -> None:
 
     written = add_to_lists(audit, checks, folder)
     for each in written:
-        print(f"list: {each.path} ({each.added:,} ids added, {each.total:,} in all)")
+        echo(f"list: {each.path} ({each.added:,} ids added, {each.total:,} in all)")
     if written:
-        print(f"in the recipe, beside the source: exclude: {written[0].path}")
+        echo(f"in the recipe, beside the source: exclude: {written[0].path}")
     else:
-        print("list: none, for nothing of it was found")
+        echo("list: none, for nothing of it was found")
 
 
 def _folders(paths: list[Path]) -> list[Path]:

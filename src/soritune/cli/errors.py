@@ -10,14 +10,13 @@ from typing import ParamSpec
 
 import typer
 
-from soritune.errors import UserError
+from soritune.errors import UserError, visible
+from soritune.interrupts import INTERRUPTED, exit_code
 
 P = ParamSpec("P")
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 DISK_FULL = "the disk is full; free some space and run the same command again to continue"
-INTERRUPTED = "interrupted; run the same command to continue"
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -33,9 +32,9 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
         except UserError as error:
             show_error(str(error))
             raise typer.Exit(EXIT_USER_ERROR) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interruption:
             print(f"\n{INTERRUPTED}", file=sys.stderr)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            raise typer.Exit(exit_code(interruption)) from None
         except Exception as error:
             if not is_disk_full(error):
                 raise
@@ -47,7 +46,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 def show_error(message: str) -> None:
     """Write one line to standard error, red on a terminal."""
-    line = " ".join(message.split())
+    line = visible(" ".join(message.split()))
     typer.secho(f"error: {line}", fg=typer.colors.RED, err=True)
 
 

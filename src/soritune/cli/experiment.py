@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import PlainConsole, say
 from soritune.errors import UserError
 
 if TYPE_CHECKING:
@@ -132,10 +132,13 @@ def report(
     """Print the table of what is done, and write results.json and report.md again."""
     from soritune.experiment.loading import load_experiment
     from soritune.experiment.plan import Plan
-    from soritune.experiment.run import write_report
+    from soritune.experiment.run import save_report
+    from soritune.experiment.summary import build_report
 
     plan = Plan.read(source) if source.is_dir() else Plan.of(load_experiment(source))
-    _show_report(write_report(plan))
+    found = build_report(plan)
+    _show_report(found)
+    save_report(found)
 
 
 def _run_on_all_ranks(path: Path, work: Callable[[Experiment], None]) -> None:
@@ -168,7 +171,7 @@ def _experiment(
         raise UserError("under torchrun only run and train work; start this command without it")
     recipe = load_experiment(path, download=download)
     with locked(recipe.output):
-        yield Experiment(recipe, _say, source=path)
+        yield Experiment(recipe, say, source=path)
 
 
 def _cluster(address: str | None) -> Executor:
@@ -177,15 +180,9 @@ def _cluster(address: str | None) -> Executor:
     return RayExecutor(address)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def _show_report(report: object) -> None:
-    from rich.console import Console
-
     from soritune.report.content import Report
     from soritune.report.terminal import print_report
 
     assert isinstance(report, Report)
-    print_report(Console(), report)
+    print_report(PlainConsole(), report)

@@ -10,6 +10,7 @@ import typer
 
 from soritune.cli.check import bytes_text
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import echo
 from soritune.progress import track
 
 
@@ -25,8 +26,8 @@ def export(
         str,
         typer.Option(
             metavar="LAYOUT",
-            help="adapter: the LoRA alone; or a layout of the model's family: native, original, "
-            "merged. An unknown one lists those that there are.",
+            help="adapter: the LoRA alone; or a layout of the model's family (docs/serving.md). "
+            "An unknown one lists those that there are.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; must be empty.")],
@@ -71,4 +72,4 @@ def export(
         )
     for note in done.notes:
         typer.secho(f"note: {note}", err=True)
-    typer.echo(f"{out}: {to}, {bytes_text(done.num_bytes)}; how to serve it: {out}/README.md")
+    echo(f"{out}: {to}, {bytes_text(done.num_bytes)}; how to serve it: {out}/README.md")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from soritune.cli.check import bytes_text
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import PlainConsole
 
 if TYPE_CHECKING:
     from soritune.models.summary import Summary
@@ -57,7 +58,7 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
     """Print a summary for people."""
     from soritune.models.summary import layout_text
 
-    console = console or Console()
+    console = console or PlainConsole()
     console.print(Text(summary.path, style="bold"), soft_wrap=True)
     lines = [
         ("family", summary.family or "unknown, its base is not here"),
@@ -93,7 +94,7 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
 def _print_lines(console: Console, lines: list[tuple[str, str]]) -> None:
     for name, value in lines:
         if value:
-            console.print(Text(f"{name + ':':<14}{value}"), soft_wrap=True)
+            console.print(Text(f"{name + ':':<16}{value}"), soft_wrap=True)
 
 
 def _trained_text(summary: Summary) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune.cli.errors import EXIT_USER_ERROR, plain_errors, show_error
+from soritune.cli.output import echo
 from soritune.errors import UserError
 from soritune.languages.names import known_language
 from soritune.progress import track
@@ -57,7 +58,11 @@ def transcribe(
         str | None, typer.Option(help="Language to translate into, such as en or ko.")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="Language that is spoken, such as ko; default: unknown.")
+        str | None,
+        typer.Option(
+            help="Language that is spoken, such as ko; default: the one that the model was "
+            "trained for, else what it detects."
+        ),
     ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="Text lines, JSON records, or subtitles.")
@@ -116,10 +121,10 @@ def transcribe(
                     continue
                 shown = _shown(result, format_, named=out is None and len(files) > 1)
                 if out is None:
-                    typer.echo(shown)
+                    echo(shown)
                 else:
                     write_atomically(places[number], f"{shown}\n".encode())
-                    typer.echo(places[number])
+                    echo(places[number])
             advance(len(group))
     if num_failed:
         raise typer.Exit(EXIT_USER_ERROR)

@@ -19,7 +19,7 @@ from soritune.sources import describe_source
 from soritune.sources.options import options_of
 from soritune.sources.sound import SoundForm
 
-PREPARATION = 4
+PREPARATION = 5
 """To be raised when a change of the code changes the result for the same source and settings."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soritune.corpus.card import CorpusCard
+from soritune.corpus.shard import open_shard
 from soritune.recipe import Case, Recipe
 from soritune.seeding import stable_hash
 from soritune.utterance import Split, Utterance, sentence_key
@@ -168,15 +169,13 @@ def _held_out(splits: Iterable[CorpusSplit], folders: Folders) -> dict[CorpusSpl
 
 def _sentences(split: CorpusSplit, folders: Folders) -> Iterator[tuple[str, int | None]]:
     """Yield ids with the hashes of their sentences, None for one without a letter or digit."""
-    import pyarrow.parquet as pq
-
     corpus, wanted = split
     folder, card = folders[corpus]
     columns = ["id", "text", "split"]
     for shard in card.shards:
-        with pq.ParquetFile(folder / shard.file, memory_map=True) as file:
+        with open_shard(folder / shard.file) as file:
             table = file.read(columns=columns, use_threads=False)
-        rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
+            rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
         yield from ((id, _sentence(text)) for id, text, split_name in rows if split_name == wanted)
 
 

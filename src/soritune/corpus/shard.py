@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from soritune.audio import SAMPLE_RATE_HZ
+from soritune.errors import UserError
 from soritune.utterance import Utterance
 
 ROWS_IN_GROUP = 25
 """Rows that are written and read together: about 2 MB, so that reading at random costs little."""
+
+
+SHARD_REMEDY = "Remove it and run: soritune prepare RECIPE"
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[Any]:
+    """Open a shard as a `ParquetFile` for the block.
+
+    Raises UserError for whatever goes wrong in the shard while it is read.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, memory_map=True) as shard:
+            yield shard
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read ({reason}). {SHARD_REMEDY}") from error
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -12,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from soritune.corpus.card import CorpusCard, read_card
-from soritune.corpus.shard import ROWS_IN_GROUP
+from soritune.corpus.shard import ROWS_IN_GROUP, SHARD_REMEDY, open_shard
 from soritune.errors import UserError
+from soritune.files import file_sha256
 from soritune.utterance import Split
 
 CACHE_BYTES = 512 * 2**20
@@ -76,6 +78,21 @@ class Corpus:
                 )
         return cls(folder, card, cache_bytes)
 
+    def verify(self) -> Corpus:
+        """Compare each shard with the checksum in the card; return this corpus.
+
+        Raises UserError for a shard that is not as it was prepared.
+        """
+        for shard in self.card.shards:
+            path = self.folder / shard.file
+            try:
+                changed = file_sha256(path) != shard.sha256
+            except OSError as error:
+                raise UserError(f"{path}: cannot be read ({error}). {SHARD_REMEDY}") from error
+            if changed:
+                raise UserError(f"{path}: has changed since it was prepared. {SHARD_REMEDY}")
+        return self
+
     def records(self, split: str | None = None) -> list[Record]:
         """Return the records of a split (None: of all), in the order of the source."""
         if self._records is None:
@@ -90,7 +107,13 @@ class Corpus:
         """Return the samples of a record, shape (num_samples,), 16 kHz, float32 in [-1, 1]."""
         import soundfile
 
-        samples, _ = soundfile.read(io.BytesIO(self.flac(record)), dtype="float32")
+        try:
+            samples, _ = soundfile.read(io.BytesIO(self.flac(record)), dtype="float32")
+        except (soundfile.SoundFileError, TypeError, ValueError) as error:
+            path = self.folder / self.card.shards[record._shard].file
+            raise UserError(
+                f"{path}: the audio of {record.id} cannot be read ({error}). {SHARD_REMEDY}"
+            ) from error
         return cast("npt.NDArray[np.float32]", samples)
 
     def flac(self, record: Record) -> bytes:
@@ -117,25 +140,17 @@ class Corpus:
     def _read(self, index: int) -> list[Record]:
         with self._open_shard(index) as shard:
             table = shard.read(columns=list(METADATA), use_threads=False)
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return [Record(**values, _shard=index, _row=row) for row, values in enumerate(rows)]
+            rows: list[dict[str, Any]] = table.to_pylist()
+            return [Record(**values, _shard=index, _row=row) for row, values in enumerate(rows)]
 
     def _read_audio(self, index: int, group: int) -> list[bytes]:
         with self._open_shard(index) as shard:
             table = shard.read_row_group(group, columns=["audio"], use_threads=False)
-        return cast("list[bytes]", table.column("audio").to_pylist())
+            return cast("list[bytes]", table.column("audio").to_pylist())
 
-    def _open_shard(self, index: int) -> Any:
+    def _open_shard(self, index: int) -> AbstractContextManager[Any]:
         """Open a shard; done each time, so that a forked process shares no file position."""
-        import pyarrow.parquet as pq
-
-        path = self.folder / self.card.shards[index].file
-        try:
-            return pq.ParquetFile(path, memory_map=True)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path}: cannot be read ({error}). Remove it and run: soritune prepare RECIPE"
-            ) from error
+        return open_shard(self.folder / self.card.shards[index].file)
 
     def __len__(self) -> int:
         return self.card.taken

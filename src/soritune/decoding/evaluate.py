@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from soritune.corpus.store import Corpus, Record
-from soritune.decoding.hypotheses import Hypothesis, drop_cut_line, read_hypotheses
+from soritune.decoding.hypotheses import Hypothesis, drop_damaged_lines, read_hypotheses
 from soritune.models.family import SpeechModel
 from soritune.tasks import Request, Task
 
@@ -37,8 +38,8 @@ def decode_records(
     Returns:
         Hypotheses in the order of `records`.
     """
+    drop_damaged_lines(out)
     done = {hypothesis.id: hypothesis for hypothesis in read_hypotheses(out)}
-    drop_cut_line(out)
     advance(sum(record.id in done for record in records))
     waiting = sorted(
         (record for record in records if record.id not in done), key=lambda r: -r.duration_s
@@ -68,4 +69,5 @@ def decode_records(
                 done[record.id] = hypothesis
             file.flush()
             advance(len(batch))
+        os.fsync(file.fileno())
     return [done[record.id] for record in records]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from soritune.files import write_atomically
 from soritune.tasks import Answer
 
 
@@ -18,6 +22,8 @@ class Hypothesis:
         transcript, translation: its parts, as the family reads them; None where there is none.
         mean_logprob: see `Generated`.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     id: str
     reference: str
@@ -33,21 +39,28 @@ class Hypothesis:
         return Answer(self.transcript, self.translation).scored
 
 
+_LINE = TypeAdapter(Hypothesis)
+
+
 def read_hypotheses(path: Path) -> list[Hypothesis]:
-    """Read the whole lines of a file; a last line that a kill cut short is left out."""
-    if not path.is_file():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    # A whole line ends with a newline; what follows the last one was cut short.
-    return [Hypothesis(**json.loads(line)) for line in lines[:-1] if line]
+    """Read the whole lines of a file; what a kill cut short or a disk damaged is left out."""
+    return [hypothesis for hypothesis, _ in _whole_lines(path)]
 
 
-def drop_cut_line(path: Path) -> None:
-    """Remove a last line that a kill cut short."""
+def drop_damaged_lines(path: Path) -> None:
+    """Remove the lines that `read_hypotheses` leaves out."""
+    if path.is_file():
+        whole = b"".join(line + b"\n" for _, line in _whole_lines(path))
+        if whole != path.read_bytes():
+            write_atomically(path, whole)
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[Hypothesis, bytes]]:
     if not path.is_file():
         return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)
+    # A whole line ends with a newline; what follows the last one was cut short.
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        try:
+            yield _LINE.validate_json(line), line
+        except ValidationError:
+            continue

@@ -4,7 +4,7 @@ After Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System" (ISMIR 2
 gives bits, the signs of how the energy differences of neighbouring bands change with time.
 Differences: 24 bits of the telephone's band, windows of 128 ms every 16 ms and changes over
 192 ms, for clips of seconds instead of songs; and of all frames only those whose bits fall into a
-fixed quarter of all values are kept for finding candidates, so the choice does not hang on where
+fixed quarter of all values are kept for finding candidates, so the choice does not depend on where
 a clip was cut.
 
 Limits: copies that were sped up, pitched, or mixed with noise (from about 15 dB downwards) are

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.corpus.card import CorpusCard
 from soritune.corpus.pool import run_chunks
-from soritune.corpus.shard import ROWS_IN_GROUP
+from soritune.corpus.shard import ROWS_IN_GROUP, open_shard
 from soritune.doctor.fingerprint import exact_hash, frame_bits, sample_frames
 from soritune.doctor.signal import Signal, measure, power_spectra
 from soritune.errors import UserError
@@ -125,11 +125,9 @@ def scan_shard(task: ShardTask) -> ShardResult:
 
 def read_samples(path: Path, rows: Iterable[int]) -> dict[int, Samples]:
     """Samples of some rows of a shard at 16 kHz; rows that cannot be decoded are left out."""
-    import pyarrow.parquet as pq
-
     wanted = sorted(set(rows))
     found: dict[int, Samples] = {}
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with open_shard(path) as file:
         for group in sorted({row // ROWS_IN_GROUP for row in wanted}):
             table = file.read_row_group(group, columns=["audio"], use_threads=False)
             audio = table.column("audio").to_pylist()

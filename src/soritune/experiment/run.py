@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ from soritune.corpus.subset import subset
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
+from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.selection import select_records, spoken_language
@@ -49,10 +49,12 @@ class Experiment:
         self.recipe = recipe
         self.plan = Plan.of(recipe)
         self._say = say
+        self._verified: set[str] = set()
+        check_output(recipe.output)
         recipe.output.mkdir(parents=True, exist_ok=True)
         self.plan.write()
         if source is not None:
-            shutil.copyfile(source, recipe.output / "recipe.yaml")
+            keep_recipe(source, recipe.output)
 
     def run(self, only: Sequence[str] = ()) -> Report:
         """Do everything, or what the cases in `only` need; the report covers all that is done."""
@@ -78,6 +80,7 @@ class Experiment:
         executor: Executor | None = None,
     ) -> None:
         """Prepare the named corpora (all of the recipe, if none is named)."""
+        self._verified.clear()
         prepare_corpora(self.plan, corpora, self._say, workers=workers, executor=executor)
 
     def check_evaluations(self, evaluations: Sequence[str] = ()) -> None:
@@ -246,7 +249,12 @@ class Experiment:
         return load(self.plan.model_folder(case), dtype=model.dtype, merge=True)
 
     def _open(self, corpus: str) -> Corpus:
-        return Corpus.open(self.plan.corpus_folder(corpus))
+        """Open a corpus; its checksums are compared the first time."""
+        found = Corpus.open(self.plan.corpus_folder(corpus))
+        if corpus not in self._verified:
+            found.verify()
+            self._verified.add(corpus)
+        return found
 
     def _known_case(self, case: str, *, trained: bool = False) -> str:
         known = [*self.recipe.cases] if trained else [ORIGINAL, *self.recipe.cases]
@@ -283,6 +291,13 @@ def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str])
 def write_report(plan: Plan) -> Report:
     """Write results.json and report.md into the plan's output folder."""
     report = build_report(plan)
-    write_results(plan.results_path, report.results)
-    write_markdown(plan.report_path, report)
+    save_report(report)
     return report
+
+
+def save_report(report: Report) -> None:
+    """Write a report into the output folder of its plan."""
+    if report.results_path is not None:
+        write_results(report.results_path, report.results)
+    if report.report_path is not None:
+        write_markdown(report.report_path, report)

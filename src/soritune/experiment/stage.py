@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from soritune.experiment.fingerprint import fingerprint
 from soritune.files import write_atomically
 
 OutcomeT = TypeVar("OutcomeT")
@@ -30,12 +31,23 @@ class Done(Generic[OutcomeT]):
 
 
 class _Stamp(BaseModel):
-    """The file that says how far a stage is."""
+    """The file that says how far a stage is.
+
+    Attributes:
+        checksum: of all the rest, so that no damage of the file goes unseen.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     fingerprint: str
     state: Literal["begun", "done"]
     seconds: float | None = None
     outcome: object = None
+    checksum: str | None = None
+
+    def computed_checksum(self) -> str:
+        """Return the checksum. Raises ValueError where a number is not finite."""
+        return fingerprint(self.model_dump(exclude={"checksum"}))
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ class Stage(Generic[OutcomeT]):
         resumed = self._read() is not None
         if not resumed:
             # Stamp first: after a kill, half-removed outputs do not count as finished.
-            self.stamp.unlink(missing_ok=True)
+            remove(self.stamp)
             for path in (*self.outputs, *self.scratch):
                 remove(path)
             self.stamp.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +114,15 @@ class Stage(Generic[OutcomeT]):
         """Return the stamp of this fingerprint; None where there is none that can be read."""
         try:
             stamp = _Stamp.model_validate_json(self.stamp.read_bytes())
-        except (FileNotFoundError, ValidationError):
+            checksum = stamp.computed_checksum()
+        except (OSError, ValueError, RecursionError):
+            return None
+        if stamp.checksum not in (checksum, None):
             return None
         return stamp if stamp.fingerprint == self.fingerprint else None
 
     def _write(self, stamp: _Stamp) -> None:
+        stamp.checksum = stamp.computed_checksum()
         text = json.dumps(stamp.model_dump(), ensure_ascii=False, indent=2) + "\n"
         write_atomically(self.stamp, text.encode())
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
-import hashlib
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,18 +12,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from soritune.errors import UserError
+from soritune.files import file_sha256, sync_folder
+from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE
+from soritune.models.record import RECORD_FILE, TRAINED_FILE
 
 CHECKSUMS_FILE = "checksums.sha256"
 _TEMPORARY = ".tmp"
-_READ_BYTES = 1 << 20
+_EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2), Linux 3.15
+_THIS_FOLDER = -100  # AT_FDCWD
 
 
 def check_out(out: Path, force: bool, sources: tuple[Path, ...]) -> None:
     """Raise UserError where `out` may not be written.
 
-    It may not be where it has content and `force` is not given, and where it is, contains or is in
-    a folder that is read from.
+    It may not be where it has content and `force` is not given, where it has files that soritune
+    did not write, where it is a link, and where it is, contains or is in a folder that is read
+    from.
     """
+    if out.is_symlink():
+        raise UserError(
+            f"{out}: is a link to {out.resolve()}; give that folder, or choose another --out"
+        )
     resolved = out.resolve()
     for source in (s.resolve() for s in sources):
         if resolved == source or resolved in source.parents or source in resolved.parents:
@@ -35,6 +45,28 @@ def check_out(out: Path, force: bool, sources: tuple[Path, ...]) -> None:
         raise UserError(
             f"{out}: is not empty; choose another --out, or add --force to replace all of it"
         )
+    if out.is_dir():
+        foreign = _first_foreign(out)
+        if foreign is not None:
+            raise UserError(
+                f"{out}: holds {foreign}, which soritune did not write there and --force would "
+                "remove; choose another --out, or remove it yourself"
+            )
+
+
+def _first_foreign(out: Path) -> str | None:
+    """Return a file of a folder that neither an export nor a training wrote there."""
+    written = {TRAINED_FILE, f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS_FILE}"}
+    written |= {f"{ADAPTER_FOLDER}/{name}" for name in (ADAPTER_CONFIG_FILE, "README.md")}
+    marks = {RECORD_FILE, CHECKSUMS_FILE} & {path.name for path in out.iterdir()}
+    if CHECKSUMS_FILE in marks:
+        lines = (out / CHECKSUMS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        written |= {line[64:].removeprefix("  ") for line in lines}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name not in written | marks:
+            return name
+    return None
 
 
 @contextmanager
@@ -64,7 +96,7 @@ def whole_folder(out: Path, num_bytes: int) -> Iterator[Path]:
         raise _storage_error(out, error) from None
     try:
         yield temporary
-        _sync(temporary)
+        sync_folder(temporary)
         _take_name(temporary, out)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -76,19 +108,11 @@ def whole_folder(out: Path, num_bytes: int) -> Iterator[Path]:
 def write_checksums(folder: Path) -> None:
     """Write SHA-256 of every file, in the form that `sha256sum --check` takes."""
     lines = [
-        f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
+        f"{file_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != CHECKSUMS_FILE
     ]
     (folder / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _sibling(out: Path, kind: str) -> Path:
@@ -96,11 +120,16 @@ def _sibling(out: Path, kind: str) -> Path:
 
 
 def _remove_left_over(out: Path) -> None:
-    """Remove what killed processes left half written."""
-    for path in out.parent.glob(f".{out.resolve().name}.new.*{_TEMPORARY}"):
-        number = path.name.split(".")[-2]
-        if number.isdigit() and not _runs(int(number)):
-            shutil.rmtree(path, ignore_errors=True)
+    """Remove what killed processes left half written; what was there before comes back."""
+    for kind in ("old", "new"):
+        for path in out.parent.glob(f".{glob.escape(out.resolve().name)}.{kind}.*{_TEMPORARY}"):
+            number = path.name.split(".")[-2]
+            if not number.isdigit() or _runs(int(number)):
+                continue
+            if kind == "old" and not out.exists():
+                os.replace(path, out)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _runs(pid: int) -> bool:
@@ -119,6 +148,11 @@ def _take_name(temporary: Path, out: Path) -> None:
     if not (out.is_dir() and any(out.iterdir())):
         os.replace(temporary, out)  # an empty folder gives way
         return
+    if _exchange(temporary, out):
+        shutil.rmtree(temporary, ignore_errors=True)
+        return
+    # A file system that cannot exchange two names: for a moment there is neither, and what a kill
+    # leaves then, the next call puts back.
     old = _sibling(out, "old")
     os.replace(out, old)
     try:
@@ -129,11 +163,14 @@ def _take_name(temporary: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # a C library older than glibc 2.28
+        return False
+    names = (os.fsencode(one), os.fsencode(other))
+    return bool(rename(_THIS_FOLDER, names[0], _THIS_FOLDER, names[1], _EXCHANGE) == 0)
 
 
 def _storage_error(out: Path, error: OSError) -> UserError:

@@ -30,7 +30,7 @@ def attention(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend as transformers' SDPA does, but never in cuDNN; its backward follows the forward."""
-    cudnn = torch.backends.cuda.cudnn_sdp_enabled()
+    cudnn = bool(torch.backends.cuda.cudnn_sdp_enabled())  # type: ignore[no-untyped-call]
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:
         result: tuple[torch.Tensor, None] = sdpa_attention_forward(

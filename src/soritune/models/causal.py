@@ -1,14 +1,102 @@
-"""Loss and generation of decoder-only families, where the prompt precedes the target."""
+"""Batches, loss and generation of decoder-only families, where the prompt precedes the target."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
-from soritune.models.family import IGNORE, Batch
+from soritune.models.family import IGNORE, Batch, Generated, ModelInput
 from soritune.models.generation import generate_ids
+from soritune.models.loaded import LoadedModel
+
+
+class CausalModel(LoadedModel):
+    """Implements `SpeechModel` for a decoder-only family.
+
+    Its processor has, besides what `Processor` asks for, `collate_prompts`, `decode`, and `ids`
+    with the ids of the end tokens, of padding, and of the tokens that stand for sounds or images:
+    `ends`, `pad` and `placeholders`.
+    """
+
+    @abstractmethod
+    def embed(self, prompts: Batch) -> torch.Tensor:
+        """Return what the language model reads for prompts, (batch, tokens, hidden)."""
+
+    def num_targets(self, batch: Batch) -> int:
+        """See `SpeechModel`."""
+        return num_targets(batch)
+
+    def loss(
+        self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
+    ) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return loss(module or self.module, batch, num_targets)
+
+    def row_losses(self, batch: Batch) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return row_losses(self.module, batch)
+
+    @torch.inference_mode()
+    def generate(
+        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+    ) -> list[Generated]:
+        """See `SpeechModel`.
+
+        Clips are encoded here, once; transformers would encode them for each beam, and some
+        families at each step in which a row writes the token of a sound.
+        """
+        collated = self.processor.collate_prompts(inputs)
+        prompts = {name: tensor.to(self.device) for name, tensor in collated.items()}
+        kept = {name: prompts[name] for name in ("input_ids", "attention_mask")}
+        ids = self.processor.ids
+        rows, logprobs = generate(
+            self.module,
+            kept | {"inputs_embeds": self.embed(prompts)},
+            limits,
+            end_ids=ids.ends,
+            pad_id=ids.pad,
+            never_ids=ids.placeholders,
+            beams=beams,
+        )
+        return [
+            Generated(self.processor.decode(row), logprob)
+            for row, logprob in zip(rows, logprobs, strict=True)
+        ]
+
+
+def collate(inputs: Sequence[ModelInput], pad_id: int) -> Batch:
+    """Return input_ids, attention_mask and labels of a training batch, padded on the right.
+
+    Masks come from lengths, never from ids: padding may be an end token.
+    """
+    rows, labels = [], []
+    for item in inputs:
+        target = item.target_ids or []
+        rows.append(torch.tensor(item.prompt_ids + target))
+        labels.append(torch.tensor([IGNORE] * len(item.prompt_ids) + target))
+    return {
+        **_padded(rows, pad_id, "right"),
+        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORE),
+    }
+
+
+def collate_prompts(inputs: Sequence[ModelInput], pad_id: int) -> Batch:
+    """Return input_ids and attention_mask of prompts alone, padded on the left."""
+    return _padded([torch.tensor(item.prompt_ids) for item in inputs], pad_id, "left")
+
+
+def _padded(rows: list[torch.Tensor], pad_id: int, side: str) -> Batch:
+    def pad(sequences: list[torch.Tensor], value: int) -> torch.Tensor:
+        return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side=side)
+
+    return {
+        "input_ids": pad(rows, pad_id),
+        "attention_mask": pad([torch.ones_like(row) for row in rows], 0),
+    }
 
 
 def shifted_labels(labels: torch.Tensor) -> torch.Tensor:

@@ -78,7 +78,7 @@ def generate_ids(
     if beams == 1:
         processors.append(logprobs)
     elif never_ids:
-        processors.append(SuppressTokensLogitsProcessor(list(never_ids), device))
+        processors.append(SuppressTokensLogitsProcessor(list(never_ids), str(device)))
     output = generate(
         **inputs,
         max_new_tokens=max(limits),

@@ -13,6 +13,7 @@ from peft import LoraConfig
 from torch import nn
 
 from soritune.errors import UserError
+from soritune.files import sync_folder
 from soritune.models.checkpoint import (
     ADAPTER_FOLDER,
     ADAPTER_WEIGHTS_FILE,
@@ -184,6 +185,7 @@ class LoadedModel(ABC):
         }
         if others:
             save_tensors(others, folder / TRAINED_FILE)
+        sync_folder(folder)
         write_record(
             folder,
             folder,

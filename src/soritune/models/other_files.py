@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from soritune.errors import UserError
 from soritune.models.record import EXPORT_FILE, RECORD_FILE
 
 GENERATION_FILE = "generation_config.json"
@@ -39,6 +40,7 @@ def copy_all(base: Path, to: Path, *, leave_out: Iterable[str] = ()) -> None:
     `leave_out` names files and folders of the top level.
     """
     left_out = {*_OURS, *leave_out}
+    _check_links(base)
     for path in sorted(base.iterdir()):
         if path.name.startswith(".") or path.name in left_out:
             continue
@@ -54,6 +56,7 @@ def copy_folder(base: Path, to: Path, name: str) -> bool:
     """Copy a folder beside the weights; returns False where there is none."""
     if not (base / name).is_dir():
         return False
+    _check_links(base / name, base)
     shutil.copytree(base / name, to / name, ignore=_IGNORED)
     return True
 
@@ -62,4 +65,31 @@ def copy_files(base: Path, to: Path, names: Iterable[str] = TOKENIZER_FILES) -> 
     """Copy the files of these names that are there."""
     for name in names:
         if (base / name).is_file():
+            _check_link(base / name, base)
             shutil.copyfile(base / name, to / name)
+
+
+def _check_links(folder: Path, base: Path | None = None) -> None:
+    for path in sorted(folder.rglob("*")):
+        _check_link(path, base or folder)
+
+
+def _check_link(path: Path, base: Path) -> None:
+    """Raise UserError for a link out of a model folder: it would copy a foreign file.
+
+    In the cache of the hub, files are links to the blobs of the same repository.
+    """
+    allowed = [base.resolve()]
+    if base.resolve().parent.name == "snapshots":
+        allowed.append(base.resolve().parents[1] / "blobs")
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise UserError(
+            f"{path}: is a link that leads nowhere; take the model from where it came from"
+        ) from None
+    if not any(target == folder or folder in target.parents for folder in allowed):
+        raise UserError(
+            f"{path}: leads to {target}, outside the model; put the file itself there, or remove "
+            "the link"
+        )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
+from soritune.files import write_atomically
 from soritune.hub import is_hub_id
 from soritune.models.checkpoint import ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE, Entry, read_header
 
@@ -53,7 +54,7 @@ def write_record(
         record["revision"] = revision
     record |= {**about, "tensors": _listed(folder)}
     text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-    (folder / RECORD_FILE).write_text(text, encoding="utf-8")
+    write_atomically(folder / RECORD_FILE, text)
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from soritune.models.record import BUILTIN_PREFIX, RECORD_FILE
 # Module of each family; it has the family as FAMILY and does not import torch.
 _MODULES = {
     "phi4mm": "soritune.models.phi4mm.family",
+    "qwen3_asr": "soritune.models.qwen3_asr.family",
     "whisper": "soritune.models.whisper.family",
 }
 _loaded: dict[str, Family] = {}

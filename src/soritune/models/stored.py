@@ -89,6 +89,17 @@ class StoredModel:
         """Return weights in the dtypes that the base has them in."""
         return {name: tensor.to(self.base.weights[name].dtype) for name, tensor in weights.items()}
 
+    def merged(self, lora_weight: float | None) -> tuple[dict[str, LazyTensor], float | None]:
+        """Return all weights in the base's dtypes, the LoRA in them, and how much of it is.
+
+        Args:
+            lora_weight: share of the LoRA; None is all of it.
+        """
+        if self.lora is None:
+            return self.in_base_dtype(self.weights), None
+        share = 1.0 if lora_weight is None else lora_weight
+        return self.in_base_dtype(merge_into(self.weights, self.lora, share)), share
+
     def trained_parts(self) -> dict[str, int]:
         """Return the number of trained tensors of each part, the LoRA left out."""
         parts: dict[str, int] = {}
@@ -134,10 +145,14 @@ def open_stored(name: str, revision: str | None = None, base: str | None = None)
     return model
 
 
-def open_plain_base(family: Family, folder: Path) -> StoredBase:
-    """Open a base whose folder has config.json, safetensors and perhaps `speech-lora/`."""
+def open_plain_base(family: Family, folder: Path, *, tied_head: str | None = None) -> StoredBase:
+    """Open a base whose folder has config.json, safetensors and perhaps `speech-lora/`.
+
+    Args:
+        tied_head: name of the head where it is the embeddings once more, in the files or not.
+    """
     config = read_json(folder / CONFIG_FILE)
-    entries = read_checkpoint(folder, family.to_native)
+    entries = [e for e in read_checkpoint(folder, family.to_native) if e.native.name != tied_head]
     return StoredBase(
         folder=folder,
         layout=family.layout_of(config),

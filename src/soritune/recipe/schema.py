@@ -8,6 +8,7 @@ and are completed when the family is known (`soritune.experiment.loading`).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -33,7 +34,22 @@ from soritune.utterance import Split
 ORIGINAL = "original"
 
 # Names become names of folders and of columns.
-Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]
+# The names of files in them have at most 255 bytes, and some get an ending.
+_MAX_NAME_BYTES = 200
+_MAX_PART_BYTES = 255
+_MAX_OUTPUT_BYTES = 3000  # Linux takes paths of 4095
+
+
+def _is_short(name: str) -> str:
+    if len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES:
+        raise RecipeProblem(
+            f"a name of {len(name)} characters is too long for a folder; "
+            f"take one of at most {_MAX_NAME_BYTES} bytes"
+        )
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$"), AfterValidator(_is_short)]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Metric = Literal["cer", "wer", "bleu", "chrf"]
 PositiveNumber = Annotated[float, Field(gt=0)]
@@ -228,6 +244,24 @@ class Recipe(Settings):
     corpora: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
     cases: Annotated[dict[Name, Case], Field(min_length=1)]
     evaluate: Annotated[dict[Name, Evaluation], Field(min_length=1)]
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _is_a_folder(cls, output: object) -> object:
+        """Expand `~`; refuse what cannot be the name of a folder."""
+        if not isinstance(output, str):
+            return output
+        path = os.path.expanduser(output)
+        if not path.strip():
+            raise RecipeProblem('"output" is empty; name a folder, such as output: runs/mine')
+        encoded = os.fsencode(path) if path.isprintable() else b""
+        longest = max(map(len, encoded.split(b"/")))
+        if not encoded or longest > _MAX_PART_BYTES or len(encoded) > _MAX_OUTPUT_BYTES:
+            raise RecipeProblem(
+                f'"output" cannot be the name of a folder ({len(output)} characters); '
+                "take a shorter one without control characters"
+            )
+        return path
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Self:

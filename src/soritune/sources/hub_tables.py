@@ -8,8 +8,6 @@ from pathlib import Path
 
 from soritune import hub
 
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-
 
 @dataclass(frozen=True)
 class Published:
@@ -24,11 +22,6 @@ class Published:
     duration_s: float | None = None
     num_bytes: int | None = None
     by_hand: str = ""
-
-
-def is_data_set_id(path: str) -> bool:
-    """Return whether `path`, which does not exist here, has the form of a hub id."""
-    return hub.is_hub_id(path) and not path.endswith(ARCHIVE_SUFFIXES)
 
 
 def download(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:

@@ -17,18 +17,21 @@ from transformers.utils import logging as transformers_logging
 from soritune.corpus.store import Corpus
 from soritune.distributed import World
 from soritune.errors import UserError
+from soritune.files import write_atomically
+from soritune.interrupts import postponed
 from soritune.models import load
 from soritune.models.family import LORA, ClipLimits
 from soritune.models.memory import free_memory, peak_bytes, reset_peak
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
+from soritune.training.checkpoints import last_checkpoint, remove_all_but
 from soritune.training.data import StepDataset
 from soritune.training.lora_size import lora_size
 from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
-from soritune.training.trainer import SpeechTrainer, elapsed_s, last_checkpoint
+from soritune.training.trainer import SpeechTrainer, elapsed_s
 
 LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed by default
 LOGGING_STEPS = 10
@@ -120,15 +123,24 @@ def _train(
 
     # 3. Training, from the last complete checkpoint if there is one.
     before = checksums(speech_model)
-    with _track(f"train {name}", dataset.num_steps, world) as advance, _quiet():
-        trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance)
-        found = last_checkpoint(out / "checkpoints", num_ranks=world.size)
+    with (
+        postponed() as stop,
+        _track(f"train {name}", dataset.num_steps, world) as advance,
+        _quiet(),
+    ):
+        trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance, stop)
         # Rank 0 decides: the others may not see its folder yet.
+        found = _continue_from(out / "checkpoints", world.size) if world.is_main else None
         chosen = world.broadcast(str(found) if found else None)
         checkpoint = Path(chosen) if chosen else None
         if checkpoint is not None:
             trainer.watcher.elapsed_before_s = elapsed_s(checkpoint)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except RuntimeError as error:
+            if stop.requested:  # a data loader's process got the signal as well
+                raise stop.interruption() from error
+            raise
         seconds = trainer.watcher.elapsed_s
 
     # 4. What moved, and the model.
@@ -230,6 +242,15 @@ def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> Training
     return arguments
 
 
+def _continue_from(folder: Path, num_ranks: int) -> Path | None:
+    """Return the checkpoint to continue from; the ones that do not count are removed."""
+    found = last_checkpoint(
+        folder, num_ranks=num_ranks, say=lambda line: print(f"  {line}", file=sys.stderr)
+    )
+    remove_all_but(folder, found)
+    return found
+
+
 class _quiet:  # noqa: N801 - reads as a word in a with statement
     """Silences the Trainer, whose lines would break the progress bar."""
 
@@ -244,11 +265,7 @@ class _quiet:  # noqa: N801 - reads as a word in a with statement
 def _write(
     out: Path, summary: TrainingSummary, moved: list[str], history: list[dict[str, float]]
 ) -> None:
-    (out / "log.jsonl").write_text(
-        "".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8"
-    )
+    write_atomically(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in history))
     record = {**asdict(summary), "moved": moved}
-    (out / "training.json").write_text(
-        json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
+    write_atomically(out / "training.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     shutil.rmtree(out / "checkpoints", ignore_errors=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +23,15 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from soritune.distributed import World
 from soritune.errors import UserError
-from soritune.files import write_atomically
+from soritune.files import storage_error, write_atomically
+from soritune.interrupts import StopRequest
 from soritune.models.family import SpeechModel
 from soritune.models.weights import save_tensors
 from soritune.recipe import Case
+from soritune.training.checkpoints import checkpoint_folder, seal
 from soritune.training.data import MicroBatch, StepDataset, first_item
 from soritune.training.trainability import (
     Trainable,
@@ -43,6 +46,7 @@ MIN_SAVE_INTERVAL_S = 30.0
 # Share of the time that saving may take: large models save rarely, small ones often.
 SAVE_SHARE = 0.02
 MAX_NAMED = 10  # utterances in a message
+_PROBE_BYTES = 2**20
 
 
 class SpeechTrainer(Trainer):
@@ -56,12 +60,13 @@ class SpeechTrainer(Trainer):
         trainable: Trainable,
         arguments: TrainingArguments,
         advance: Callable[[float], None],
+        stop: StopRequest | None = None,
     ) -> None:
         self.speech_model = model
         self.case = case
         self.trainable = trainable
         self.steps = dataset
-        watcher = _Watcher(model, trainable, advance)
+        watcher = _Watcher(model, trainable, advance, stop or StopRequest())
         super().__init__(
             model=model.module,
             args=arguments,
@@ -148,7 +153,7 @@ class SpeechTrainer(Trainer):
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         """Clip, and stop before weights are changed by a gradient that is not finite."""
-        norm: torch.Tensor = super()._clip_grad_norm(model)
+        norm: torch.Tensor = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         if not bool(torch.as_tensor(norm).isfinite()):
             self._stop(f"the norm of the gradient is {float(norm)}")
         return norm
@@ -166,6 +171,19 @@ class SpeechTrainer(Trainer):
             f"step {self.state.global_step + 1}: {what}, which would destroy the weights. Lower "
             f"learning_rate, or exclude what is wrong among these utterances: {shown}{more}"
         )
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Save all that a training continues from. Raises UserError where the disk is full."""
+        folder = Path(self.args.output_dir or ".")
+        try:
+            super()._save_checkpoint(model, trial)
+        except OSError as error:
+            raise storage_error(error, folder) from error
+        except RuntimeError as error:
+            # torch.save reports a full disk without the system's error number.
+            if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
+                raise
+            raise storage_error(_write_error(folder, error), folder) from error
 
     def _save(
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
@@ -190,8 +208,14 @@ class _Watcher(TrainerCallback):
     """Shows progress, saves by time, and checks the first gradients."""
 
     def __init__(
-        self, model: SpeechModel, trainable: Trainable, advance: Callable[[float], None]
+        self,
+        model: SpeechModel,
+        trainable: Trainable,
+        advance: Callable[[float], None],
+        stop: StopRequest,
     ) -> None:
+        self.stop = stop
+        self.stopping = False
         self.model = model
         self.trainable = trainable
         self.advance = advance
@@ -225,19 +249,24 @@ class _Watcher(TrainerCallback):
         done = state.global_step >= state.max_steps
         due = waited > max(MIN_SAVE_INTERVAL_S, self.save_s / SAVE_SHARE)
         # Each rank saves its random state, so all save in the same step.
-        if not done and self.world.broadcast_flag(due):
+        task = "stop" if self.stop.requested else "save" if due else None
+        if not done and (task := self.world.broadcast(task)) is not None:
             control.should_save = True
+            self.stopping = task == "stop"
             self.save_started = time.monotonic()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        self.world.wait()  # for the random state of each rank
+        if self.world.is_main:
+            folder = checkpoint_folder(Path(args.output_dir or "."), state.global_step)
+            write_atomically(folder / ELAPSED_FILE, json.dumps({"elapsed_s": self.elapsed_s}))
+            seal(folder)
         self.last_save = time.monotonic()
         self.save_s = self.last_save - self.save_started
-        if not self.world.is_main:
-            return
-        folder = Path(args.output_dir or ".") / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        write_atomically(folder / ELAPSED_FILE, json.dumps({"elapsed_s": self.elapsed_s}).encode())
+        if self.stopping:
+            raise self.stop.interruption()
 
     @property
     def elapsed_s(self) -> float:
@@ -251,18 +280,13 @@ def elapsed_s(checkpoint: Path) -> float:
     return float(json.loads(path.read_bytes())["elapsed_s"]) if path.is_file() else 0.0
 
 
-def last_checkpoint(folder: Path, *, num_ranks: int = 1) -> Path | None:
-    """Return the newest complete checkpoint: the Trainer writes `trainer_state.json` last.
-
-    With several ranks, each must also have written its random state.
-    """
-    found = []
-    for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        try:
-            state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if num_ranks > 1 and len(list(path.glob("rng_state_*.pth"))) < num_ranks:
-            continue
-        found.append((int(state["global_step"]), path))
-    return max(found)[1] if found else None
+def _write_error(folder: Path, error: RuntimeError) -> OSError:
+    """Return why nothing more can be written into `folder`, as the system says it."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as found:
+        return found
+    return OSError(" ".join(str(error).split()))

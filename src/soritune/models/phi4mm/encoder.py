@@ -95,7 +95,7 @@ def _zero_past(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 class ExactAudioEmbedding(Phi4MultimodalAudioEmbedding):
     """The native embedding of clips, which hands the encoder its features as they are."""
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         input_ids: torch.Tensor,
         inputs_embeds: torch.Tensor,
@@ -111,7 +111,8 @@ class ExactAudioEmbedding(Phi4MultimodalAudioEmbedding):
         clips = self.down_proj_for_speech(nn.functional.gelu(self.up_proj_for_speech(encoded)))
         sizes = audio_embed_sizes.tolist()
         values = torch.cat([clip[:size] for clip, size in zip(clips, sizes, strict=True)])
-        places = torch.nonzero(input_ids == self.config.audio_config.audio_token_id, as_tuple=True)
+        audio: Any = self.config.audio_config
+        places = torch.where(input_ids == audio.audio_token_id)
         # Autocast promotes what index_put takes to unequal dtypes.
         with torch.autocast(inputs_embeds.device.type, enabled=False):
             embedded = inputs_embeds.index_put(places, values.to(inputs_embeds))

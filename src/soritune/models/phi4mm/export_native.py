@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from transformers import Phi4MultimodalConfig
+from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 
 from soritune.errors import UserError
 from soritune.models import other_files
@@ -15,10 +15,11 @@ from soritune.models.other_files import GENERATION_FILE
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.export_processor import write_processor
-from soritune.models.phi4mm.loading import VISION_FOLDER, read_config, read_tokenizer
+from soritune.models.phi4mm.loading import VISION_FOLDER, read_config
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
 from soritune.models.tensors import LazyTensor
+from soritune.models.tokenizers import read_tokenizer
 
 
 def weights(model: StoredModel, lora_weight: float | None) -> dict[str, LazyTensor]:
@@ -93,7 +94,7 @@ def _config_text(model: StoredModel) -> str:
     base = model.base
     config = read_config(dict(base.config), base.folder)
     # The original names the tokens that stand for sound and image in its code only.
-    vocabulary = read_tokenizer(base.folder).get_vocab()
+    vocabulary = read_tokenizer(PreTrainedTokenizerFast, base.folder).get_vocab()
     for part, token in ((config.audio_config, AUDIO_TOKEN), (config.vision_config, IMAGE_TOKEN)):
         if token not in vocabulary:
             raise UserError(

@@ -33,6 +33,7 @@ from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.stored import StoredBase
 from soritune.models.tensors import LazyTensor
+from soritune.models.tokenizers import read_tokenizer
 
 VISION_FOLDER = "vision-lora"  # as the official checkpoint names it
 
@@ -97,7 +98,7 @@ def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4
     tokenizer; nothing is read before all of this has been checked.
     """
     config = read_config(dict(base.config), base.folder)
-    tokenizer = read_tokenizer(base.folder)
+    tokenizer = read_tokenizer(PreTrainedTokenizerFast, base.folder)
     _set_token_ids(config, tokenizer)
     with torch.device("meta"):
         module: Phi4SpeechForCausalLM = Phi4SpeechForCausalLM._from_config(  # type: ignore[no-untyped-call]
@@ -134,16 +135,6 @@ def read_config(record: dict[str, Any], folder: Path) -> Phi4MultimodalConfig:
         return configuration.native_config(record, str(folder / CONFIG_FILE))
     config: Phi4MultimodalConfig = Phi4MultimodalConfig.from_dict(dict(record))
     return config
-
-
-def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Read the tokenizer of a folder's tokenizer.json; never the one that a config.json names."""
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(
-            f"{folder}: no tokenizer.json; copy the tokenizer's files from the base model's folder"
-        )
-    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(str(folder))
-    return tokenizer
 
 
 def _sort(entries: Sequence[Entry], *, tied: bool) -> _Sorted:

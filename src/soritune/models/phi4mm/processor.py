@@ -16,11 +16,12 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from soritune.errors import UserError
-from soritune.models.family import IGNORE, Batch, ModelInput
+from soritune.models import causal
+from soritune.models.family import Batch, ModelInput
 from soritune.models.phi4mm import constants as c
 from soritune.models.phi4mm import prompts
 from soritune.models.phi4mm.features import log_mel
+from soritune.models.tokenizers import special_ids, text_ids
 from soritune.tasks import Answer, Request
 
 
@@ -44,12 +45,19 @@ class Phi4mmProcessor:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
-        ends = tuple(self._id(token) for token in c.END_TOKENS)
+        user, assistant, audio, *ends = special_ids(
+            tokenizer,
+            "Phi-4-multimodal",
+            c.USER_TOKEN,
+            c.ASSISTANT_TOKEN,
+            c.AUDIO_TOKEN,
+            *c.END_TOKENS,
+        )
         self.ids = _SpecialIds(
-            user=self._id(c.USER_TOKEN),
-            assistant=self._id(c.ASSISTANT_TOKEN),
-            audio=self._id(c.AUDIO_TOKEN),
-            ends=ends,
+            user,
+            assistant,
+            audio,
+            ends=tuple(ends),
             pad=ends[-1],
             placeholders=tuple(
                 tokenizer.get_vocab()[token]
@@ -59,22 +67,9 @@ class Phi4mmProcessor:
         )
         self._instructions: dict[str, list[int]] = {}
 
-    def _id(self, token: str) -> int:
-        index = self.tokenizer.convert_tokens_to_ids(token)
-        unknown = getattr(self.tokenizer, "unk_token_id", None)
-        if not isinstance(index, int) or (index == unknown and token != "<|endoftext|>"):
-            raise UserError(
-                f"the tokenizer has no token {token}: it is not a tokenizer of Phi-4-multimodal; "
-                "take tokenizer.json from the base model's folder"
-            )
-        return index
-
     def text_ids(self, text: str) -> list[int]:
         """Return the token ids of plain text; what looks like a special token stays plain text."""
-        ids: list[int] = self.tokenizer.encode(
-            text, add_special_tokens=False, split_special_tokens=True
-        )
-        return ids
+        return text_ids(self.tokenizer, text)
 
     def instruction_ids(self, instruction: str) -> list[int]:
         """Return the ids of an instruction; the few that exist are encoded once."""
@@ -147,28 +142,11 @@ class Phi4mmProcessor:
         audio_input_features (batch, frames, 80); audio_attention_mask (batch, frames);
         audio_embed_sizes (batch,).
         """
-        rows, labels = [], []
-        for item in inputs:
-            target = item.target_ids or []
-            rows.append(torch.tensor(item.prompt_ids + target))
-            labels.append(torch.tensor([IGNORE] * len(item.prompt_ids) + target))
-        batch = self._pad(rows, "right")
-        batch["labels"] = pad_sequence(labels, batch_first=True, padding_value=IGNORE)
-        return batch | self._audio(inputs)
+        return causal.collate(inputs, self.ids.pad) | self._audio(inputs)
 
     def collate_prompts(self, inputs: Sequence[ModelInput]) -> Batch:
-        """Make a batch for generation: prompts only, padded on the left."""
-        rows = [torch.tensor(item.prompt_ids) for item in inputs]
-        return self._pad(rows, "left") | self._audio(inputs)
-
-    def _pad(self, rows: list[torch.Tensor], side: str) -> Batch:
-        def pad(sequences: list[torch.Tensor], value: int) -> torch.Tensor:
-            return pad_sequence(sequences, batch_first=True, padding_value=value, padding_side=side)
-
-        return {
-            "input_ids": pad(rows, self.ids.pad),
-            "attention_mask": pad([torch.ones_like(row) for row in rows], 0),
-        }
+        """Batch for generation: prompts only, padded on the left."""
+        return causal.collate_prompts(inputs, self.ids.pad) | self._audio(inputs)
 
     def _audio(self, inputs: Sequence[ModelInput]) -> Batch:
         features = [item.features for item in inputs]

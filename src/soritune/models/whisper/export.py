@@ -13,7 +13,7 @@ from soritune.errors import UserError
 from soritune.models import other_files
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
 from soritune.models.family import ADAPTER, ExportPlan
-from soritune.models.lora import Lora, merge_into
+from soritune.models.lora import Lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
@@ -35,12 +35,7 @@ def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPl
 
     Raises UserError where the ctranslate2 package is needed and not there.
     """
-    weights: Mapping[str, LazyTensor] = model.weights
-    share = None
-    if model.lora is not None:
-        share = 1.0 if lora_weight is None else lora_weight
-        weights = merge_into(weights, model.lora, share)
-    tensors = model.in_base_dtype(weights)
+    tensors, share = model.merged(lora_weight)
     if target == CTRANSLATE2:
         _converter()
         notes = (f"the weights are in {_CTRANSLATE2_DTYPE}; faster-whisper can load them as int8",)
@@ -114,7 +109,7 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     """Return how other programs use an export; see `Family.usage`."""
     settings = generation(model)
     named = settings.get("language")
-    language = "ko" if named is None else named.strip("<|>")
+    language = "LANGUAGE" if named is None else named.strip("<|>")
     if target == ADAPTER:
         return [
             "PEFT: `PeftModel.from_pretrained(WhisperForConditionalGeneration.from_pretrained("

@@ -59,6 +59,7 @@ class WhisperFamily(family.Family):
             "a complete Whisper model in the layout of CTranslate2, its LoRA added to the weights",
             "faster-whisper",
             takes_lora_weight=True,
+            library="ctranslate2",
         ),
     }
 
@@ -74,9 +75,9 @@ class WhisperFamily(family.Family):
 
     def open_base(self, folder: Path, *, whole: bool = False) -> StoredBase:
         """See `Family`."""
-        from soritune.models.whisper.loading import open_base
+        from soritune.models.stored import open_plain_base
 
-        return open_base(self, folder)
+        return open_plain_base(self, folder, tied_head=parts.TIED_HEAD)
 
     def build(self, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Whisper:
         """See `Family`."""

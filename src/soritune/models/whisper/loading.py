@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,12 @@ from soritune.models.checkpoint import read_json
 from soritune.models.family import Family
 from soritune.models.loaded import fill_module
 from soritune.models.other_files import GENERATION_FILE
-from soritune.models.stored import StoredBase, open_plain_base
+from soritune.models.stored import StoredBase
+from soritune.models.tokenizers import read_tokenizer
 from soritune.models.whisper import constants as c
+from soritune.models.whisper import parts
 from soritune.models.whisper.model import Whisper
 from soritune.models.whisper.processor import WhisperProcessor
-
-TIED_HEAD = "proj_out.weight"
-
-
-def open_base(family: Family, folder: Path) -> StoredBase:
-    """Read the headers of a base. Its head is its embeddings, whether the files have it or not."""
-    base = open_plain_base(family, folder)
-    weights = {name: tensor for name, tensor in base.weights.items() if name != TIED_HEAD}
-    dropped = dict.fromkeys(base.weights.keys() - weights.keys(), "head: the embeddings")
-    return replace(base, weights=weights, dropped=dropped)
 
 
 def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Whisper:
@@ -62,13 +53,13 @@ def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch
         base.folder,
         dtype=dtype,
         device=device,
-        tied=frozenset({TIED_HEAD}),
+        tied=frozenset({parts.TIED_HEAD}),
     )
     module.eval()
 
     generation = generation_settings(base.folder)
     processor = WhisperProcessor(
-        read_tokenizer(base.folder),
+        read_tokenizer(WhisperTokenizer, base.folder),
         WhisperFeatureExtractor(feature_size=config.num_mel_bins),
         multilingual=is_multilingual(generation, base.config),
         max_positions=config.max_target_positions,
@@ -106,13 +97,3 @@ def fixed_language(generation: Mapping[str, Any]) -> str | None:
         return None
     plain = named.strip("<|>").lower()
     return TO_LANGUAGE_CODE.get(plain, plain)
-
-
-def read_tokenizer(folder: Path) -> WhisperTokenizer:
-    """Return the tokenizer of a folder's tokenizer.json."""
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(
-            f"{folder}: no tokenizer.json. Copy the tokenizer's files from the base model's folder"
-        )
-    tokenizer: WhisperTokenizer = WhisperTokenizer.from_pretrained(str(folder))
-    return tokenizer

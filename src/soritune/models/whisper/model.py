@@ -32,7 +32,7 @@ class Whisper(LoadedModel):
     def checkpoint_layers(self) -> None:
         """Recompute activations of all layers in the backward pass, which excludes a cache."""
         self.module.activation_checkpointing_enable({"use_reentrant": False})
-        self.module.config.use_cache = False  # the encoder is not told by the call
+        self.module.config.use_cache = False  # the call does not tell the encoder
 
     def num_targets(self, batch: Batch) -> int:
         """See `SpeechModel`."""

@@ -10,6 +10,7 @@ from soritune.models.family import LORA, Mode
 ENCODER = "encoder"
 DECODER = "decoder"
 POSITIONS = "encoder positions"
+TIED_HEAD = "proj_out.weight"  # the embeddings once more, in some files
 # First match wins.
 _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern))
@@ -27,11 +28,13 @@ LORA_LAYERS = r"model\.(encoder|decoder)\.layers\.\d+\.((\w+_attn\.(q|k|v|out)_p
 
 # The sinusoids of the encoder stay what they are, so no mode trains them.
 MODES: Mapping[str, Mode] = {
-    "lora": Mode(frozenset({LORA}), lora_layers=rf"model\.decoder{_ATTENTION}"),
-    "encoder-lora": Mode(frozenset({LORA}), lora_layers=rf"model\.encoder{_ATTENTION}"),
-    "encoder": Mode(frozenset({ENCODER})),
-    "decoder": Mode(frozenset({DECODER})),
-    "full": Mode(frozenset({ENCODER, DECODER}), alone=True),
+    "lora": Mode(frozenset({LORA}), "LoRA", lora_layers=rf"model\.decoder{_ATTENTION}"),
+    "encoder-lora": Mode(
+        frozenset({LORA}), "LoRA on the encoder", lora_layers=rf"model\.encoder{_ATTENTION}"
+    ),
+    "encoder": Mode(frozenset({ENCODER}), "encoder unfrozen"),
+    "decoder": Mode(frozenset({DECODER}), "decoder unfrozen"),
+    "full": Mode(frozenset({ENCODER, DECODER}), "all parameters", alone=True),
 }
 
 

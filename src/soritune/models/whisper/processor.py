@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase, WhisperFeatureExtractor
 
 from soritune.errors import UserError
 from soritune.models.family import IGNORE, Batch, ModelInput
+from soritune.models.tokenizers import special_ids, text_ids
 from soritune.models.whisper import constants as c
 from soritune.models.whisper import prompts
 from soritune.models.whisper.features import fill_window, log_mel
@@ -31,7 +32,7 @@ class TokenIds:
     """Ids of the special tokens.
 
     Attributes:
-        end: also the padding of every published checkpoint, so nothing may be told by it.
+        end: also the padding token of every published checkpoint, so it must not mark padding.
         languages: by code in the token; empty in a checkpoint that knows English only.
     """
 
@@ -65,26 +66,26 @@ class WhisperProcessor:
         self.language: str | None = None
         vocabulary = tokenizer.get_vocab()
         languages = {code: vocabulary.get(f"<|{code}|>") for code in sorted(c.LANGUAGES)}
+        start, end, no_timestamps, asr, ast = special_ids(
+            tokenizer,
+            "Whisper",
+            c.START_TOKEN,
+            c.END_TOKEN,
+            c.NO_TIMESTAMPS_TOKEN,
+            c.TRANSCRIBE_TOKEN,
+            c.TRANSLATE_TOKEN,
+        )
         self.ids = TokenIds(
-            start=self._id(c.START_TOKEN),
-            end=self._id(c.END_TOKEN),
-            no_timestamps=self._id(c.NO_TIMESTAMPS_TOKEN),
-            tasks={task: self._id(prompts.task_token(task)) for task in (Task.ASR, Task.AST)},
+            start=start,
+            end=end,
+            no_timestamps=no_timestamps,
+            tasks={Task.ASR: asr, Task.AST: ast},
             languages={
                 code: index
                 for code, index in languages.items()
                 if multilingual and index is not None
             },
         )
-
-    def _id(self, token: str) -> int:
-        index = self.tokenizer.get_vocab().get(token)
-        if index is None:
-            raise UserError(
-                f"the tokenizer has no token {token}: it is not one of Whisper. Take "
-                "tokenizer.json from the base model's folder"
-            )
-        return index
 
     def prompt_ids(self, request: Request) -> list[int]:
         """Return the ids that the decoder starts from; DETECT stands for an unknown language.
@@ -117,7 +118,7 @@ class WhisperProcessor:
         Raises UserError where it does not fit into the decoder after the prompt.
         """
         text = prompts.target_text(request, answer)
-        ids = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        ids = text_ids(self.tokenizer, text)
         # The end token is predicted, never read.
         length = len(self.prompt_ids(request)) + len(ids)
         if length > self.max_positions:

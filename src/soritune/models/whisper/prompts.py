@@ -38,11 +38,6 @@ def language_code(language: str) -> str:
     return c.CODES.get(language, language)
 
 
-def task_token(task: Task) -> str:
-    """Return the token of a task."""
-    return c.TRANSLATE_TOKEN if task is Task.AST else c.TRANSCRIBE_TOKEN
-
-
 def target_text(request: Request, answer: Answer) -> str:
     """Return the text that is trained, with the space that Whisper begins with.
 

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.common_voice_release import (
     REMEDY,
@@ -24,7 +25,7 @@ from soritune.sources.corpora.common_voice_release import (
     no_lists,
     open_release,
 )
-from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_data_set_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
@@ -93,7 +94,7 @@ def published(source: CommonVoiceSource) -> Published | None:
     """Return what is to be downloaded or got by hand; None where a file or folder is there."""
     if Path(source.path).exists():
         return None
-    mirror = is_data_set_id(source.path) and not source.path.startswith(OFFICIAL_OWNER)
+    mirror = is_hub_id(source.path) and not source.path.startswith(OFFICIAL_OWNER)
     return Published(by_hand="" if mirror else source.path)
 
 
@@ -105,7 +106,7 @@ def _place(source: CommonVoiceSource) -> Path:
         raise UserError(
             f"common-voice: {source.path} is empty, Common Voice is no longer on the hub; {REMEDY}"
         )
-    if not is_data_set_id(source.path):
+    if not is_hub_id(source.path):
         kind = "file" if source.path.endswith(ARCHIVE_SUFFIXES) else "file or folder"
         raise UserError(f"common-voice: there is no {kind} {source.path}; {REMEDY}")
     locale = source.own_locale

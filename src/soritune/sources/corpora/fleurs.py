@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.hub import is_hub_id
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.fleurs_files import HUB_ID, Line, find_part, read_lines
-from soritune.sources.hub_tables import Published, download, is_data_set_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import describe_files, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -117,7 +118,7 @@ def _folder(source: FleursSource) -> Path:
     folder = Path(source.path)
     if folder.is_dir():
         return folder
-    if not is_data_set_id(source.path):
+    if not is_hub_id(source.path):
         raise UserError(
             f"fleurs: no folder {source.path}; give the folder with data/<language>/ of "
             f"{HUB_ID}, or that id to download it"
@@ -202,7 +203,7 @@ def _read_ids(source: FleursSource) -> set[str] | None:
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: is not a list of ids, one a line (not UTF-8 text)") from error
     else:
-        if not path.exists() and (not is_data_set_id(source.ids) or path.suffix in TABLE_SUFFIXES):
+        if not path.exists() and (not is_hub_id(source.ids) or path.suffix in TABLE_SUFFIXES):
             raise UserError(
                 f"fleurs: ids {source.ids} is neither a file nor the id of a data set on the hub"
             )

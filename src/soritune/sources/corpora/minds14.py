@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from soritune.errors import UserError
-from soritune.sources.hub_tables import Published, download, is_data_set_id
+from soritune.hub import is_hub_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.sources.split import Keys, Shares, split_entries
@@ -87,7 +88,7 @@ def _folder(source: Minds14Source) -> Path:
     folder = Path(source.path)
     if folder.is_dir():
         return folder
-    if not is_data_set_id(source.path):
+    if not is_hub_id(source.path):
         raise UserError(
             f"minds14: no folder {source.path}; give the folder with the Parquet files of "
             f"{HUB_ID}, or that id to download them"

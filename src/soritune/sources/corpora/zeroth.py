@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from soritune.errors import UserError
+from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
 from soritune.sources.clips import clip_name
 from soritune.sources.corpora.zeroth_openslr import (
     count_folder,
@@ -18,7 +19,7 @@ from soritune.sources.corpora.zeroth_openslr import (
     read_folder,
     read_tarball,
 )
-from soritune.sources.hub_tables import ARCHIVE_SUFFIXES, Published, download, is_data_set_id
+from soritune.sources.hub_tables import Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -104,7 +105,7 @@ def _folder(source: ZerothSource) -> Path:
     folder = Path(source.path)
     if folder.is_dir():
         return folder
-    if not is_data_set_id(source.path):
+    if not is_hub_id(source.path):
         raise UserError(
             f"zeroth: no folder or archive {source.path}; give the folder with the Parquet files "
             f"of {HUB_ID}, that id to download them (2.9 GB), or zeroth_korean.tar.gz of OpenSLR 40"

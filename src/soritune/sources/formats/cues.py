@@ -16,16 +16,22 @@ from itertools import pairwise
 from typing import Literal
 
 from soritune.errors import UserError
+from soritune.sources.formats.rolling import Block, unroll
 
 Kind = Literal["srt", "vtt"]
 
 _ARROW = "-->"
 _VTT_TIME = r"(?:(\d+):)?([0-5]\d):([0-5]\d)\.(\d{3})(?!\d)"
-_SRT_TIME = r"(\d+):([0-5]?\d):([0-5]?\d)(?:[,.](\d{3}))?(?!\d)"
+# Fewer or more than three digits behind the comma are read as 90 ms by some players, as 900 ms by
+# others.
+_SRT_TIME = r"(\d+):([0-5]?\d):([0-5]?\d)(?:[,.](\d{3}))?(?![,.]?\d)"
+_MARKS = "\ufeff\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069"
+"""Byte order marks and marks of direction, which editors leave at the beginning of a line."""
 _TIMES: dict[Kind, re.Pattern[str]] = {
     "vtt": re.compile(rf"\s*{_VTT_TIME}\s*{_ARROW}\s*{_VTT_TIME}"),
-    "srt": re.compile(rf"\s*{_SRT_TIME}\s*{_ARROW}\s*{_SRT_TIME}"),
+    "srt": re.compile(rf"[\s{_MARKS}]*{_SRT_TIME}\s*{_ARROW}\s*{_SRT_TIME}"),
 }
+_SRT_START = re.compile(rf"\W*\d[^-]*{_ARROW}")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]*)>")
 _RUBY_TEXT = re.compile(r"<rt[^>]*>.*?(?:</rt>|(?=</ruby>)|$)", re.DOTALL)
 # In WebVTT every < opens a tag; in SubRip it may be a plain sign (3 < 5).
@@ -65,10 +71,15 @@ class BadCue:
 
 
 def read_cues(content: str, kind: Kind) -> Iterator[Cue | BadCue]:
-    """Yield cues in the order of the file. Raises UserError for a .vtt that is not WebVTT."""
-    lines = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    blocks = _vtt_blocks(lines) if kind == "vtt" else _srt_blocks(lines)
-    for number, text in blocks:
+    """Yield cues in the order of the file; captions that roll give each line once.
+
+    Raises UserError for a .vtt that is not WebVTT.
+    """
+    # \r\r\n: written as text twice.
+    content = content.lstrip("\ufeff").replace("\r\r\n", "\n").replace("\r\n", "\n")
+    lines = content.replace("\r", "\n").split("\n")
+    blocks = list(_vtt_blocks(lines) if kind == "vtt" else _srt_blocks(lines))
+    for number, text in unroll(blocks, lambda line: spoken_text(line, kind)[0]):
         times = _TIMES[kind].match(lines[number])
         if times is None:
             yield BadCue(number + 1, f"times that cannot be read: {lines[number].strip()[:80]!r}")
@@ -84,23 +95,41 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
     return (((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths) / 1000
 
 
-def _srt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number (from 0) of each cue's times, and its text."""
-    starts = [
-        number
-        for number, line in enumerate(lines)
-        if _ARROW in line and line.lstrip()[:1].isdigit()
-    ]
+def _srt_blocks(lines: list[str]) -> Iterator[Block]:
+    """Yield line number (from 0) of each cue's times, and its text without the next number."""
+    starts = [n for n, line in enumerate(lines) if _SRT_START.match(line)]
     # Where cues are counted, the line before the times is the number and no text (1984).
-    counted = bool(starts) and any(line.strip().isdecimal() for line in lines[: starts[0]])
+    numbers = [_number_before(lines, start) for start in starts]
+    follow = [
+        number is not None and abs(number - index) <= 1
+        for index, number in enumerate(numbers[1:], start=2)
+    ]
+    counted = bool(starts) and (numbers[0] is not None or 2 * sum(follow) > len(follow))
     for start, after in pairwise([*starts, len(lines)]):
         text = lines[start + 1 : after]
-        if counted and after < len(lines) and text and text[-1].strip().isdecimal():
-            text = text[:-1]
+        number = _number_before(lines, after) if counted and after < len(lines) else None
+        if number is not None:
+            while not text[-1].strip():
+                text.pop()
+            while text and _number(text[-1]) == number:  # some files have it twice
+                text.pop()
         yield start, text
 
 
-def _vtt_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+def _number_before(lines: list[str], start: int) -> int | None:
+    """Return the number in the last line before `start` that is not empty, None for other text."""
+    before = start - 1
+    while before >= 0 and not lines[before].strip():
+        before -= 1
+    return _number(lines[before]) if before >= 0 else None
+
+
+def _number(line: str) -> int | None:
+    line = line.strip().strip("\ufeff")
+    return int(line) if line.isdecimal() and len(line) < 10 else None
+
+
+def _vtt_blocks(lines: list[str]) -> Iterator[Block]:
     """Yield the same; comments, styles and regions are skipped."""
     if not re.match(r"WEBVTT(?:[ \t]|$)", lines[0]):
         raise UserError("its first line is not WEBVTT")

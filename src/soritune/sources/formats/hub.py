@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import model_validator
 
 from soritune.errors import UserError
+from soritune.hub import is_hub_id
 from soritune.sources.clips import MAX_CLIP_BYTES
 from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
@@ -27,7 +28,7 @@ from soritune.sources.formats.hub_rows import (
     split_columns,
 )
 from soritune.sources.formats.manifest import SPLITS
-from soritune.sources.hub_tables import Published, is_data_set_id
+from soritune.sources.hub_tables import Published
 from soritune.utterance import Rejected, Split, Utterance
 
 NEEDED: tuple[Meaning, ...] = ("audio", "text")
@@ -126,7 +127,7 @@ def published(source: HubSource) -> Published | None:
 
 def _dataset(source: HubSource) -> Dataset:
     local = Path(source.path).is_dir()
-    if not local and not is_data_set_id(source.path):
+    if not local and not is_hub_id(source.path):
         raise UserError(
             f"hub: {source.path} is neither a folder nor an id such as owner/name; fix path"
         )

@@ -1,0 +1,277 @@
+"""Files to samples by libsndfile, and the proof that nothing of the sound is lost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from soritune.audio.errors import AudioError
+from soritune.audio.flac import flac_length, with_length
+from soritune.audio.headers import (
+    MP3_IN_WAV,
+    UNFINISHED_BYTES,
+    claims_more,
+    data_chunk,
+    finished,
+)
+from soritune.audio.levels import Levels, Samples
+from soritune.audio.mp3 import Frames, find_frames
+from soritune.audio.ogg import check_ogg
+from soritune.audio.views import Part, View
+from soritune.utterance import Excerpt
+
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
+"""Half a telephone's rate, and the highest that converters have: beyond, a header is wrong."""
+READ_BLOCK = 1 << 18
+"""Values of all channels that are read at a time: a header may claim a thousand channels."""
+LOSSY_READ_BLOCK = 1 << 24  # 5.8 minutes at 48 kHz
+UNKNOWN_FRAMES = 1 << 60
+MP3_LENGTH_TOLERANCE = 0.05
+"""Of layers I and II the length is estimated from the bit rate."""
+END_SLACK_S = 0.5
+"""What a part may reach beyond the end of its file, where it is then cut: times in lists are
+rounded. Kaldi's extract-segments has the same limit (--max-overshoot=0.5)."""
+RUN_IN_S = 1.0
+"""Decoders of LOSSY forms are exact only some frames after a seek: an MP3 frame needs bits of
+earlier ones, Opus 80 ms (RFC 7845, 4.6). That much is read before a part and dropped."""
+LOSSY = ("MP3", "OGG")
+FROM_INT16 = np.float32(1 / 32768)
+FORMS = "wav, flac, mp3, ogg, opus, aiff and others that libsndfile reads"
+
+
+def decode(
+    file: BinaryIO,
+    num_bytes: int,
+    part: Excerpt | None,
+    max_duration_s: float | None,
+    where: str,
+) -> tuple[Samples, int]:
+    """Return mono samples (num_samples,) of a file or a part of one, and their rate in Hz.
+
+    Raises AudioError: empty, unreadable, truncated, damaged, bad-rate, too-long, outside.
+    """
+    if num_bytes == 0:
+        raise AudioError("empty", "is an empty file (0 bytes)", where)
+    channel = None if part is None else part.channel
+    with _open(file, num_bytes, part, where) as sound:
+        samples, loudest = _read(sound, file, num_bytes, part, channel, max_duration_s, where)
+    if loudest is not None:
+        with _open(file, num_bytes, part, where) as sound:
+            samples, _ = _read(sound, file, num_bytes, part, loudest, max_duration_s, where)
+    return samples, sound.samplerate
+
+
+def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> Any:
+    """Return the file opened by libsndfile, in a form in which it hears all of it."""
+    chunk = data_chunk(file, num_bytes)
+    parts: list[Part] | None = None
+    if chunk is not None and chunk.code == MP3_IN_WAV:
+        frames = find_frames(file, chunk.start, chunk.end, where)
+        parts = [(chunk.start, chunk.end)] if frames is None else frames.parts()
+        return _sound(file, parts or [(chunk.start, chunk.end)], where)
+    if chunk is not None:
+        parts = finished(chunk, num_bytes)
+    elif (flac := flac_length(file, num_bytes)) is not None:
+        if flac.named == 0 and flac.real is None:
+            raise AudioError("truncated", "breaks off or is damaged at its end", where)
+        if 0 < flac.named < (flac.real or 0):
+            raise AudioError(
+                "damaged",
+                f"names {flac.named:,} samples in its header, but has {flac.real:,}. Decode and "
+                f"encode it again.",
+                where,
+            )
+        parts = None if flac.named else with_length(file, num_bytes, flac.real or 0)
+    try:
+        sound = _sound(file, parts, where)
+    except AudioError:  # libsndfile gives up at a second tag in front
+        frames = find_frames(file, 0, num_bytes, where) if _begins_with_tag(file) else None
+        if frames is None:
+            raise
+        sound = _sound(file, frames.parts() or [(frames.start, num_bytes)], where)
+    if sound.format not in LOSSY or sound.subtype in ("MPEG_LAYER_I", "MPEG_LAYER_II"):
+        return sound
+    position = file.tell()
+    found = _walk(file, num_bytes, sound.format, part, where)
+    file.seek(position)  # libsndfile goes on from there
+    if isinstance(found, AudioError):
+        sound.close()
+        raise found
+    parts = None if found is None else found.parts()
+    if parts is None:
+        return sound
+    sound.close()
+    return _sound(file, parts, where)
+
+
+def _sound(file: BinaryIO, parts: list[Part] | None, where: str) -> Any:
+    import soundfile
+
+    file.seek(0)
+    try:
+        return soundfile.SoundFile(file if parts is None else cast(BinaryIO, View(file, parts)))
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+        raise AudioError("unreadable", f"is not audio that can be read ({FORMS})", where) from error
+
+
+def _begins_with_tag(file: BinaryIO) -> bool:
+    file.seek(0)
+    return file.read(3) == b"ID3"
+
+
+def _walk(
+    file: BinaryIO, num_bytes: int, form: str, part: Excerpt | None, where: str
+) -> Frames | AudioError | None:
+    """Return the frames of an MP3, or what is wrong with it or with the pages of an Ogg.
+
+    Parts before the place where a file breaks off can be used, and one walk serves all of them.
+    """
+    if part is None:
+        return _found(file, num_bytes, form, where)
+    found = _found_in(part.path, form, num_bytes, part.path.stat().st_mtime_ns)
+    if not isinstance(found, AudioError):
+        return found
+    return None if found.reason == "truncated" else AudioError(found.reason, found.detail, where)
+
+
+def _found(file: BinaryIO, num_bytes: int, form: str, where: str) -> Frames | AudioError | None:
+    try:
+        if form == "MP3":
+            return find_frames(file, 0, num_bytes, where)
+        check_ogg(file, num_bytes, where)
+    except AudioError as error:
+        return error
+    return None
+
+
+@lru_cache(maxsize=16)
+def _found_in(path: Path, form: str, num_bytes: int, mtime_ns: int) -> Frames | AudioError | None:
+    with path.open("rb") as file:
+        return _found(file, num_bytes, form, str(path))
+
+
+def _is_cut(sound: Any, file: BinaryIO, num_bytes: int, part: Excerpt | None) -> bool:
+    if sound.format == "OGG":  # a whole file was walked before
+        return part is not None and isinstance(_found(file, num_bytes, "OGG", ""), AudioError)
+    return claims_more(sound, file)
+
+
+def _read(
+    sound: Any,
+    file: BinaryIO,
+    num_bytes: int,
+    part: Excerpt | None,
+    channel: int | None,
+    max_duration_s: float | None,
+    where: str,
+) -> tuple[Samples, int | None]:
+    """Return mono samples, and the channel to take instead where the channels cancel each other."""
+    import soundfile
+
+    rate_hz, claimed = sound.samplerate, sound.frames
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise AudioError(
+            "bad-rate",
+            f"claims a sample rate of {rate_hz:,} Hz; speech has {MIN_RATE_HZ:,} to "
+            f"{MAX_RATE_HZ:,}",
+            where,
+        )
+    known = claimed < UNKNOWN_FRAMES
+    first, last = (0, None) if part is None else _frames(part, rate_hz, where)
+    if channel is not None and not 0 <= channel < sound.channels:
+        detail = f"asks for channel {channel} (from 0) of {sound.channels}"
+        raise AudioError("outside", detail, where)
+    slack = round(END_SLACK_S * rate_hz)
+    if known:
+        if claimed and part is not None and not first < claimed >= (last or 0) - slack:
+            if _is_cut(sound, file, num_bytes, part):
+                raise AudioError("truncated", "breaks off before this part", where)
+            detail = f"lies outside the file, which lasts {claimed / rate_hz:.3f} s"
+            raise AudioError("outside", detail, where)
+        last = claimed if last is None else min(last, claimed)
+    if max_duration_s is not None and last is not None:
+        check_length(last - first, rate_hz, max_duration_s, where)
+    blocks: list[Samples] = []
+    levels = Levels()
+    num_frames = 0
+    try:
+        for block in _blocks(sound, first, last):
+            if channel is not None or sound.channels == 1:
+                blocks.append(block[:, channel or 0])
+            else:
+                blocks.append(block.mean(axis=1, dtype=np.float32))
+                levels.add(block, blocks[-1])
+            num_frames += len(block)
+            if max_duration_s is not None:
+                check_length(num_frames, rate_hz, max_duration_s, where)
+    except soundfile.SoundFileError as error:
+        detail = f"breaks off or is damaged after {num_frames / rate_hz:.2f} s"
+        raise AudioError("truncated", detail, where) from error
+    missing = last - first - num_frames if known and last is not None else 0
+    tolerated = slack if part is not None else claimed * MP3_LENGTH_TOLERANCE
+    if sound.format != "MP3":
+        tolerated = 0
+    if missing > tolerated or (last in (None, claimed) and _is_cut(sound, file, num_bytes, part)):
+        raise AudioError("truncated", "breaks off before the end its header names", where)
+    if not num_frames:
+        if num_bytes > UNFINISHED_BYTES and part is None:
+            detail = (
+                f"its header was never finished: it names no samples, but the file has "
+                f"{num_bytes:,} bytes. Write it again."
+            )
+            raise AudioError("truncated", detail, where)
+        raise AudioError("empty", "holds no samples", where)
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return samples, levels.louder_than_mean()
+
+
+def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:
+    """Return the first frame of a part and the one after its last (None: to the end)."""
+    ends_s = [part.start_s] if part.duration_s is None else [part.start_s, part.duration_s]
+    if not all(math.isfinite(end_s) and end_s >= 0 for end_s in ends_s) or part.duration_s == 0:
+        raise AudioError("outside", "is not a span of time (negative, zero or not a number)", where)
+    # Sums of decimal fractions are off by some 1e-16: half a frame must go one way always.
+    first, *last = (
+        math.floor(round(end_s * rate_hz, 6) + 0.5) for end_s in itertools.accumulate(ends_s)
+    )
+    return first, last[0] if last else None
+
+
+def _blocks(sound: Any, first: int, last: int | None) -> Iterator[Samples]:
+    """Yield frames from `first` to before `last` (None: the end), each (num_frames, channels)."""
+    lossy = sound.format in LOSSY
+    # The same numbers, but numpy is faster at them than libsndfile.
+    dtype = "int16" if sound.subtype == "PCM_16" else "float32"
+    position = 0
+    if first and sound.seekable():
+        run_in = round(RUN_IN_S * sound.samplerate) if lossy else 0
+        position = sound.seek(max(0, first - run_in))
+    size = max(1, READ_BLOCK // sound.channels)
+    if lossy and last is not None:  # soundfile seeks after each reading: as few as can be
+        size = min(last - position, LOSSY_READ_BLOCK)
+    while last is None or position < last:
+        block = sound.read(
+            size if last is None else min(size, last - position), dtype=dtype, always_2d=True
+        )
+        if not len(block):
+            return
+        kept = block[max(0, first - position) :]
+        position += len(block)
+        if len(kept):
+            yield kept * FROM_INT16 if dtype == "int16" else kept
+
+
+def check_length(num_frames: int, rate_hz: int, max_duration_s: float, where: str) -> None:
+    """Raises AudioError: too-long."""
+    if num_frames > max_duration_s * rate_hz:
+        raise AudioError(
+            "too-long",
+            f"lasts {num_frames / rate_hz:.1f} s; at most {max_duration_s:g} s are taken",
+            where,
+        )

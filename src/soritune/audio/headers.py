@@ -1,0 +1,106 @@
+"""What headers say of the length of a recording, and what there is."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from soritune.audio.views import Part
+
+STREAMED_SIZE = 0x7FFF_0000
+"""Sizes from here up in a RIFF header are placeholders of programs that wrote to a pipe."""
+UNFINISHED_BYTES = 4096
+"""So much behind a header that names no sound is sound."""
+MP3_IN_WAV = 0x55
+_RIFF = {b"RIFF": "<", b"RF64": "<", b"BW64": "<", b"RIFX": ">"}
+
+
+@dataclass(frozen=True)
+class DataChunk:
+    """The sound of a RIFF file: its code for the kind of sound, and its span in the file.
+
+    `size_at` is the place of its size, `format` that of a number there for `struct`.
+    """
+
+    code: int
+    start: int
+    end: int
+    size_at: int
+    format: str
+
+
+def data_chunk(file: BinaryIO, num_bytes: int) -> DataChunk | None:
+    """Return where the sound of a RIFF, RIFX or RF64 file is; None where the file is none.
+
+    A size of 0 with something behind that is no further chunk was never filled in: then the sound
+    reaches to the end of the file.
+    """
+    file.seek(0)
+    head = file.read(12)
+    order = _RIFF.get(head[:4])
+    if order is None or head[8:] != b"WAVE":
+        return None
+    position, code = 12, 0
+    while position + 8 <= num_bytes:
+        file.seek(position)
+        name, size = struct.unpack(f"{order}4sI", file.read(8))
+        start = position + 8
+        if name == b"fmt ":
+            code = int.from_bytes(file.read(2), "little" if order == "<" else "big")
+        if name == b"data":
+            if size == 0 and not _only_chunks(file, start, num_bytes, order):
+                return DataChunk(code, start, num_bytes, position + 4, f"{order}I")
+            return DataChunk(code, start, min(start + size, num_bytes), position + 4, "")
+        position = start + size + size % 2
+    return None
+
+
+def finished(chunk: DataChunk, num_bytes: int) -> list[Part] | None:
+    """Return a RIFF file with the size of its sound; None where it stands there already."""
+    if not chunk.format:
+        return None
+    size = struct.pack(chunk.format, min(chunk.end - chunk.start, STREAMED_SIZE))
+    return [(0, chunk.size_at), size, (chunk.start, num_bytes)]
+
+
+def claims_more(sound: Any, file: BinaryIO) -> bool:
+    """Return whether the header of an open file names more sound than there is.
+
+    libsndfile shortens cut files without an error, but says so in its log.
+    """
+    log = sound.extra_info
+    pairs = re.findall(
+        r"^\s*(?:data|SSND|BODY|riff|Riff size|Data Size)\s*:\s*(\d+) \(should be (\d+)\)",
+        log,
+        re.MULTILINE,
+    )
+    pairs += re.findall(r"^Data length (\d+) should be (\d+)", log, re.MULTILINE)
+    if any(int(real) + 2 < int(claimed) < STREAMED_SIZE for claimed, real in pairs):
+        return True
+    if re.search(r"File seems to be truncated|Seems to be a truncated file", log):
+        return True
+    frames = re.search(r"^\s*Frames\s*:\s*(\d+)", log, re.MULTILINE)
+    if frames and int(frames[1]) not in (0, sound.frames) and int(frames[1]) < STREAMED_SIZE:
+        return True
+    return _sphere_frames(file) > int(sound.frames)
+
+
+def _sphere_frames(file: BinaryIO) -> int:
+    """Return the number of frames that the header of a NIST SPHERE file names, else 0."""
+    file.seek(0)
+    head = file.read(1024)
+    count = re.search(rb"^sample_count -i (\d{1,12})\s", head, re.MULTILINE)
+    return int(count[1]) if head.startswith(b"NIST_1A") and count else 0
+
+
+def _only_chunks(file: BinaryIO, position: int, num_bytes: int, order: str) -> bool:
+    """Return whether nothing but chunks is left from `position` on."""
+    while position + 8 <= num_bytes:
+        file.seek(position)
+        name, size = struct.unpack(f"{order}4sI", file.read(8))
+        if not re.fullmatch(rb"[ -~]{4}", name):
+            return False
+        position += 8 + size + size % 2
+    return num_bytes - 1 <= position <= num_bytes + 1

@@ -1,0 +1,230 @@
+"""MP3: how many frames a file really has.
+
+An MP3 has no header. libsndfile (mpg123) takes its length from the Xing or LAME tag in the first
+frame, and without one guesses it from the first frame's bit rate and the size of the file: too
+short where the bit rate varies, too long where a picture or a tag is in the file. It never reads
+beyond its guess. So the frame headers are walked here (ISO/IEC 11172-3, 2.4.2.3), and where there
+is no right count, one is put in front.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from soritune.audio.errors import AudioError
+from soritune.audio.views import Part
+
+_BLOCK = 1 << 20
+_KBPS_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBPS_MPEG2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_HEADER = 4
+_KBPS_OF_TAG = {3: 5, 2: 8, 0: 8}
+"""Index of 64 kbit/s: at every rate a frame of it has room for a tag."""
+LOST_BYTES = 2 * 1_441
+"""More than two of the longest frames (320 kbit/s at 32 kHz) that are no frames are lost speech."""
+_MAY_BEGIN = re.compile(rb"\xff|ID3|TAG|APETAGEX")
+_RUN = 3
+"""Frames that must follow each other where a stream begins: two bytes alone may be anything."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The sound frames of a file: spans of bytes, their number, and what the tag says it is.
+
+    `start` is the place of the first frame (of its tag, where there is one), `header` its header.
+    """
+
+    start: int
+    header: bytes
+    spans: tuple[tuple[int, int], ...]
+    count: int
+    tagged: int | None
+
+    def parts(self) -> list[Part] | None:
+        """Return what to read in place of the file; None where its own tag is right.
+
+        Some encoders count the frame of the tag as well.
+        """
+        if self.tagged is not None and self.count <= self.tagged <= self.count + 1:
+            return None
+        return [_tag(self.header, self.count), *self.spans]
+
+
+def find_frames(file: BinaryIO, start: int, end: int, where: str) -> Frames | None:
+    """Return the frames of Layer III between two places of a file; None where there are none.
+
+    Args:
+        file: seekable.
+        start: where to begin.
+        end: where to end.
+        where: for messages.
+
+    Raises:
+        AudioError: truncated (fewer frames than the tag names), damaged (a hole between frames,
+            another sample rate or number of channels from some frame on).
+    """
+    window = _Window(file, end)
+    first = b""
+    begin, count, lost = start, 0, 0
+    tagged: int | None = None
+    spans: list[tuple[int, int]] = []
+    position = start
+    while position + _HEADER <= end:
+        header = window.at(position, _HEADER)
+        length = frame_length(header)
+        if not length or ((lost or not first) and not _runs_on(window, position, header)):
+            skipped = _tag_length(window, position, header)
+            lost = 0 if skipped else lost + window.to_next_sync(position) - position
+            position += skipped or window.to_next_sync(position) - position
+            continue
+        if position + length > end:
+            break  # a stream that was recorded ends anywhere
+        if first and lost > LOST_BYTES:
+            detail = f"has a hole of {lost:,} bytes at {_seconds(count, first):.2f} s"
+            raise AudioError("damaged", detail, where)
+        if not first:
+            first, begin = header, position
+        lost = 0
+        if _kind(header) != _kind(first):
+            raise AudioError(
+                "damaged",
+                f"has another sample rate or number of channels after {_seconds(count, first):.2f} "
+                f"s: several recordings were joined. Give them one by one.",
+                where,
+            )
+        in_tag = _tagged_count(window.at(position, min(length, 64)), header)
+        if in_tag is not None:
+            tagged = tagged if count else in_tag
+        else:
+            count += 1
+            if spans and spans[-1][1] == position:
+                spans[-1] = (spans[-1][0], position + length)
+            else:
+                spans.append((position, position + length))
+        position += length
+    if not first:
+        return None
+    if (tagged is not None and count < tagged - 1) or _is_blank(window, end, lost):
+        raise AudioError("truncated", "breaks off before the end its header names", where)
+    return Frames(begin, first, tuple(spans), count, tagged)
+
+
+def frame_length(header: bytes) -> int:
+    """Return the bytes of the Layer III frame that begins with `header`, 0 where it is none."""
+    if len(header) < _HEADER or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return 0
+    version, rate = header[1] >> 3 & 3, header[2] >> 2 & 3
+    kbps = header[2] >> 4
+    if version == 1 or rate == 3 or kbps in (0, 15):
+        return 0
+    table, words = (_KBPS_MPEG1, 144) if version == 3 else (_KBPS_MPEG2, 72)
+    return words * 1000 * table[kbps] // _RATES_HZ[version][rate] + (header[2] >> 1 & 1)
+
+
+def _kind(header: bytes) -> tuple[int, int, bool]:
+    """Return what must be the same in all frames: version, sample rate, mono or not."""
+    return header[1] >> 3 & 3, header[2] >> 2 & 3, header[3] >> 6 == 3
+
+
+def _seconds(count: int, header: bytes) -> float:
+    version = header[1] >> 3 & 3
+    return count * (1152 if version == 3 else 576) / _RATES_HZ[version][header[2] >> 2 & 3]
+
+
+def _tag_place(header: bytes) -> int:
+    """Return where a Xing tag stands in its frame: behind the header and the side information."""
+    mono = header[3] >> 6 == 3
+    if header[1] >> 3 & 3 == 3:
+        return _HEADER + (17 if mono else 32)
+    return _HEADER + (9 if mono else 17)
+
+
+def _tagged_count(frame: bytes, header: bytes) -> int | None:
+    """Return the number of frames that a tag names (0: it does not), None for a sound frame."""
+    place = _tag_place(header)
+    if frame[place : place + 4] in (b"Xing", b"Info"):
+        has_count = frame[place + 7] & 1 if len(frame) >= place + 12 else 0
+        return int.from_bytes(frame[place + 8 : place + 12], "big") if has_count else 0
+    if frame[36:40] == b"VBRI" and len(frame) >= 54:
+        return int.from_bytes(frame[50:54], "big")
+    return None
+
+
+def _tag(header: bytes, count: int) -> bytes:
+    """Return a frame without sound that names the number of frames behind it."""
+    version = header[1] >> 3 & 3
+    bare = bytes(
+        [0xFF, header[1] | 1, _KBPS_OF_TAG[version] << 4 | header[2] & 0x0C, header[3]]
+    )  # the | 1: without a checksum
+    place = _tag_place(header)
+    frame = bytearray(frame_length(bare))
+    frame[:_HEADER] = bare
+    frame[place : place + 12] = b"Xing" + (1).to_bytes(4, "big") + count.to_bytes(4, "big")
+    return bytes(frame)
+
+
+def _runs_on(window: _Window, position: int, first: bytes) -> bool:
+    """Return whether frames of one kind follow each other from `position`, or up to the end."""
+    header = first
+    for _ in range(_RUN - 1):
+        position += frame_length(header)
+        header = window.at(position, _HEADER)
+        if len(header) < _HEADER:
+            return True
+        if not frame_length(header) or _kind(header) != _kind(first):
+            return header[:3] in (b"TAG", b"ID3", b"APE")
+    return True
+
+
+def _tag_length(window: _Window, position: int, header: bytes) -> int:
+    """Return the length of a tag (ID3v1, ID3v2, APE) at `position`, 0 where there is none."""
+    if header[:3] == b"ID3":
+        head = window.at(position, 10)
+        if len(head) == 10 and not any(byte & 0x80 for byte in head[6:]):
+            size = 0
+            for byte in head[6:]:
+                size = size << 7 | byte
+            return 10 + size + (10 if head[5] & 0x10 else 0)
+    if header[:3] == b"TAG":
+        return 128
+    if header == b"APET":
+        head = window.at(position, 24)
+        if head[:8] == b"APETAGEX" and len(head) == 24:
+            is_header = int.from_bytes(head[20:24], "little") >> 29 & 1
+            return 32 + (int.from_bytes(head[12:16], "little") if is_header else 0)
+    return 0
+
+
+def _is_blank(window: _Window, end: int, lost: int) -> bool:
+    """Return whether the file ends in a hole: a copy that was never finished has zeros there."""
+    tail = window.at(end - lost, min(lost, _BLOCK)) if lost > LOST_BYTES else b""
+    return tail.count(0) > 0.9 * len(tail) > 0
+
+
+class _Window:
+    """Bytes at any place of a file, read a block at a time."""
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self._file = file
+        self._end = end
+        self._start = 0
+        self._block = b""
+
+    def at(self, position: int, size: int) -> bytes:
+        inside = position - self._start
+        if inside < 0 or inside + size > len(self._block):
+            self._file.seek(position, io.SEEK_SET)
+            self._start = position
+            self._block = self._file.read(max(0, min(_BLOCK, self._end - position)))
+            inside = 0
+        return self._block[inside : inside + size]
+
+    def to_next_sync(self, position: int) -> int:
+        """Return the next place after `position` where a frame or a tag may begin."""
+        block = self.at(position + 1, _BLOCK)
+        found = _MAY_BEGIN.search(block)
+        return position + 1 + (found.start() if found else max(1, len(block)))

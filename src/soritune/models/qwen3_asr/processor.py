@@ -1,0 +1,165 @@
+"""Prompts, targets and batches of Qwen3-ASR, built as token ids.
+
+The checkpoint's chat template gives the prompt: a system turn without text, the user's turn with
+one audio token per 80 ms or less, and the beginning of the assistant's turn. The target is the
+transcript and `<|im_end|>`; only it is supervised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from soritune.errors import UserError
+from soritune.models import causal
+from soritune.models.family import Batch, ModelInput
+from soritune.models.qwen3_asr import constants as c
+from soritune.models.qwen3_asr import prompts
+from soritune.models.qwen3_asr.features import log_mel
+from soritune.models.tokenizers import special_ids, text_ids
+from soritune.tasks import Answer, Request
+
+_MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "audio"}]}]
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """Ids of the special tokens.
+
+    Attributes:
+        ends: a transcript is trained with the first one; generation ends with any.
+        pad: an end token too, so nothing may be told by it.
+    """
+
+    audio: int
+    ends: tuple[int, int]
+
+    @property
+    def pad(self) -> int:
+        """Id of padding."""
+        return self.ends[0]
+
+    @property
+    def placeholders(self) -> tuple[int, ...]:
+        """Ids that stand for sounds, never those of an answer."""
+        return (self.audio,)
+
+
+class Qwen3AsrProcessor:
+    """Turns clips and text into model inputs and token ids into text.
+
+    Raises UserError where the tokenizer lacks one of the family's special tokens or its template.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        audio, *ends, _ = special_ids(
+            tokenizer,
+            "Qwen3-ASR",
+            c.AUDIO_TOKEN,
+            c.END_TOKEN,
+            c.DOCUMENT_END_TOKEN,
+            c.TEXT_TOKEN,
+        )
+        self.ids = TokenIds(audio, (ends[0], ends[1]))
+        if tokenizer.chat_template is None:
+            raise UserError(
+                "the tokenizer has no chat template. Take chat_template.jinja from the base "
+                "model's folder"
+            )
+        turns = tokenizer.apply_chat_template(_MESSAGES, tokenize=False, add_generation_prompt=True)
+        self._turns = str(turns)
+        self._prompts: dict[str, tuple[list[int], list[int]]] = {}
+
+    def prompt_ids(self, request: Request, num_audio_tokens: int) -> list[int]:
+        """Return the ids of the prompt for one clip. Raises UserError for an unknown request."""
+        prompts.check_request(request)
+        prefill = prompts.prefill(request)
+        if prefill not in self._prompts:  # there are few
+            ids = self.tokenizer.encode(self._turns + prefill, add_special_tokens=False)
+            place = ids.index(self.ids.audio)
+            self._prompts[prefill] = (ids[:place], ids[place + 1 :])
+        before, after = self._prompts[prefill]
+        return [*before, *[self.ids.audio] * num_audio_tokens, *after]
+
+    def target_ids(self, request: Request, answer: Answer) -> list[int]:
+        """Return the ids of a transcript with the end token."""
+        return [*text_ids(self.tokenizer, prompts.target_text(request, answer)), self.ids.ends[0]]
+
+    def num_tokens(self, duration_s: float, request: Request, answer: Answer | None = None) -> int:
+        """Return the length of the sequence that a clip makes, without reading its audio."""
+        frames = c.num_frames(round(duration_s * c.SAMPLE_RATE_HZ))
+        length = len(self.prompt_ids(request, c.num_audio_tokens(frames)))
+        return length if answer is None else length + len(self.target_ids(request, answer))
+
+    def max_new_tokens(self, duration_s: float) -> int:
+        """Return the room for an answer: far more tokens than speech has, and still an end."""
+        return 32 + int(np.ceil(25 * duration_s))
+
+    def encode(
+        self, samples: npt.NDArray[np.float32], request: Request, answer: Answer | None = None
+    ) -> ModelInput:
+        """Encode one clip (16 kHz mono); an answer makes it a training example.
+
+        Raises UserError for what Qwen3-ASR cannot do.
+        """
+        return self.encode_features(self.features(samples), request, answer)
+
+    def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
+        """Return the features of a clip, shape (frames, mels); see `log_mel`."""
+        return log_mel(samples)
+
+    def encode_features(
+        self, features: torch.Tensor, request: Request, answer: Answer | None = None
+    ) -> ModelInput:
+        """As `encode`, for features that were made before."""
+        return ModelInput(
+            features,
+            self.prompt_ids(request, c.num_audio_tokens(len(features))),
+            None if answer is None else self.target_ids(request, answer),
+        )
+
+    def collate(self, inputs: Sequence[ModelInput]) -> Batch:
+        """Make a training batch, padded on the right.
+
+        Returns tensors: input_ids, attention_mask, labels of shape (batch, tokens); input_features
+        (batch, mels, frames) and input_features_mask (batch, frames), of whole chunks.
+        """
+        return causal.collate(inputs, self.ids.pad) | self._audio(inputs)
+
+    def collate_prompts(self, inputs: Sequence[ModelInput]) -> Batch:
+        """Make a batch for generation: prompts only, padded on the left."""
+        return causal.collate_prompts(inputs, self.ids.pad) | self._audio(inputs)
+
+    def _audio(self, inputs: Sequence[ModelInput]) -> Batch:
+        """Return features padded with zeros, as transformers pads a clip alone.
+
+        The convolutions see what follows a clip in its last chunk, so it must be the same in every
+        batch.
+        """
+        lengths = torch.tensor([len(item.features) for item in inputs])
+        chunks = -(-int(lengths.max()) // c.CHUNK_FRAMES)
+        padded = torch.zeros(len(inputs), c.MELS, chunks * c.CHUNK_FRAMES)
+        for row, item in zip(padded, inputs, strict=True):
+            row[:, : len(item.features)] = item.features.T
+        mask = torch.arange(padded.shape[2])[None, :] < lengths[:, None]
+        return {"input_features": padded, "input_features_mask": mask.long()}
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of generated ids up to the first end token, repetitions as they are."""
+        kept: list[int] = []
+        for index in ids:
+            if index in self.ids.ends:
+                break
+            kept.append(int(index))
+        return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()
+
+    def parse(self, request: Request, text: str) -> Answer:
+        """Return generated text as the answer to a request."""
+        return prompts.parse(text)

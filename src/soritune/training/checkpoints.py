@@ -1,0 +1,92 @@
+"""Checkpoints of a training that are sealed when they are whole, and checked before they count.
+
+The Trainer writes a checkpoint file by file. When all of them are on the disk, `seal` writes their
+checksums; after a power cut, a checkpoint without its seal, or with a file that is not as it was
+written, does not count, and the one before it is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from soritune.files import file_sha256, sync_folder, write_atomically
+
+SEAL_FILE = "checksums.json"
+STATE_FILE = "trainer_state.json"
+
+Say = Callable[[str], None]
+
+
+def checkpoint_folder(folder: Path, step: int) -> Path:
+    """Return the folder of the checkpoint after `step`, as the Trainer names it."""
+    return folder / f"{PREFIX_CHECKPOINT_DIR}-{step}"
+
+
+def seal(checkpoint: Path) -> None:
+    """Bring all files of a checkpoint to the disk, then write their checksums beside them."""
+    sync_folder(checkpoint)
+    content = json.dumps({path.name: file_sha256(path) for path in _files(checkpoint)}, indent=2)
+    write_atomically(checkpoint / SEAL_FILE, content + "\n")
+
+
+def fault_of(checkpoint: Path, *, num_ranks: int = 1) -> str | None:
+    """Return why a checkpoint does not count, None where it is as it was written.
+
+    With several ranks, each must also have written its random state.
+    """
+    try:
+        sums = json.loads((checkpoint / SEAL_FILE).read_bytes())
+    except FileNotFoundError:
+        return "was not finished"
+    except (OSError, ValueError, RecursionError):
+        sums = None
+    if not isinstance(sums, dict) or STATE_FILE not in sums:
+        return f"has a damaged {SEAL_FILE}"
+    if num_ranks > 1 and len(list(checkpoint.glob("rng_state_*.pth"))) < num_ranks:
+        return f"is not of {num_ranks} processes"
+    for name, checksum in sums.items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"lacks {name}"
+        if file_sha256(path) != checksum:
+            return f"has a damaged {name}"
+    return None
+
+
+def last_checkpoint(
+    folder: Path, *, num_ranks: int = 1, say: Say = lambda line: None
+) -> Path | None:
+    """Return the newest checkpoint that is whole; `say` gets a line for each newer one."""
+    for path in _newest_first(folder):
+        fault = fault_of(path, num_ranks=num_ranks)
+        if fault is None:
+            return path
+        say(f"{path}: {fault}; an earlier checkpoint, or the beginning, is taken instead")
+    return None
+
+
+def remove_all_but(folder: Path, checkpoint: Path | None) -> None:
+    """Remove the checkpoints that do not count, so that they take the place of no good one."""
+    for path in _newest_first(folder):
+        if checkpoint is None or _step(path) > _step(checkpoint):
+            shutil.rmtree(path)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if path.is_dir()]
+    return sorted((path for path in found if _step(path) >= 0), key=_step, reverse=True)
+
+
+def _step(checkpoint: Path) -> int:
+    """Return the number of steps, -1 for a folder of another name."""
+    number = checkpoint.name.removeprefix(f"{PREFIX_CHECKPOINT_DIR}-")
+    return int(number) if number.isdecimal() and number.isascii() else -1
+
+
+def _files(checkpoint: Path) -> list[Path]:
+    return sorted(p for p in checkpoint.iterdir() if p.is_file() and p.name != SEAL_FILE)
