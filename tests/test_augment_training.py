@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from test_training_run import KILLED, LORA, case_of
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
+from soritune.augment.babble import Clip
 from soritune.corpus.store import Corpus
 from soritune.decoding.evaluate import decode_records
 from soritune.experiment.plan import Plan
@@ -21,6 +23,7 @@ from soritune.models.family import Processor
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.recipe import Case, ModelConfig, Recipe, TrainPart
 from soritune.tasks import Task
+from soritune.training import background
 from soritune.training.data import StepDataset, first_item
 from soritune.training.run import train_case
 
@@ -261,3 +264,38 @@ def test_evaluation_hears_the_clips_as_they_are(
     assert len(heard) == len(stored)
     for sound in heard:
         assert any(torch.equal(sound, each) for each in stored)
+
+
+def test_workers_that_are_not_forked_change_nothing(
+    small_corpus: Corpus, processor: Processor
+) -> None:
+    """Python 3.14 no longer forks by default: what a worker gets is pickled."""
+    groups = [{"transform": "OneOf", "transforms": ["telephone", "room"]}, *EVERYTHING, "seed"]
+    data = dataset(small_corpus, processor, groups)
+    loader = DataLoader(
+        Subset(dataset(small_corpus, processor, groups), range(3)),
+        batch_size=1,
+        collate_fn=first_item,
+        num_workers=1,
+        multiprocessing_context="spawn",
+    )
+    for ours, theirs in zip(loader, (data[index] for index in range(3)), strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_voices_in_the_background_cost_no_list_of_the_split_each(
+    small_corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def watched(clip: Clip, others: list[object], random: object) -> int:
+        asked.append(id(others))
+        return 0
+
+    monkeypatch.setattr(background, "choose", watched)
+    voices = background.CorpusBackground(small_corpus, "train")
+    for _ in range(5):
+        assert voices.voice(Clip("train-1"), np.random.default_rng(0)) is not None
+    assert len(asked) == 5
+    assert len(set(asked)) == 1

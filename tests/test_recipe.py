@@ -50,8 +50,11 @@ def test_what_is_not_given_is_the_reference_setting(tmp_path: Path) -> None:
     case = recipe.cases["first"]
     assert (case.epochs, case.batch_size, case.learning_rate) == (1, 16, 4e-5)
     assert (case.weight_decay, case.betas, case.eps) == (0.01, (0.9, 0.95), 1e-7)
-    assert (case.max_grad_norm, case.warmup_steps, case.schedule) == (1.0, 50, "linear")
-    for left_open in ("audio_learning_rate", "max_tokens", "lora", "gradient_checkpointing"):
+    assert (case.max_grad_norm, case.schedule) == (1.0, "linear")
+    for left_open in (
+        *("audio_learning_rate", "max_tokens", "lora", "gradient_checkpointing"),
+        "warmup_steps",
+    ):
         assert getattr(case, left_open) is None
     evaluation = recipe.evaluate["korean"]
     assert (evaluation.split, evaluation.beams, evaluation.limit) == ("test", 1, None)
@@ -186,7 +189,9 @@ def test_the_demo_s_cases_differ_only_in_what_the_table_compares() -> None:
     assert [case.epochs for case in cases.values()] == [1, 1, 4, 4]
     assert cases["baseline"].train[0].share == 0.6
     assert cases["lora-1"].train[0].share == 1.0
-    varied = {"mode", "epochs", "train"}
+    # A tenth of the steps at most, or a short run would hardly learn.
+    assert [case.warmup_steps for case in cases.values()] == [21, 30, 30, 30]
+    varied = {"mode", "epochs", "train", "warmup_steps"}
     rest = [case.model_dump(exclude=varied) for case in cases.values()]
     assert all(one == rest[0] for one in rest)
 

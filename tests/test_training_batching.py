@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import torch
 from soritune.corpus.store import Corpus, Record
 from soritune.models import load
 from soritune.models.family import Processor
+from soritune.models.phi4mm.model import Phi4mm
 from soritune.recipe import TrainPart
 from soritune.training.batching import micro_batches, plan_steps
-from soritune.training.data import StepDataset
+from soritune.training.data import MicroBatch, StepDataset
 from soritune.training.examples import Example
 from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 
@@ -147,8 +149,25 @@ def test_ranks_share_each_step_without_overlap(
         assert max(lengths) - min(lengths) <= 1
 
 
-def test_no_rank_is_left_without_audio_by_a_short_last_step(
-    small_corpus: Corpus, processor: Processor
+def test_a_rank_that_a_short_last_step_has_nothing_for_weighs_nothing(
+    small_corpus: Corpus, processor: Processor, load_small: Callable[[], Phi4mm]
 ) -> None:
-    data = dataset(small_corpus, processor, world_size=6)  # the short step has 4 utterances
-    assert all(data.examples(index) for index in range(len(data)))
+    model, world = load_small(), 6  # the short step has 4 utterances
+    data = dataset(small_corpus, processor, world_size=world)
+    alone = dataset(small_corpus, processor)
+    step = next(i for i in range(len(alone)) if len(alone.examples(i)) < world)
+
+    def gradients(items: list[list[MicroBatch]]) -> dict[str, torch.Tensor]:
+        model.module.zero_grad()
+        targets = sum(model.num_targets(batch) for item in items for batch in item)
+        for item in items:
+            for batch in item:
+                model.loss(batch, targets).backward()
+        return {n: p.grad.clone() for n, p in model.module.named_parameters() if p.grad is not None}
+
+    shared = [data[step * world + rank] for rank in range(world)]
+    assert all(shared)  # each rank has a batch, or the others would wait for its gradient
+    expected, found = gradients([alone[step]]), gradients(shared)
+    assert expected.keys() == found.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-4)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import torch
 
 
+Place = tuple[str | int, ...]
+"""Where a step stands in an augmentation, as `Step.tree` has it."""
+
+
 @dataclass(frozen=True)
 class Applied:
     """One step of a clip and what was drawn; `skipped` says why it was not applied."""
@@ -71,11 +75,12 @@ class Augmenter:
         self.seed = augmentation.seed
         self._steps = tuple(_with_sets(step) for step in augmentation.use)
         self._masks = [step for step in self._steps if step.transform == FEATURES_ONLY]
-        self._effects: dict[int, Effect] = {}
-        for top in self._steps:
-            for _, step in top.tree():
+        # By the place of their step, which a copy in another process has as well.
+        self._effects: dict[Place, Effect] = {}
+        for number, top in enumerate(self._steps):
+            for inner, step in top.tree():
                 if not step.kind.is_group and step.transform != FEATURES_ONLY:
-                    self._effects[id(step)] = _effect(step)
+                    self._effects[number, *inner] = _effect(step)
 
     @property
     def changes_samples(self) -> bool:
@@ -127,20 +132,21 @@ class Augmenter:
 
     def _turns(self, key: Key) -> Iterator[_Turn]:
         for index, step in enumerate(self._steps):
-            yield from self._drawn(step, (*key, index))
+            yield from self._drawn(step, (index,), (*key, index))
 
-    def _drawn(self, step: Step, key: Key) -> Iterator[_Turn]:
+    def _drawn(self, step: Step, place: Place, key: Key) -> Iterator[_Turn]:
         if step.transform == FEATURES_ONLY:
             return
         key = (*key, step.transform)
         if generator(*key, "p").random() >= step.probability:
             return
         if not step.kind.is_group:
-            yield _Turn(step, self._effects[id(step)], (*key, "draw"))
+            yield _Turn(step, self._effects[place], (*key, "draw"))
             return
         group = step.kind.group(step.parameters)
         for index in group.choose(len(step.transforms), generator(*key, "choice")):
-            yield from self._drawn(step.transforms[index], (*key, index))
+            inner = (*place, "transforms", index)
+            yield from self._drawn(step.transforms[index], inner, (*key, index))
 
 
 def _with_sets(step: Step) -> Step:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -161,8 +160,10 @@ class Experiment:
             )
             self._say(f"evaluate {case}, {name}: {'done before, ' if again else ''}{figures}")
         if model is not None:
+            from soritune.models.memory import free_memory
+
             del model
-            _free_memory()
+            free_memory()
 
     def report(self) -> Report:
         """Write results.json and report.md of all that is done with this recipe."""
@@ -309,12 +310,3 @@ def save_report(report: Report) -> None:
         write_results(report.results_path, report.results)
     if report.report_path is not None:
         write_markdown(report.report_path, report)
-
-
-def _free_memory() -> None:
-    """Free a model: the next case loads its own, and a GPU may not hold two."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -17,8 +18,13 @@ class CausalModel(LoadedModel):
     """Implements `SpeechModel` for a decoder-only family.
 
     Its processor has, besides what `Processor` asks for, `collate_prompts`, `decode`, and `ids`
-    with the ids of the end tokens and of padding, `ends` and `pad`.
+    with the ids of the end tokens, of padding, and of the tokens that stand for sounds or images:
+    `ends`, `pad` and `placeholders`.
     """
+
+    @abstractmethod
+    def embed(self, prompts: Batch) -> torch.Tensor:
+        """Return what the language model reads for prompts, (batch, tokens, hidden)."""
 
     def num_targets(self, batch: Batch) -> int:
         """See `SpeechModel`."""
@@ -34,17 +40,26 @@ class CausalModel(LoadedModel):
         """See `SpeechModel`."""
         return row_losses(self.module, batch)
 
+    @torch.inference_mode()
     def generate(
         self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
     ) -> list[Generated]:
-        """See `SpeechModel`."""
-        prompts = self.processor.collate_prompts(inputs)
+        """See `SpeechModel`.
+
+        Clips are encoded here, once; transformers would encode them for each beam, and some
+        families at each step in which a row writes the token of a sound.
+        """
+        collated = self.processor.collate_prompts(inputs)
+        prompts = {name: tensor.to(self.device) for name, tensor in collated.items()}
+        kept = {name: prompts[name] for name in ("input_ids", "attention_mask")}
+        ids = self.processor.ids
         rows, logprobs = generate(
             self.module,
-            {name: tensor.to(self.device) for name, tensor in prompts.items()},
+            kept | {"inputs_embeds": self.embed(prompts)},
             limits,
-            end_ids=self.processor.ids.ends,
-            pad_id=self.processor.ids.pad,
+            end_ids=ids.ends,
+            pad_id=ids.pad,
+            never_ids=ids.placeholders,
             beams=beams,
         )
         return [
@@ -137,6 +152,7 @@ def generate(
     *,
     end_ids: Sequence[int],
     pad_id: int,
+    never_ids: Sequence[int] = (),
     beams: int = 1,
 ) -> tuple[list[list[int]], list[float]]:
     """Generate answers to prompts that are padded on the left; see `generate_ids`."""
@@ -147,5 +163,6 @@ def generate(
         limits=limits,
         end_ids=end_ids,
         pad_id=pad_id,
+        never_ids=never_ids,
         beams=beams,
     )

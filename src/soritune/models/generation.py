@@ -11,6 +11,7 @@ from transformers import (
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
+    SuppressTokensLogitsProcessor,
 )
 
 
@@ -29,14 +30,19 @@ class _RowLimit(StoppingCriteria):
 
 
 class _GreedyLogprobs(LogitsProcessor):
-    """Keeps the log-probability of the most likely token of each row and step."""
+    """Keeps the log-probability of the token that each row takes in each step."""
 
-    def __init__(self) -> None:
+    def __init__(self, never_ids: Sequence[int]) -> None:
+        self.never_ids = list(never_ids)
         self.steps: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         scores = scores.float()
-        self.steps.append(scores.max(dim=-1).values - torch.logsumexp(scores, dim=-1))
+        total = torch.logsumexp(scores, dim=-1)
+        if self.never_ids:
+            scores = scores.clone()
+            scores[:, self.never_ids] = -torch.inf
+        self.steps.append(scores.max(dim=-1).values - total)
         return scores
 
 
@@ -49,6 +55,7 @@ def generate_ids(
     limits: Sequence[int],
     end_ids: Sequence[int],
     pad_id: int,
+    never_ids: Sequence[int] = (),
     beams: int = 1,
     **options: Any,
 ) -> tuple[list[list[int]], list[float]]:
@@ -59,16 +66,19 @@ def generate_ids(
         inputs: keyword tensors of `generate`, on the model's device.
         prompt_length: length of the prompts, padding included.
         limits: most new tokens of each row.
+        never_ids: tokens that are never generated, such as the one that stands for sound.
         beams: 1 is greedy; with more, the mean is the score of the chosen beam.
 
     Returns:
         Rows of ids up to and with the end token; mean log-probabilities in nats.
     """
     device = next(iter(inputs.values())).device
-    logprobs = _GreedyLogprobs()
+    logprobs = _GreedyLogprobs(never_ids)
     processors = LogitsProcessorList(options.pop("logits_processor", []))
     if beams == 1:
         processors.append(logprobs)
+    elif never_ids:
+        processors.append(SuppressTokensLogitsProcessor(list(never_ids), str(device)))
     output = generate(
         **inputs,
         max_new_tokens=max(limits),

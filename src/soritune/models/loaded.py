@@ -31,6 +31,7 @@ from soritune.models.peft_adapter import (
     merge_adapter,
     put_fresh,
     put_saved,
+    set_dropout,
     tensors,
 )
 from soritune.models.record import TRAINED_FILE, stable_name, write_record
@@ -108,6 +109,8 @@ class LoadedModel(ABC):
     ) -> None:
         """Put a fresh LoRA on the layers that a mode adapts; a base that brings its own keeps it.
 
+        The dropout is the one asked for in either case.
+
         Raises UserError where the one that is there has another size than the one asked for,
         which would be without effect.
         """
@@ -121,6 +124,9 @@ class LoadedModel(ABC):
                 "the same sizes to train it on, or lora.start: merge (adds it to the weights) or "
                 "fresh (leaves it out) for a new one"
             )
+        else:
+            set_dropout(self.module, dropout)
+            self.lora.lora_dropout = dropout
 
     def load_lora(self, lora: Lora) -> None:
         """Put a saved adapter on the model, which must have none.
@@ -215,6 +221,7 @@ def fill_module(
     dtype: torch.dtype,
     device: torch.device,
     tied: frozenset[str] = frozenset(),
+    in_float32: frozenset[str] = frozenset(),
 ) -> None:
     """Give a module on torch's meta device its weights; nothing is read before all is checked.
 
@@ -225,6 +232,7 @@ def fill_module(
         weights: by name in the module.
         where: folder of the weights, for messages.
         tied: names in the module that are other tensors of it once more (`tie_weights`).
+        in_float32: names of tensors that are kept in float32 whatever the dtype is.
 
     Raises UserError naming the first tensor that is missing, extra or of another shape.
     """
@@ -236,8 +244,8 @@ def fill_module(
     found = {name: tensor.shape for name, tensor in weights.items()}
     check_match(expected, found, where, "the checkpoint is not complete or not of this model")
     for name, tensor in weights.items():
-        value = tensor.read()
-        _put(module, name, value.to(device=device, dtype=dtype))
+        kept = torch.float32 if name in in_float32 else dtype
+        _put(module, name, tensor.read().to(device=device, dtype=kept))
     if tied:
         module.tie_weights()  # type: ignore[operator]
 

@@ -73,6 +73,14 @@ def put_saved(module: nn.Module, lora: Lora, layers: str) -> LoraConfig:
     return config
 
 
+def set_dropout(module: nn.Module, dropout: float) -> None:
+    """Give the LoRA that is on a model another dropout."""
+    for layer in module.modules():
+        if isinstance(layer, LoraLayer):
+            made = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+            layer.lora_dropout[ADAPTER_NAME] = made.train(module.training)
+
+
 def tensors(module: nn.Module) -> dict[str, nn.Parameter]:
     """Return the tensors of the LoRA on a model, by their names in a PEFT file without its prefix.
 

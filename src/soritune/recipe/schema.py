@@ -172,7 +172,7 @@ class Case(Settings):
     )
     eps: PositiveNumber = 1e-7
     max_grad_norm: PositiveNumber = 1.0
-    warmup_steps: Annotated[int, Field(ge=0)] = 50
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None  # None: 50, or a tenth of few steps
     schedule: Literal["linear", "cosine"] = "linear"
     max_tokens: PositiveInt | None = None  # of one micro-batch; None: 8,192
     gradient_checkpointing: bool | None = None  # None: from a billion parameters on

@@ -15,10 +15,12 @@ class CorpusBackground:
     def __init__(self, corpus: Corpus, split: str) -> None:
         self._corpus = corpus
         self._records = corpus.records(split)
+        # Made once: a training asks for each voice of each clip.
+        self._speakers = [(record.id, record.speaker) for record in self._records]
 
     def voice(self, clip: Clip, random: np.random.Generator) -> tuple[str, Samples] | None:
         """Return an utterance of another speaker if some draws find one, else any other one."""
-        index = choose(clip, [(r.id, r.speaker) for r in self._records], random)
+        index = choose(clip, self._speakers, random)
         if index is None:
             return None
         record = self._records[index]

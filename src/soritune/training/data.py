@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from soritune.augment.babble import Clip
 from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
-from soritune.models.family import Processor
+from soritune.models.family import IGNORE, Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
 from soritune.training.background import CorpusBackground
@@ -108,14 +108,26 @@ class StepDataset(Dataset[list[MicroBatch]]):
         number, rank = divmod(index, self.world_size)
         epoch, step = divmod(number, self.steps_per_epoch)
         examples = sorted(self._plan(epoch)[step], key=lambda e: -e.num_tokens)
-        # Of a last step with fewer utterances than ranks, every rank still gets one.
-        return examples[rank :: self.world_size] or examples[:1]
+        return examples[rank :: self.world_size]
 
     def __getitem__(self, index: int) -> list[MicroBatch]:
-        batches = micro_batches(
-            self.examples(index), self.max_tokens, lambda example: example.num_tokens
-        )
-        return [self.collate(batch) for batch in batches]
+        found = self.examples(index)
+        if not found:
+            return [self._idle_batch(index)]
+        return [self.collate(batch) for batch in self.micro_batches(found)]
+
+    def micro_batches(self, examples: Sequence[Example]) -> list[list[Example]]:
+        """Return the examples of an item as they are cut into micro-batches."""
+        return list(micro_batches(examples, self.max_tokens, lambda each: each.num_tokens))
+
+    def _idle_batch(self, index: int) -> MicroBatch:
+        """Return what a rank takes that a last step has no utterance for: one without targets.
+
+        Its gradient is zero, and the other ranks need not wait for it.
+        """
+        number = index // self.world_size
+        batch = self.collate(self.examples(number * self.world_size)[:1])
+        return batch | {"labels": torch.full_like(batch["labels"], IGNORE)}
 
     def collate(self, batch: Sequence[Example]) -> MicroBatch:
         """Read the audio of a micro-batch and return its tensors."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def epoch_examples(
     *,
     seed: int,
     epoch: int,
-    augmenters: Mapping[int, Augmenter] = MappingProxyType({}),
+    augmenters: Mapping[int, Augmenter] | None = None,
     excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> list[Example]:
     """Return all examples of one epoch, in the order of the corpora; tasks are drawn in each epoch.
@@ -85,7 +84,7 @@ def epoch_examples(
             None if task is Task.ASR else record.translation,
         )
         duration_s, chosen = record.duration_s, None
-        augmenter = augmenters.get(numbers[id(part)])
+        augmenter = (augmenters or {}).get(numbers[id(part)])
         if augmenter is not None:
             # A replay may take an utterance several times in an epoch, each time with other draws.
             turn = turns[numbers[id(part)], record.id]

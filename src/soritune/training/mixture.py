@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from math import floor
-from types import MappingProxyType
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from soritune.seeding import generator
 
 ExcludedIds = Mapping[tuple[str, str], Collection[str]]
 """Ids of utterances that are not trained on, by corpus and split."""
-NOTHING_EXCLUDED: ExcludedIds = MappingProxyType({})
+NOTHING_EXCLUDED: ExcludedIds = {}
 
 
 def choose_records(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import sys
 from collections.abc import Mapping
@@ -21,7 +20,8 @@ from soritune.errors import UserError
 from soritune.files import write_atomically
 from soritune.interrupts import postponed
 from soritune.models import load
-from soritune.models.family import LORA, ClipLimits, SpeechModel
+from soritune.models.family import LORA, ClipLimits
+from soritune.models.memory import free_memory, peak_bytes, reset_peak
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
@@ -35,8 +35,9 @@ from soritune.training.trainer import SpeechTrainer, elapsed_s
 
 LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed by default
 LOGGING_STEPS = 10
-# A warm-up longer than this share of a run would leave a short run without a learning rate.
-MAX_WARMUP_SHARE = 0.1
+# Where the case gives no warm-up; a short run takes a share of its steps, or it would hardly learn.
+WARMUP_STEPS = 50
+WARMUP_SHARE = 0.1
 
 
 def train_case(
@@ -49,7 +50,7 @@ def train_case(
     seed: int,
     excluded: ExcludedIds = NOTHING_EXCLUDED,
 ) -> TrainingSummary:
-    """Train one case and write `out/model`, `out/training.json` and `out/log.jsonl`.
+    """Train one case, write `out/model`, `out/training.json` and `out/log.jsonl`, free its memory.
 
     Continues from `out/checkpoints` if an earlier run was interrupted; the result is that of an
     uninterrupted run.
@@ -61,6 +62,26 @@ def train_case(
         UserError: the data do not fit the tasks.
         TrainabilityError: something would train that should not, or the reverse.
     """
+    try:
+        reset_peak()
+        return _train(
+            case, name=name, model=model, corpora=corpora, out=out, seed=seed, excluded=excluded
+        )
+    finally:
+        # The evaluation loads a model of its own.
+        free_memory()
+
+
+def _train(
+    case: Case,
+    *,
+    name: str,
+    model: ModelConfig,
+    corpora: Mapping[str, Corpus],
+    out: Path,
+    seed: int,
+    excluded: ExcludedIds,
+) -> TrainingSummary:
     # 1. The base, with a LoRA where the mode trains one, and only the mode's parts unfrozen.
     lora = case.lora or model.lora
     world = World.from_environment()
@@ -98,7 +119,7 @@ def train_case(
     )
     arguments.max_steps = dataset.num_steps
     arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
-    arguments.warmup_steps = min(case.warmup_steps, int(dataset.num_steps * MAX_WARMUP_SHARE))
+    arguments.warmup_steps = _warmup_steps(case, dataset.num_steps)
 
     # 3. Training, from the last complete checkpoint if there is one.
     before = checksums(speech_model)
@@ -137,7 +158,7 @@ def train_case(
         audio_s=round(dataset.audio_s_per_epoch * epochs, 1),
         seconds=round(seconds, 1),
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
-        peak_memory_bytes=_peak_memory_bytes(speech_model),
+        peak_memory_bytes=peak_bytes(speech_model.device),
         final_loss=float(history[-1]["loss"]) if history else None,
         excluded={" ".join(part): len(ids) for part, ids in excluded.items()},
     )
@@ -171,27 +192,54 @@ def _track(label: str, total: int, world: World) -> AbstractContextManager[Advan
     return track(label, total, "steps") if world.is_main else nullcontext(lambda _: None)
 
 
+def _warmup_steps(case: Case, num_steps: int) -> int:
+    """Return the warm-up that a case gives, else the default, which a short run shortens.
+
+    Raises UserError where the run would end within it.
+    """
+    if case.warmup_steps is None:
+        return min(WARMUP_STEPS, int(num_steps * WARMUP_SHARE))
+    if case.warmup_steps >= num_steps:
+        raise UserError(
+            f"warmup_steps is {case.warmup_steps}, but the training has {num_steps} steps and "
+            "would never reach learning_rate. Give fewer, or leave it out: then it is "
+            f"{WARMUP_STEPS}, or {WARMUP_SHARE:.0%} of the steps where that is less"
+        )
+    return case.warmup_steps
+
+
 def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> TrainingArguments:
     gpu = torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(out / "checkpoints"),
         per_device_train_batch_size=1,  # an item of the data set is a whole step
         learning_rate=case.learning_rate,
         lr_scheduler_type=case.schedule,
         weight_decay=case.weight_decay,
         max_grad_norm=case.max_grad_norm,
-        bf16=gpu and model.dtype != "float32",
+        # On a CPU as on a GPU: what trains is in fp32, what is frozen may be in bfloat16.
+        bf16=model.dtype == "bfloat16" or (gpu and model.dtype != "float32"),
         use_cpu=not gpu,
         seed=seed,
         dataloader_num_workers=4 if gpu else 0,
         remove_unused_columns=False,
         save_strategy="no",  # by time, see trainer._Watcher
         save_total_limit=2,
+        logging_nan_inf_filter=False,  # it hides them; SpeechTrainer stops there
         report_to=[],
         disable_tqdm=True,
         # Every trained tensor has a gradient in every step: `check_gradients`.
         ddp_find_unused_parameters=False,
     )
+    if arguments.n_gpu > 1:
+        print(
+            f"  {arguments.n_gpu} GPUs are visible, one is used. To use all, start with: torchrun "
+            f"--nproc-per-node {arguments.n_gpu} -m soritune.cli run RECIPE",
+            file=sys.stderr,
+        )
+        # Else the Trainer splits items among GPUs in nn.DataParallel, and an item is a whole step.
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _continue_from(folder: Path, num_ranks: int) -> Path | None:
@@ -212,12 +260,6 @@ class _quiet:  # noqa: N801 - reads as a word in a with statement
 
     def __exit__(self, *_: object) -> None:
         transformers_logging.set_verbosity(self.verbosity)
-
-
-def _peak_memory_bytes(model: SpeechModel) -> int:
-    if model.device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
 def _write(

@@ -67,7 +67,7 @@ def check_gradients(model: SpeechModel, trainable: Trainable) -> None:
     """Raise TrainabilityError unless exactly what is to be trained has a gradient.
 
     Called before the first optimizer step. A gradient of zero counts: that of LoRA's A is zero
-    while B is.
+    while B is. One that is not finite does not.
     """
     _same(
         {name for name, p in model.module.named_parameters() if p.grad is not None},
@@ -75,6 +75,10 @@ def check_gradients(model: SpeechModel, trainable: Trainable) -> None:
         "gradients reach",
     )
     named = dict(model.module.named_parameters())
+    for name in trainable.names:
+        grad = named[name].grad
+        if grad is not None and not bool(grad.isfinite().all()):
+            raise TrainabilityError(f"the gradient of {name} is not finite: nothing can be learnt")
     for part in trainable.by_part:
         grads = [named[n].grad for n in trainable.names if model.part_of(n) == part]
         if not any(grad is not None and bool(grad.any()) for grad in grads):
@@ -110,9 +114,17 @@ def check_moved(
 ) -> list[str]:
     """Return the names of the tensors that a run changed.
 
-    Raises TrainabilityError where a frozen tensor changed or a trained part did not change at all.
+    Raises TrainabilityError where a frozen tensor changed, a trained part did not change at all,
+    or a tensor changed to values that are not finite.
     """
     moved = [name for name in after if before[name] != after[name]]
+    named = dict(model.module.named_parameters())
+    lost = [name for name in moved if not bool(named[name].isfinite().all())]
+    if lost:
+        raise TrainabilityError(
+            f"{lost[0]} ({len(lost)} such) is not finite after the run. Lower learning_rate and "
+            "train again"
+        )
     strays = sorted(set(moved) - set(trainable.names))
     if strays:
         raise TrainabilityError(f"{strays[0]} changed ({len(strays)} such), but must stay frozen")

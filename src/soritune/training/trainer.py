@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from safetensors.torch import load_file
@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from soritune.distributed import World
+from soritune.errors import UserError
 from soritune.files import storage_error, write_atomically
 from soritune.interrupts import StopRequest
 from soritune.models.family import SpeechModel
@@ -44,6 +45,7 @@ ELAPSED_FILE = "elapsed.json"
 MIN_SAVE_INTERVAL_S = 30.0
 # Share of the time that saving may take: large models save rarely, small ones often.
 SAVE_SHARE = 0.02
+MAX_NAMED = 10  # utterances in a message
 _PROBE_BYTES = 2**20
 
 
@@ -134,6 +136,7 @@ class SpeechTrainer(Trainer):
         # Gradients are averaged over ranks, but their sum is needed.
         divisor = float(targets) / world
         total = torch.zeros((), device=self.args.device)
+        losses = []
         for index, batch in enumerate(batches):
             last = index == len(batches) - 1
             waiting = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
@@ -141,8 +144,33 @@ class SpeechTrainer(Trainer):
                 with self.compute_loss_context_manager():
                     loss = self.speech_model.loss(batch, divisor, module=model)
                 self.accelerator.backward(loss)
-            total += loss.detach()
+            losses.append(loss.detach())
+            total += losses[-1]
+        if not bool(total.isfinite()):
+            first = next(i for i, each in enumerate(losses) if not bool(each.isfinite()))
+            self._stop(f"the loss is {float(losses[first])}", first)
         return total
+
+    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
+        """Clip, and stop before weights are changed by a gradient that is not finite."""
+        norm: torch.Tensor = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        if not bool(torch.as_tensor(norm).isfinite()):
+            self._stop(f"the norm of the gradient is {float(norm)}")
+        return norm
+
+    def _stop(self, what: str, number: int | None = None) -> NoReturn:
+        """Raise UserError that names the utterances of this step, or of one micro-batch of it."""
+        world = self.watcher.world
+        examples = self.steps.examples(self.state.global_step * world.size + world.rank)
+        if number is not None and examples:
+            examples = self.steps.micro_batches(examples)[number]
+        names = [f"{each.corpus}/{each.record.id}" for each in examples]
+        shown = ", ".join(names[:MAX_NAMED])
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        raise UserError(
+            f"step {self.state.global_step + 1}: {what}, which would destroy the weights. Lower "
+            f"learning_rate, or exclude what is wrong among these utterances: {shown}{more}"
+        )
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save all that a training continues from. Raises UserError where the disk is full."""

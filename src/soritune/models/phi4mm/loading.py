@@ -26,6 +26,7 @@ from soritune.models.loaded import fill_module
 from soritune.models.lora import Lora, lora_of_entries, read_lora
 from soritune.models.phi4mm import configuration, layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
+from soritune.models.phi4mm.encoder import FEATURE_STATISTICS
 from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
@@ -104,7 +105,15 @@ def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4
             config, dtype=dtype, attn_implementation=ATTENTION
         )
     tied = frozenset({layout.TIED_HEAD} if config.tie_word_embeddings else ())
-    fill_module(module, base.weights, base.folder, dtype=dtype, device=device, tied=tied)
+    fill_module(
+        module,
+        base.weights,
+        base.folder,
+        dtype=dtype,
+        device=device,
+        tied=tied,
+        in_float32=frozenset(name for name in base.weights if FEATURE_STATISTICS in name),
+    )
     # Not in any file, because it follows from the configuration.
     module.model.rotary_emb = type(module.model.rotary_emb)(config).to(device)
     left = [

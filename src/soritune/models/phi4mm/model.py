@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from soritune.models.causal import CausalModel
+from soritune.models.family import Batch
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 
@@ -20,6 +21,15 @@ class Phi4mm(CausalModel):
         """Mean of each mel channel, which the encoder subtracts first; (mels,), on the CPU."""
         mean = self.module.audio_encoder.encoder_embedding.global_mean
         return mean.detach().to("cpu", torch.float32)
+
+    def embed(self, prompts: Batch) -> torch.Tensor:
+        """See `CausalModel`."""
+        return self.module.embed(
+            prompts["input_ids"],
+            prompts["audio_input_features"],
+            prompts["audio_attention_mask"],
+            prompts["audio_embed_sizes"],
+        )
 
     def checkpoint_layers(self) -> None:
         """Recompute activations of LM and conformer layers in the backward pass."""

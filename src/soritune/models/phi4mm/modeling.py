@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from transformers import Phi4MultimodalForCausalLM
 from transformers.models.phi4_multimodal.configuration_phi4_multimodal import Phi4MultimodalConfig
 
+from soritune.models import attention
 from soritune.models.phi4mm import encoder
 
 NATIVE_ARCHITECTURE = "Phi4MultimodalForCausalLM"
 
-# Attention of the LM is free to choose; in the encoder flex attention takes the bias of head 0
-# for all heads and flash attention takes none at all, so there it is always SDPA.
-ATTENTION = {"": "sdpa", "audio_config": "sdpa", "vision_config": "eager"}
+# In the encoder flex attention would take the bias of head 0 for all heads, and flash attention
+# none at all.
+ATTENTION = {"": attention.ATTENTION, "audio_config": attention.ATTENTION, "vision_config": "eager"}
 
 
 class Phi4SpeechForCausalLM(Phi4MultimodalForCausalLM):
@@ -29,7 +31,7 @@ class Phi4SpeechForCausalLM(Phi4MultimodalForCausalLM):
         super().__init__(config, *args, **kwargs)
         extend = self.model.embed_tokens_extend
         extend.image_embed = None
-        encoder.install(extend.audio_embed.encoder)
+        encoder.install(extend.audio_embed)
 
     @property
     def audio_encoder(self) -> encoder.ExactAudioEncoder:
@@ -38,3 +40,20 @@ class Phi4SpeechForCausalLM(Phi4MultimodalForCausalLM):
             self.model.embed_tokens_extend.audio_embed.encoder
         )
         return audio_encoder
+
+    def embed(
+        self,
+        input_ids: torch.Tensor,
+        audio_input_features: torch.Tensor,
+        audio_attention_mask: torch.Tensor,
+        audio_embed_sizes: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return what the language model reads for prompts and clips, (batch, tokens, hidden)."""
+        embedded: torch.Tensor = self.model.embed_tokens_extend(
+            input_ids,
+            self.model.embed_tokens(input_ids),
+            audio_input_features=audio_input_features,
+            audio_attention_mask=audio_attention_mask,
+            audio_embed_sizes=audio_embed_sizes,
+        )
+        return embedded

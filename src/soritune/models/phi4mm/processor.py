@@ -27,11 +27,14 @@ from soritune.tasks import Answer, Request
 
 @dataclass(frozen=True)
 class _SpecialIds:
+    """Ids of special tokens; `placeholders` are those of sounds and images, never an answer's."""
+
     user: int
     assistant: int
     audio: int
     ends: tuple[int, ...]
     pad: int
+    placeholders: tuple[int, ...]
 
 
 class Phi4mmProcessor:
@@ -50,7 +53,18 @@ class Phi4mmProcessor:
             c.AUDIO_TOKEN,
             *c.END_TOKENS,
         )
-        self.ids = _SpecialIds(user, assistant, audio, ends=tuple(ends), pad=ends[-1])
+        self.ids = _SpecialIds(
+            user,
+            assistant,
+            audio,
+            ends=tuple(ends),
+            pad=ends[-1],
+            placeholders=tuple(
+                tokenizer.get_vocab()[token]
+                for token in (c.AUDIO_TOKEN, c.IMAGE_TOKEN)
+                if token in tokenizer.get_vocab()
+            ),
+        )
         self._instructions: dict[str, list[int]] = {}
 
     def text_ids(self, text: str) -> list[int]:

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from soritune.errors import UserError
+from soritune.models.attention import ATTENTION
 from soritune.models.checkpoint import CONFIG_FILE
 from soritune.models.family import Family
 from soritune.models.loaded import fill_module
@@ -39,7 +40,9 @@ def build(
     processor = Qwen3AsrProcessor(read_tokenizer(Qwen2Tokenizer, base.folder))
     config.audio_token_id = processor.ids.audio
     with torch.device("meta"):
-        module: Any = Qwen3ASRForConditionalGeneration._from_config(config, dtype=dtype)
+        module: Any = Qwen3ASRForConditionalGeneration._from_config(
+            config, dtype=dtype, attn_implementation=ATTENTION
+        )
     tied = frozenset({parts.TIED_HEAD})
     fill_module(module, base.weights, base.folder, dtype=dtype, device=device, tied=tied)
     # Not in any file, because they follow from the configuration.

@@ -45,6 +45,11 @@ class TokenIds:
         """Id of padding."""
         return self.ends[0]
 
+    @property
+    def placeholders(self) -> tuple[int, ...]:
+        """Ids that stand for sounds, never those of an answer."""
+        return (self.audio,)
+
 
 class Qwen3AsrProcessor:
     """Turns clips and text into model inputs and token ids into text.

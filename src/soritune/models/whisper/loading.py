@@ -17,6 +17,7 @@ from transformers import (
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
 from soritune.errors import UserError
+from soritune.models.attention import ATTENTION
 from soritune.models.checkpoint import read_json
 from soritune.models.family import Family
 from soritune.models.loaded import fill_module
@@ -43,7 +44,9 @@ def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch
     # Training masks features itself (augment), once and by the recipe's seed.
     config.apply_spec_augment = False
     with torch.device("meta"):
-        module: Any = WhisperForConditionalGeneration._from_config(config, dtype=dtype)
+        module: Any = WhisperForConditionalGeneration._from_config(
+            config, dtype=dtype, attn_implementation=ATTENTION
+        )
     fill_module(
         module,
         base.weights,

@@ -46,7 +46,13 @@ class Whisper(LoadedModel):
 
     def row_losses(self, batch: Batch) -> torch.Tensor:
         """See `SpeechModel`."""
-        return encoder_decoder.row_losses(self.module, batch)
+        windows = batch["input_features"].to(self._encoder_dtype)
+        return encoder_decoder.row_losses(self.module, batch | {"input_features": windows})
+
+    @property
+    def _encoder_dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self.module.model.encoder.conv1.weight.dtype
+        return dtype
 
     @torch.inference_mode()
     def generate(
@@ -58,7 +64,7 @@ class Whisper(LoadedModel):
         languages and tasks for a whole batch.
         """
         encoder = self.module.model.encoder
-        windows = self.processor.windows(inputs).to(self.device, encoder.conv1.weight.dtype)
+        windows = self.processor.windows(inputs).to(self.device, self._encoder_dtype)
         encoded = encoder(windows).last_hidden_state
         prompts = torch.tensor([item.prompt_ids for item in inputs], device=self.device)
         prompts = self._with_languages(prompts, encoded)

@@ -1,0 +1,47 @@
+"""The memory of models: freed between cases, and the peak of one case."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+# Linux: writing 5 sets the high-water mark of the process back to what it holds now.
+_RESET = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+def free_memory() -> None:
+    """Free models that are no longer used: a GPU may not hold two.
+
+    A trained one is in reference cycles, which only a collection of garbage ends.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def reset_peak() -> None:
+    """Begin to measure the peak again, where the system can."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    # Where it cannot be written, the peak is that of the process so far.
+    with contextlib.suppress(OSError):
+        _RESET.write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Return the most memory that a device, or this process, has held since `reset_peak`."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        lines = _STATUS.read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        # Linux counts in KiB, macOS in bytes.
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
