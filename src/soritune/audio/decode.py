@@ -21,7 +21,7 @@ from soritune.audio.headers import (
     finished,
 )
 from soritune.audio.levels import Levels, Samples
-from soritune.audio.mp3 import Frames, find_frames
+from soritune.audio.mp3 import Frames, find_frames, frame_length
 from soritune.audio.ogg import check_ogg
 from soritune.audio.views import Part, View
 from soritune.utterance import Excerpt
@@ -90,13 +90,14 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
                 where,
             )
         parts = None if flac.named else with_length(file, num_bytes, flac.real or 0)
-    try:
-        sound = _sound(file, parts, where)
-    except AudioError:  # libsndfile gives up at a second tag in front
-        frames = find_frames(file, 0, num_bytes, where) if _begins_with_tag(file) else None
-        if frames is None:
-            raise
-        sound = _sound(file, frames.parts() or [(frames.start, num_bytes)], where)
+    elif _begins_like_mp3(file):
+        found = _walk(file, num_bytes, "MP3", part, where)
+        if isinstance(found, AudioError):
+            raise found
+        if found is not None:
+            whole: list[Part] = [(found.start, num_bytes)]  # libsndfile gives up at two tags
+            return _sound(file, found.parts() or whole, where)
+    sound = _sound(file, parts, where)
     if sound.format not in LOSSY or sound.subtype in ("MPEG_LAYER_I", "MPEG_LAYER_II"):
         return sound
     position = file.tell()
@@ -122,9 +123,10 @@ def _sound(file: BinaryIO, parts: list[Part] | None, where: str) -> Any:
         raise AudioError("unreadable", f"is not audio that can be read ({FORMS})", where) from error
 
 
-def _begins_with_tag(file: BinaryIO) -> bool:
+def _begins_like_mp3(file: BinaryIO) -> bool:
     file.seek(0)
-    return file.read(3) == b"ID3"
+    head = file.read(4)
+    return head[:3] == b"ID3" or frame_length(head) > 0
 
 
 def _walk(
