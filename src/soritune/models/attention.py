@@ -1,7 +1,7 @@
 """Attention of all models: PyTorch's, without what is wrong for speech on some GPUs.
 
 - cuDNN's kernels are left out. PyTorch prefers them on H100 and later GPUs, where they refuse an
-  attention bias that is trained (the encoder of Phi-4-multimodal has one), and their gradients
+  attention bias that is trained (some audio encoders have one), and their gradients
   under a mask were reported to be NaN at some lengths.
 - A query that would see no key, as padding on the left has, sees itself. Some kernels give NaN
   for it, which would spread to all rows of its clip.
