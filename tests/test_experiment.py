@@ -124,7 +124,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> StandIns:
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("soritune.models.load", standing_in.load)
     # There is no model to free, and collecting garbage takes most of the time.
-    monkeypatch.setattr("soritune.experiment.run._free_memory", lambda: None)
+    monkeypatch.setattr("soritune.models.memory.free_memory", lambda: None)
     monkeypatch.setattr("soritune.experiment.preparation.default_workers", lambda: 0)
     return standing_in
 
