@@ -155,5 +155,5 @@ def offline(
     words = [str(adapter or "-"), str(max_model_len), json.dumps(list(instructions))]
     script = Path(__file__).with_name("offline.py")
     run(script, str(model), str(out), *words, *map(str, files), VLLM_ENABLE_V1_MULTIPROCESSING="0")
-    texts = json.loads(out.read_text(encoding="utf-8"))
+    texts = json.loads(out.read_text(encoding="utf-8"))["texts"]
     return [[whole(text) for text in part] for part in texts]
