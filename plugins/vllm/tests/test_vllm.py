@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import soundfile
 from conftest import INSTRUCTIONS, REQUESTS, Made, answers, offline, whole
-from running import Refused, Server, run
+from running import Refused, Server, run, start
 
 from soritune.tasks import Request, Task
 
@@ -81,12 +84,15 @@ def test_a_stream_is_the_same_text_in_pieces(served: Server, clips: list[Path]) 
 
 
 def test_translations_are_those_of_soritune(served: Server, made: Made, clips: list[Path]) -> None:
-    found = [whole(served.audio("translations", clip, model="speech")) for clip in clips]
-    assert found == answers(made.trained, clips, ENGLISH)
-    korean = [
-        whole(served.audio("translations", clip, model="speech", to_language="ko"))
-        for clip in clips[:8]
-    ]
+    def translated(clip: Path, **fields: str) -> str:
+        # As long as soritune's answer may be: the small model does not end all that it was not
+        # trained for.
+        limit = str(32 + math.ceil(25 * soundfile.info(clip).duration))
+        fields = {"model": "speech", "max_completion_tokens": limit} | fields
+        return whole(served.audio("translations", clip, **fields))
+
+    assert [translated(clip) for clip in clips] == answers(made.trained, clips, ENGLISH)
+    korean = [translated(clip, to_language="ko") for clip in clips[:8]]
     assert korean == answers(made.trained, clips[:8], REQUESTS[1])
 
 
@@ -107,11 +113,9 @@ def test_a_chat_has_the_prompt_of_training(
 def test_recordings_over_30_s_are_cut_and_the_texts_joined(
     served: Server, made: Made, recordings: list[Path], tmp_path: Path
 ) -> None:
+    run(Path(__file__).with_name("cut.py"), str(tmp_path), *map(str, recordings))
     for recording in recordings:
-        folder = tmp_path / recording.stem
-        folder.mkdir()
-        run(Path(__file__).with_name("cut.py"), str(recording), str(folder))
-        pieces = sorted(folder.glob("*.wav"))
+        pieces = sorted((tmp_path / recording.stem).glob("*.wav"))
         assert len(pieces) == {"28": 1, "35": 2, "76": 3}[recording.stem]
         wanted = " ".join(answers(made.trained, pieces))
         found = served.audio(
@@ -129,6 +133,19 @@ def test_what_the_model_cannot_take_is_refused_with_a_reason(
     with pytest.raises(Refused, match="over 40 s") as caught:
         served.chat(INSTRUCTIONS[0], recordings[-1])
     assert caught.value.status == 400
-    with pytest.raises(Refused, match="in the order of the clips") as caught:
-        served.chat("<|audio_2|>" + INSTRUCTIONS[0], clips[0])
-    assert caught.value.status == 400
+    for text in ("<|audio_2|>", "<|audio_1|><|endoftext11|>"):
+        with pytest.raises(Refused, match="2 places for 1 clip") as caught:
+            served.chat(text + INSTRUCTIONS[0], clips[0])
+        assert caught.value.status == 400
+
+
+def test_whisper_is_served_by_vllm_itself(made: Made, clips: list[Path]) -> None:
+    """SORITUNE_WHISPER names a Whisper folder, since random weights transcribe nothing."""
+    folder = os.environ.get("SORITUNE_WHISPER")
+    if not folder:
+        pytest.skip("SORITUNE_WHISPER names no folder of a Whisper")
+    model = made.exported("whisper", folder, "transformers")
+    some = clips[:8]
+    with start(model) as server:
+        found = [server.audio("transcriptions", clip, language="en") for clip in some]
+    assert [text.strip() for text in found] == answers(model, some, Request(Task.ASR, "en"))

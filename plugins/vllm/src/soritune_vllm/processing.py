@@ -20,6 +20,7 @@ from vllm.multimodal.processing import (
     PromptReplacement,
     PromptUpdate,
 )
+from vllm.multimodal.processing.processor import MultiModalPromptUpdates, PlaceholderFeaturesInfo
 
 from soritune_vllm.soritune.models.phi4mm import constants
 from soritune_vllm.soritune.models.phi4mm.features import log_mel
@@ -117,6 +118,23 @@ class SpeechProcessor(BaseMultiModalProcessor[SpeechInfo]):
             )
         text = _PLACEHOLDER.sub(constants.AUDIO_TOKEN, text)
         return list(tokenizer.encode(text, add_special_tokens=False))
+
+    def _apply_prompt_updates(
+        self, token_ids: list[int], mm_prompt_updates: MultiModalPromptUpdates
+    ) -> tuple[list[int], Mapping[str, list[PlaceholderFeaturesInfo]]]:
+        """Put clips in their places. Raises ValueError where there are not as many as clips.
+
+        The audio token can be typed, and would be taken for the place of a clip.
+        """
+        places = token_ids.count(self.info.audio_token_id)
+        clips = len(mm_prompt_updates.get("audio", []))
+        if places != clips:
+            raise ValueError(
+                f"the prompt has {places} places for {clips} clip{'' if clips == 1 else 's'}: "
+                f"write {placeholder(1)} and so on once for each, or none, and never "
+                f"{constants.AUDIO_TOKEN}"
+            )
+        return super()._apply_prompt_updates(token_ids, mm_prompt_updates)
 
     def _get_prompt_updates(
         self,
