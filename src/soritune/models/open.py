@@ -254,6 +254,20 @@ def _load_addition(model: LoadedModel, addition: Addition, start: LoraStart) -> 
         model.lora_start, model.carried = "merge", set()
 
 
+def check_opens(source: str, revision: str | None = None) -> None:
+    """Open a model as far as settings and headers go; one that is not here yet is not looked at.
+
+    Raises UserError where it could not be loaded.
+    """
+    if not Path(source).is_dir() and is_hub_id(source):
+        if hub.cached_folder(source, revision) is None:
+            return
+        source, revision = str(hub.cached_folder(source, revision)), None
+    with model_errors(source):
+        chain = open_chain(source, revision)
+        chain.family.open_base(chain.base_folder)
+
+
 def describe(source: str | Path, *, revision: str | None = None) -> Summary:
     """Say what a folder, built-in or already downloaded model holds, without loading it.
 
