@@ -17,6 +17,7 @@ from soritune.sources.formats.folder import FolderSource
 from soritune.sources.formats.manifest import ManifestSource
 
 BOTH = ["speaker", "sentence"]
+MOVED = PreviousTest(kept=90, added=10, gone=3, changed="")
 
 
 def splits(
@@ -52,9 +53,7 @@ def splits(
         (splits((30, 3), (7, 2), None), ["few"], "in the list"),
         (splits((900, 9), (900, 9), None), [], ""),
         (
-            splits(
-                (900, 9), (100, 2), previous=PreviousTest(kept=90, added=10, gone=3, changed="")
-            ),
+            splits((900, 9), (100, 2), previous=MOVED),
             ["other-test"],
             "90 utterances stayed, 10 are new, 3 are gone. Figures are NOT comparable",
         ),
@@ -93,7 +92,9 @@ def test_what_is_tested_stays_tested_when_a_corpus_grows(tmp_path: Path) -> None
 
     def prepared(number: int, speakers: int = 12, **settings: object) -> list[str]:
         path = write(tmp_path, number, speakers)
-        source = ManifestSource(source="manifest", language="ko", path=path, **settings)  # type: ignore[arg-type]
+        source = ManifestSource(
+            source="manifest", language="ko", path=path, dev_share=0, **settings
+        )  # type: ignore[arg-type]
         before = read_splits("mine", source, out)
         card = prepare("mine", source, out)
         assert before is not None
@@ -104,14 +105,14 @@ def test_what_is_tested_stays_tested_when_a_corpus_grows(tmp_path: Path) -> None
 
     assert prepared(60) == []
     first = tested(out)
-    assert prepared(66) == ["other-test"]  # one more of the speaker who is tested
+    assert prepared(72) == ["other-test"]  # one more of the speaker who is tested
     assert first < tested(out)
     grown = tested(out)
-    assert prepared(66, seed=3) == ["other-test"]
+    assert prepared(72, seed=3) == ["other-test"]
     assert not grown <= tested(out)
     # Damage of the memory costs the memory only.
     (out / "division.json").write_text("{")
-    assert prepared(67, seed=3) == []
+    assert prepared(73, seed=3) == []
 
 
 def test_a_folder_says_that_its_speakers_are_not_known(tmp_path: Path) -> None:

@@ -65,9 +65,8 @@ def splits_of(name: str, card: CorpusCard) -> Splits:
 def read_splits(name: str, source: BaseModel, folder: Path) -> Splits | None:
     """Return the splits that preparing a local list or folder would make, from its texts alone.
 
-    None for sources that bring their own splits, or whose texts are not cheap to read. What is
-    wrong with the recordings themselves is found when they are prepared. Raises UserError where
-    the source cannot be read or divided.
+    None for sources whose texts are not cheap to read. What is wrong with the recordings themselves
+    is found when they are prepared. Raises UserError where the source cannot be read or divided.
     """
     if not isinstance(source, DividedSource) or count_source(source) is None:
         return None
@@ -86,8 +85,6 @@ def read_splits(name: str, source: BaseModel, folder: Path) -> Splits | None:
             speakers[entry.split].add(entry.speaker)
         if entry.split == "test":
             tested.add(stable_hash(entry.id))
-    if memory.basis is None:
-        return None
     sizes = {
         split: SplitSummary(utterances=number, duration_s=0, speakers=len(speakers[split]))
         for split, number in utterances.items()

@@ -255,14 +255,14 @@ def _load_addition(model: LoadedModel, addition: Addition, start: LoraStart) -> 
 
 
 def check_opens(source: str, revision: str | None = None) -> None:
-    """Open a model as far as settings and headers go; one that is not here yet is not looked at.
+    """Open a folder or a built-in model as far as settings and headers go.
+
+    A hub id is not looked at: a run downloads what is missing of it.
 
     Raises UserError where it could not be loaded.
     """
-    if not Path(source).is_dir() and is_hub_id(source):
-        if hub.cached_folder(source, revision) is None:
-            return
-        source, revision = str(hub.cached_folder(source, revision)), None
+    if not source.startswith(BUILTIN_PREFIX) and not Path(source).is_dir():
+        return
     with model_errors(source):
         chain = open_chain(source, revision)
         chain.family.open_base(chain.base_folder)
