@@ -54,6 +54,8 @@ CONDITIONS: Mapping[str, Any] = {
         "leave_length_unchanged": False,
     },
 }
+JOINED_S = 28.5  # of joined recordings; the window of Whisper has 30 s
+SINGLE_EVERY = 40
 TRAINING_AUGMENTATION = [
     {
         "transform": "OneOf",
@@ -74,7 +76,12 @@ TRAINING_AUGMENTATION = [
 ]
 
 
-def recipe(options: argparse.Namespace, conditions: Mapping[str, Path]) -> dict[str, Any]:
+JOINED = "joined"
+
+
+def recipe(
+    options: argparse.Namespace, conditions: Mapping[str, Path], joined: Path | None = None
+) -> dict[str, Any]:
     """The experiment as a recipe; without conditions it is what their recordings come from."""
     corpora: dict[str, Any] = {
         "speech": {
@@ -89,6 +96,8 @@ def recipe(options: argparse.Namespace, conditions: Mapping[str, Path]) -> dict[
     corpora |= {
         name: {"source": "manifest", "path": str(path)} for name, path in conditions.items()
     }
+    if joined is not None:
+        corpora[JOINED] = {"source": "manifest", "path": str(joined)}
     part = {"corpus": "speech", "max_utterances": options.train}
     lora = {
         "mode": "lora",
@@ -103,19 +112,27 @@ def recipe(options: argparse.Namespace, conditions: Mapping[str, Path]) -> dict[
     augmented = [{**part, "augment": TRAINING_AUGMENTATION}]
     cases = {
         "lora-1": lora,
-        "lora-1-augmented": {"like": "lora-1", "train": augmented},
+        "lora-1-augmented": {**lora, "train": augmented},
         "encoder-1-augmented": {
-            "like": "lora-1",
+            **lora,
             "mode": "encoder",
             "train": augmented,
             "learning_rate": options.encoder_rate,
         },
-        "lora-3-augmented": {"like": "lora-1", "train": augmented, "epochs": 3},
+        "lora-3-augmented": {**lora, "train": augmented, "epochs": 3},
+        "full-joined": {
+            **lora,
+            "mode": "full",
+            "train": [JOINED],
+            "batch_size": 2,
+            "learning_rate": options.full_rate,
+            "warmup_steps": 10,
+        },
     }
     evaluations = {
         "read": {"corpus": "speech", "task": "asr", "limit": options.test},
         **{name: {"corpus": name, "task": "asr"} for name in conditions},
-        "english": {"corpus": "english", "task": "asr", "limit": options.condition},
+        "english": {"corpus": "english", "task": "asr", "limit": options.english},
     }
     return {
         "name": "real-speech",
@@ -154,6 +171,53 @@ def write_conditions(corpus: Corpus, folder: Path, count: int, limit: int) -> di
     return lists
 
 
+def write_joined(corpus: Corpus, folder: Path, options: argparse.Namespace) -> Path:
+    """Write training recordings joined to almost 30 s, `options.passes` times; return their list.
+
+    The encoder of Whisper hears 30 s, whatever a recording lasts: joined, an hour costs a fraction
+    of what it costs as single sentences. Each recording is augmented by itself. One in
+    `SINGLE_EVERY` stays alone, so that the model keeps ending after a short one.
+    """
+    place = folder / f"joined-{options.passes}"
+    place.mkdir(parents=True, exist_ok=True)
+    augmenter = Augmenter(Augmentation.model_validate(TRAINING_AUGMENTATION))
+    records = corpus.records("train")
+    kept = set(subset([record.id for record in records], options.train))
+    records = [record for record in records if record.id in kept]
+    lines = []
+
+    def write(name: str, parts: list[tuple[Samples, str]]) -> None:
+        soundfile.write(
+            place / f"{name}.flac", np.concatenate([each for each, _ in parts]), SAMPLE_RATE_HZ
+        )
+        text = " ".join(text for _, text in parts)
+        line = {"audio": f"{name}.flac", "text": text, "split": "train", "id": name}
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+
+    for turn in range(options.passes):
+        random = np.random.default_rng((SEED, turn))
+        window: list[tuple[Samples, str]] = []
+        count = 0
+        for number, index in enumerate(random.permutation(len(records))):
+            record = records[index]
+            clip = Clip(record.id, record.speaker)
+            changed = augmenter.samples(corpus.samples(record), clip, (SEED, turn, record.id))
+            samples = changed.samples
+            if number % SINGLE_EVERY == 0:
+                write(f"{turn}-alone-{number}", [(samples, record.text)])
+                continue
+            pause = np.zeros(int(random.uniform(0.1, 0.5) * SAMPLE_RATE_HZ), np.float32)
+            length = sum(len(each) for each, _ in window) + len(samples) + len(pause)
+            if window and length > JOINED_S * SAMPLE_RATE_HZ:
+                write(f"{turn}-{count}", window)
+                window, count = [], count + 1
+            window.append((np.concatenate([samples, pause]), record.text))
+        write(f"{turn}-{count}", window)
+    path = place / "list.jsonl"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
 def non_speech() -> Iterator[tuple[str, Samples]]:
     """Yield sounds of ten seconds without a word, 60 s in all."""
     random = np.random.default_rng(SEED)
@@ -187,8 +251,8 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "recipe.yaml"
 
-    def experiment(conditions: Mapping[str, Path]) -> Experiment:
-        content = recipe(options, conditions)
+    def experiment(conditions: Mapping[str, Path], joined: Path | None = None) -> Experiment:
+        content = recipe(options, conditions, joined)
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), "utf-8")
         return Experiment(load_experiment(path), print, source=path)
 
@@ -199,7 +263,9 @@ def run(options: argparse.Namespace) -> None:
         lists = write_conditions(
             speech, options.out / "conditions", options.condition, options.test
         )
-        report = experiment(lists).run()
+        joins = any(case.endswith(JOINED) for case in options.cases)
+        joined = write_joined(speech, options.out, options) if joins else None
+        report = experiment(lists, joined).run()
         folders = {"original": str(options.base)}
         folders |= {name: str(first.plan.model_folder(name)) for name in options.cases}
         counts = {name: invented(folder, "ko") for name, folder in folders.items()}
@@ -227,11 +293,14 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=200, help="utterances")
     parser.add_argument("--test", type=int, default=40, help="utterances as they are")
     parser.add_argument("--condition", type=int, default=16, help="utterances of each condition")
+    parser.add_argument("--english", type=int, default=16, help="English sentences")
     parser.add_argument("--lora-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-5)
+    parser.add_argument("--full-rate", type=float, default=2e-5)
+    parser.add_argument("--passes", type=int, default=1, help="over the recordings, joined")
     parser.add_argument(
         "--cases",
-        nargs="+",
+        nargs="*",
         default=["lora-1", "lora-1-augmented", "encoder-1-augmented", "lora-3-augmented"],
     )
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -10,7 +10,7 @@ from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 from soritune.errors import UserError
 from soritune.models import other_files
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
-from soritune.models.lora import Lora, merge_into, write_lora
+from soritune.models.lora import Lora, merge_into
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
@@ -56,24 +56,12 @@ def write(
     if lora is not None and not (
         unchanged and other_files.copy_folder(base, folder, ADAPTER_FOLDER)
     ):
-        write_adapter(model, lora, folder / ADAPTER_FOLDER)
+        model.write_adapter(lora, folder / ADAPTER_FOLDER)
     vision = model.other_loras.get(layout.VISION)
     if vision is None or not vision_lora:
         return
     if not other_files.copy_folder(base, folder, VISION_FOLDER):
-        write_adapter(model, vision, folder / VISION_FOLDER)
-
-
-def write_adapter(model: StoredModel, lora: Lora, folder: Path) -> None:
-    """Write an adapter of a model as a PEFT folder."""
-    write_lora(
-        lora,
-        folder,
-        model.family.lora,
-        model.base_name,
-        model.base_revision,
-        weights=model.base.weights,
-    )
+        model.write_adapter(vision, folder / VISION_FOLDER)
 
 
 def complete_generation(config: Phi4MultimodalConfig, to: Path) -> None:

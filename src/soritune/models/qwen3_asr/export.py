@@ -20,7 +20,7 @@ from soritune.models.tensors import LazyTensor
 _TARGET = "transformers"
 
 
-def plan(model: StoredModel, lora_weight: float | None) -> ExportPlan:
+def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
     """Plan an export to transformers; see `Family.plan_export`."""
     tensors, share = model.merged(lora_weight)
     return ExportPlan(tensors, None, (), partial(_write, model, tensors), share)
