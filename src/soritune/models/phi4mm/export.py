@@ -26,8 +26,8 @@ def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPl
     merged = target == "merged"
     if merged and model.lora is None:
         raise UserError(f"{model.name}: has no LoRA to merge; use --to native")
-    share = (1.0 if lora_weight is None else lora_weight) if merged else None
-    tensors = export_native.weights(model, share)
+    whole = model.in_base_dtype(model.weights)
+    tensors, share = model.merged(lora_weight) if merged else (whole, None)
     lora = None if merged else model.lora
     write = partial(export_native.write, model, tensors, lora, vision_lora=not merged)
     notes = ["vLLM does not serve the native layout; for vLLM use --to original"]
@@ -104,14 +104,14 @@ def serving(summary: Summary) -> dict[str, str]:
         if "vision" not in summary.parts:
             how += "; for speech only: the vision tower is not there"
         return {"vllm": f"{to} original (it reads that layout only)", "transformers": how}
-    if summary.is_only_lora and summary.adapters:
-        adapter = summary.adapters[0]
-        place = path if adapter.where == "." else f"{path}/{adapter.where}"
-        if vllm_max_rank(adapter.r) is None:
+    place = summary.adapter_path
+    if place is not None:
+        r = summary.adapters[0].r
+        if vllm_max_rank(r) is None:
             vllm = f"no: it takes ranks up to {VLLM_MAX_RANKS[-1]}; first: soritune export {path} "
             vllm += f"--out DIR --to adapter --rank {VLLM_MAX_RANKS[-1]}, or --to original"
         else:
-            vllm = f"yes: {_vllm('BASE', place, adapter.r)} (BASE: its base, original layout)"
+            vllm = f"yes: {_vllm('BASE', place, r)} (BASE: its base, original layout)"
         native = f"yes, on its base in the native layout: model.load_adapter({place!r})"
         return {"vllm": vllm, "transformers": native}
     return {

@@ -99,7 +99,7 @@ def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch
     """
     config = read_config(dict(base.config), base.folder)
     tokenizer = read_tokenizer(PreTrainedTokenizerFast, base.folder)
-    _set_token_ids(config, tokenizer)
+    set_token_ids(config, tokenizer)
     with torch.device("meta"):
         module: Phi4SpeechForCausalLM = Phi4SpeechForCausalLM._from_config(  # type: ignore[no-untyped-call]
             config, dtype=dtype, attn_implementation=ATTENTION
@@ -187,7 +187,7 @@ def _check_head(entries: Sequence[Entry], folder: Path) -> None:
         )
 
 
-def _set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerFast) -> None:
+def set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerFast) -> None:
     """Take the ids that stand for sound and image from the tokenizer.
 
     The original layout has them in its code only.

@@ -69,13 +69,12 @@ def serving(summary: Summary) -> dict[str, str]:
             "transformers": f"yes: Qwen3ASRForConditionalGeneration.from_pretrained({path!r})",
             "vllm": f"yes: vllm serve {path}, then POST /v1/audio/transcriptions",
         }
-    if not (summary.is_only_lora and summary.adapters):
+    place = summary.adapter_path
+    if place is None:
         return dict.fromkeys(
             ("transformers", "vllm"), f"{to} {_TARGET} (more than the LoRA was trained)"
         )
-    adapter = summary.adapters[0]
-    place = path if adapter.where == "." else f"{path}/{adapter.where.rstrip('/')}"
-    rank = vllm_max_rank(adapter.r)
+    rank = vllm_max_rank(summary.adapters[0].r)
     vllm = f"{to} {_TARGET} (vLLM takes ranks up to {VLLM_MAX_RANKS[-1]})"
     if rank is not None:
         vllm = f"yes: {_vllm('BASE', place, rank)} (BASE: its base)"

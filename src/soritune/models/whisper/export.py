@@ -140,8 +140,6 @@ def serving(summary: Summary) -> dict[str, str]:
     if summary.layout in (ADAPTER_LAYOUT, TRAINED_LAYOUT):
         found["vllm"] = f"{to} {TRANSFORMERS} (it takes Whisper with the LoRA in its weights only)"
         found["transformers"] = f"{to} {TRANSFORMERS} (more than the LoRA was trained)"
-        if summary.is_only_lora and summary.adapters:
-            where = summary.adapters[0].where
-            place = path if where == "." else f"{path}/{where.rstrip('/')}"
+        if (place := summary.adapter_path) is not None:
             found["transformers"] = f"yes, on its base: PeftModel.from_pretrained(base, {place!r})"
     return found
