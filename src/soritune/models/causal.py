@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from soritune.models.family import IGNORE, Batch, Generated, ModelInput, Processor
+from soritune.models.family import IGNORE, Batch, Generated, ModelInput, Processor, Watch
 from soritune.models.generation import generate_ids
 from soritune.models.loaded import LoadedModel
 
@@ -97,7 +97,12 @@ class CausalModel(LoadedModel):
 
     @torch.inference_mode()
     def generate(
-        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+        self,
+        inputs: Sequence[ModelInput],
+        limits: Sequence[int],
+        *,
+        beams: int = 1,
+        watch: Watch | None = None,
     ) -> list[Generated]:
         """See `SpeechModel`.
 
@@ -108,20 +113,18 @@ class CausalModel(LoadedModel):
         prompts = {name: tensor.to(self.device) for name, tensor in collated.items()}
         kept = {name: prompts[name] for name in ("input_ids", "attention_mask")}
         ids = self.processor.ids
-        rows, logprobs = generate_ids(
+        written = generate_ids(
             self.module.generate,
             kept | {"inputs_embeds": self.embed(prompts)},
-            prompt_length=prompts["input_ids"].shape[1],
+            prompt_length=kept["input_ids"].shape[1],
             limits=limits,
             end_ids=ids.ends,
             pad_id=ids.pad,
             never_ids=ids.placeholders,
             beams=beams,
+            show=self.show(watch),
         )
-        return [
-            Generated(self.processor.decode(row), logprob)
-            for row, logprob in zip(rows, logprobs, strict=True)
-        ]
+        return self.answers(written)
 
 
 def _padded(rows: list[torch.Tensor], pad_id: int, side: str) -> Batch:
