@@ -132,7 +132,7 @@ def recipe(
             "train": [JOINED],
             "batch_size": 2,
             "learning_rate": options.full_rate,
-            "warmup_steps": 10,
+            "warmup_steps": 5,
         },
     }
     evaluations = {
@@ -147,7 +147,11 @@ def recipe(
         "language": "ko",
         "model": {"base": str(options.base), "lora": {"r": 32, "alpha": 64, "dropout": 0.05}},
         "corpora": corpora,
-        "cases": {name: cases[name] for name in options.cases},
+        "cases": {
+            name: cases[name]
+            for name in options.cases
+            if joined is not None or not name.endswith(JOINED)
+        },
         "evaluate": evaluations,
     }
 

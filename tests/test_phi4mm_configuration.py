@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any
 
@@ -24,7 +23,6 @@ from soritune.models.phi4mm.configuration import (
     original_config,
 )
 from soritune.models.phi4mm.family import FAMILY
-from soritune.models.phi4mm.parts import LORA_LAYERS
 
 
 @pytest.fixture(scope="module")
@@ -127,20 +125,16 @@ def test_the_full_model_has_the_published_parameters_in_each_part(
     sizes = {name: tensor.numel() for name, tensor in model.state_dict().items()}
     del sizes[layout.TIED_HEAD]
     assert len(sizes) == 1_535
-
-    def is_adapted(name: str) -> bool:
-        return re.fullmatch(rf"(?:{LORA_LAYERS})\.weight", name) is not None
-
     lora_sizes = {
         adapter: sum(
             rank * (tensor.shape[0] + tensor.shape[1])
             for name, tensor in model.state_dict().items()
-            if is_adapted(name)
+            if layout.is_adapted(name)
         )
         for adapter, rank in (("speech", 320), ("vision", 256))
     }
     # Two matrices for each LoRA and adapted layer.
-    assert 2 * 2 * sum(is_adapted(name) for name in sizes) == 512
+    assert 2 * 2 * sum(layout.is_adapted(name) for name in sizes) == 512
     # The mean and deviation of each mel channel are tensors of the checkpoint, no parameters.
     statistics = {name for name, _ in model.named_buffers()} & set(sizes)
     assert sum(sizes[name] for name in statistics) == 2 * 80

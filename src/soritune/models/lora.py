@@ -66,6 +66,11 @@ class Lora:
         """Return A and B of a layer."""
         return self.tensors[f"{layer}.lora_A.weight"], self.tensors[f"{layer}.lora_B.weight"]
 
+    def delta(self, layer: str) -> torch.Tensor:
+        """Return what the adapter adds to a layer's weight, fp32 of shape (out, in)."""
+        a, b = self.matrices(layer)
+        return (b.read().float() @ a.read().float()).mul_(self.scale)
+
     def check(self, weights: Mapping[str, LazyTensor], where: str) -> None:
         """Raise UserError where a matrix is missing or does not fit the weights."""
         for layer in self.layers:

@@ -91,6 +91,11 @@ def is_vision(name: TensorName) -> bool:
     return name.name.startswith(_IMAGE) or (name.kind == "lora" and name.adapter == VISION)
 
 
+def is_adapted(name: str) -> bool:
+    """Return whether a native base name is a weight that has LoRAs."""
+    return _ADAPTED_WEIGHT.fullmatch(name) is not None
+
+
 def _compiled(pairs: list[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
     return [
         (re.compile(re.escape(old).replace(r"\#", r"(\d+)") + r"(?=\.|$)"), new.replace("#", r"\1"))
