@@ -104,6 +104,7 @@ def test_families_are_known_without_torch() -> None:
         "import sys; from soritune.models import modes, registry; "
         "family = registry.family_of('builtin:tiny'); "
         "assert modes.written_mode(family, 'audio+lora') == 'lora+audio'; "
+        "[f._file('serving') for f in registry.families()]; "  # for `soritune inspect`
         "assert {'torch', 'transformers', 'peft'}.isdisjoint(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

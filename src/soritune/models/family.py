@@ -400,9 +400,9 @@ class Family(Protocol):
     def serving(self, summary: Summary) -> dict[str, str]:
         """Return how each server takes a described folder, or what to export first.
 
-        `serving` of `export.py`, where there is anything to export.
+        `serving` of `serving.py`, where there is anything to export.
         """
-        return dict(self._file("export").serving(summary)) if self.targets else {}
+        return dict(self._file("serving").serving(summary)) if self.targets else {}
 
     def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
         """Plan an export to one of `targets`: `plan` of `export.py`.
