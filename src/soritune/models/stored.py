@@ -19,7 +19,8 @@ from soritune.models.checkpoint import (
 )
 from soritune.models.family import Family
 from soritune.models.guard import check_layers, model_errors
-from soritune.models.lora import Lora, configured_lora, join, merge_into, read_lora, write_lora
+from soritune.models.lora import Lora, configured_lora, join, merge_into, read_lora
+from soritune.models.lora_folder import write_lora
 from soritune.models.open import Addition, open_chain
 from soritune.models.record import RECORD_FILE, TRAINED_FILE, check_export, stable_name
 from soritune.models.tensors import LazyTensor
