@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,28 @@ def is_hub_id(name: str) -> bool:
         and not name.startswith((".", "~"))
         and not name.endswith(ARCHIVE_SUFFIXES)
     )
+
+
+def is_local_path(name: str, *folders: Path) -> bool:
+    """Return whether somebody who gives this name means a path, though it may look like a hub id.
+
+    It begins with . / or ~, or its first folder is in the current directory or in `folders`:
+    runs/model, where runs/ is here, is not a repository of somebody called runs.
+    """
+    first = name.split("/", 1)[0]
+    return name.startswith((".", "/", "~")) or (
+        "/" in name and any(os.path.isdir(folder / first) for folder in (Path(), *folders))
+    )
+
+
+def require_folder(name: str, what: str, *folders: Path) -> None:
+    """Raise UserError, which begins with `what`, for a path of a folder that is not there."""
+    if is_local_path(name, *folders) and not os.path.isdir(os.path.expanduser(name)):
+        first = name.split("/", 1)[0]
+        why = "" if not os.path.isdir(first) else f" (it is a path, because {first}/ is here)"
+        raise UserError(
+            f"{what}: no such folder{why}; fix the path, or give a hub id of the form owner/name"
+        )
 
 
 def download(

@@ -22,7 +22,7 @@ from soritune.experiment.run import corpora_of
 from soritune.experiment.summary import case_title
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
-from soritune.sources import count_source, published_source
+from soritune.sources import check_source, count_source, published_source
 from soritune.sources.corpora.demo.source import DemoSource
 
 
@@ -92,6 +92,7 @@ def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
             card.duration_s,
             languages=card.languages,
         )
+    check_source(source)
     published = published_source(source)
     if published is None:
         known = _known_splits(source)

@@ -32,6 +32,8 @@ from soritune.experiment.fingerprint import (
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
+from soritune.models.checkpoint import ADAPTER_FOLDER
+from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.training.summary import TrainingSummary
@@ -40,6 +42,16 @@ EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
 # Identity of a corpus that is not prepared: no stage can have been done with it.
 NOT_PREPARED = "not prepared"
+# What a training and the evaluations of its model leave in the folder of a case.
+_OF_TRAINING = (
+    f"model/{RECORD_FILE}",
+    f"model/{TRAINED_FILE}",
+    f"model/{ADAPTER_FOLDER}/adapter_*",
+    "log.jsonl",
+    "checkpoints/checkpoint-*",
+    "hypotheses/*.json*",
+    "scores/*.json",
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ class Plan:
             fingerprint=fingerprint(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
-            scratch=(folder / "checkpoints", folder / "hypotheses", folder / "scores"),
+            scratch=_OF_TRAINING,
         )
 
     def decode_stage(self, case: str, evaluation: str) -> Stage[DecodingOutcome]:

@@ -20,6 +20,7 @@ from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.selection import other_languages, select_records, spoken_language
 from soritune.experiment.summary import build_report, case_title
+from soritune.interrupts import StopRequest
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -117,6 +118,8 @@ class Experiment:
         for each in excluded:
             self._say(f"  {each}")
 
+        stop = StopRequest()
+
         def work() -> TrainingSummary:
             World.from_environment().broadcast(case)  # the other ranks begin the same training
             return train_case(
@@ -127,9 +130,12 @@ class Experiment:
                 out=self.plan.case_folder(case),
                 seed=self.recipe.seed,
                 excluded={each.trained: frozenset(each.ids) for each in excluded},
+                stop=stop,
             )
 
         stage.run(work)
+        if stop.requested:  # in the last step, which ended the training all the same
+            raise stop.interruption()
 
     def evaluate(self, case: str, evaluations: Sequence[str] = ()) -> None:
         """Evaluate a case's model in the named evaluations (all, if none is named).

@@ -55,21 +55,22 @@ class Stage(Generic[OutcomeT]):
     """One stage of a run.
 
     Outputs and scratch belong to the fingerprint in the stamp: they are removed before anything is
-    made for another one, so results of two recipes never mix.
+    made for another one, so results of two recipes never mix. A user's own files among them stay.
 
     Attributes:
         stamp: small JSON file that says how far the stage is.
         fingerprint: of all that the result depends on.
         kind: type of the outcome, a record that is valid JSON.
         outputs: files and folders that exist when it is done.
-        scratch: what it or later stages may leave besides.
+        scratch: patterns, beside the stamp, of what is in folders among the outputs, and of what it
+            or later stages may leave besides.
     """
 
     stamp: Path
     fingerprint: str
     kind: type[OutcomeT]
     outputs: Sequence[Path] = ()
-    scratch: Sequence[Path] = ()
+    scratch: Sequence[str] = ()
 
     def done(self) -> Done[OutcomeT] | None:
         """Return the finished stage, None where it is not finished for these inputs."""
@@ -92,9 +93,13 @@ class Stage(Generic[OutcomeT]):
         resumed = self._read() is not None
         if not resumed:
             # Stamp first: after a kill, half-removed outputs do not count as finished.
-            remove(self.stamp)
-            for path in (*self.outputs, *self.scratch):
-                remove(path)
+            self.stamp.unlink(missing_ok=True)
+            for pattern in self.scratch:
+                for path in sorted(self.stamp.parent.glob(pattern)):
+                    _remove(path)
+            for path in self.outputs:
+                if not path.is_dir():
+                    path.unlink(missing_ok=True)
             self.stamp.parent.mkdir(parents=True, exist_ok=True)
         self._write(_Stamp(fingerprint=self.fingerprint, state="begun"))
         started_s = time.monotonic()
@@ -127,8 +132,7 @@ class Stage(Generic[OutcomeT]):
         write_atomically(self.stamp, text.encode())
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a folder, if it exists."""
+def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -12,7 +12,7 @@ import re
 import unicodedata
 
 RULE = 2
-"""Raised by hand when the rule changes what comes of the same text; signatures of scores name it."""
+"""Raised by hand when the rule changes what comes of a text; signatures of scores name it."""
 
 # U+318D is the vowel arae-a, but Korean keyboards give it as a middle dot: 6ㆍ25.
 SAME_MARKS = {

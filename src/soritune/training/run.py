@@ -18,7 +18,7 @@ from soritune.corpus.store import Corpus
 from soritune.distributed import World
 from soritune.errors import UserError
 from soritune.files import write_atomically
-from soritune.interrupts import postponed
+from soritune.interrupts import StopRequest, postponed
 from soritune.models import load
 from soritune.models.family import LORA, ClipLimits
 from soritune.models.memory import free_memory, peak_bytes, reset_peak
@@ -49,6 +49,7 @@ def train_case(
     out: Path,
     seed: int,
     excluded: ExcludedIds = NOTHING_EXCLUDED,
+    stop: StopRequest | None = None,
 ) -> TrainingSummary:
     """Train one case, write `out/model`, `out/training.json` and `out/log.jsonl`, free its memory.
 
@@ -57,6 +58,8 @@ def train_case(
 
     Args:
         excluded: utterances that are not trained on.
+        stop: remembers a signal that came in or after the last step, when all is done but to save;
+            the caller ends then.
 
     Raises:
         UserError: the data do not fit the tasks.
@@ -65,7 +68,14 @@ def train_case(
     try:
         reset_peak()
         return _train(
-            case, name=name, model=model, corpora=corpora, out=out, seed=seed, excluded=excluded
+            case,
+            name=name,
+            model=model,
+            corpora=corpora,
+            out=out,
+            seed=seed,
+            excluded=excluded,
+            stop=stop or StopRequest(),
         )
     finally:
         # The evaluation loads a model of its own.
@@ -81,6 +91,7 @@ def _train(
     out: Path,
     seed: int,
     excluded: ExcludedIds,
+    stop: StopRequest,
 ) -> TrainingSummary:
     # 1. The base, with a LoRA where the mode trains one, and only the mode's parts unfrozen.
     lora = case.lora or model.lora
@@ -124,7 +135,7 @@ def _train(
     # 3. Training, from the last complete checkpoint if there is one.
     before = checksums(speech_model)
     with (
-        postponed() as stop,
+        postponed(stop),
         _track(f"train {name}", dataset.num_steps, world) as advance,
         _quiet(),
     ):
@@ -171,8 +182,9 @@ def _train(
             "language": dataset.main_request.source_language,
             "settings": json.loads(case.model_dump_json()),
         }
-        speech_model.save(out / "model", trained=moved, about=about)
-        _write(out, summary, moved, history)
+        with postponed(stop):
+            speech_model.save(out / "model", trained=moved, about=about)
+            _write(out, summary, moved, history)
     return summary
 
 
