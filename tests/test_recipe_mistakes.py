@@ -207,12 +207,13 @@ CASES = [
     (
         "builtin:tiny",
         "./nowhere",
-        "3: base ./nowhere: no such folder; fix the path, or give a hub id",
+        "3: base ./nowhere: no such folder; fix the path, or give a hub id of the form owner/name",
     ),
     (
         "builtin:tiny",
         "runs/model",
-        "3: base runs/model: no such folder (it is a path, because runs/ is here); fix the path",
+        "3: base runs/model: no such folder (it is a path, because runs/ is here); fix the path, or "
+        "give a hub id of the form owner/name",
     ),
     # YAML.
     (

@@ -34,20 +34,24 @@ def is_local_path(name: str, *folders: Path) -> bool:
     It begins with . / or ~, or its first folder is in the current directory or in `folders`:
     runs/model, where runs/ is here, is not a repository of somebody called runs.
     """
-    first = name.split("/", 1)[0]
-    return name.startswith((".", "/", "~")) or (
-        "/" in name and any(os.path.isdir(folder / first) for folder in (Path(), *folders))
-    )
+    return name.startswith((".", "/", "~")) or _begins_in_a_folder(name, folders)
+
+
+def _begins_in_a_folder(name: str, folders: Sequence[Path]) -> bool:
+    first, found, _ = name.partition("/")
+    return bool(found) and any(os.path.isdir(folder / first) for folder in (Path(), *folders))
 
 
 def require_folder(name: str, what: str, *folders: Path) -> None:
     """Raise UserError, which begins with `what`, for a path of a folder that is not there."""
-    if is_local_path(name, *folders) and not os.path.isdir(os.path.expanduser(name)):
-        first = name.split("/", 1)[0]
-        why = "" if not os.path.isdir(first) else f" (it is a path, because {first}/ is here)"
-        raise UserError(
-            f"{what}: no such folder{why}; fix the path, or give a hub id of the form owner/name"
-        )
+    if not is_local_path(name, *folders) or os.path.isdir(os.path.expanduser(name)):
+        return
+    why = ""
+    if not name.startswith((".", "/", "~")):
+        why = f" (it is a path, because {name.partition('/')[0]}/ is here)"
+    raise UserError(
+        f"{what}: no such folder{why}; fix the path, or give a hub id of the form owner/name"
+    )
 
 
 def download(

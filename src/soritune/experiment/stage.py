@@ -93,7 +93,7 @@ class Stage(Generic[OutcomeT]):
         resumed = self._read() is not None
         if not resumed:
             # Stamp first: after a kill, half-removed outputs do not count as finished.
-            self.stamp.unlink(missing_ok=True)
+            _remove(self.stamp)
             for pattern in self.scratch:
                 for path in sorted(self.stamp.parent.glob(pattern)):
                     _remove(path)
