@@ -212,8 +212,8 @@ CASES = [
     (
         "builtin:tiny",
         "runs/model",
-        "3: base runs/model: no such folder (it is a path, because runs/ is here); fix the path, or "
-        "give a hub id of the form owner/name",
+        "3: base runs/model: no such folder (it is a path, because runs/ is here); fix the path, "
+        "or give a hub id of the form owner/name",
     ),
     # YAML.
     (

@@ -19,7 +19,8 @@ from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.selection import other_languages, select_records, spoken_language
-from soritune.experiment.summary import build_report, case_title
+from soritune.experiment.summary import build_report
+from soritune.experiment.titles import case_title
 from soritune.interrupts import StopRequest
 from soritune.progress import track
 from soritune.recipe import Recipe
