@@ -18,6 +18,7 @@ from soritune.errors import UserError
 Scalar = str | int | float | bool | None
 # An alias may repeat a part of the document; more values than this are not a recipe but an attack.
 MAX_NODES = 50_000
+_MAX_BRACKETS = 50  # in each other
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -79,7 +80,7 @@ def read_document(path: Path) -> Node:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -100,6 +101,15 @@ def read_document(path: Path) -> Node:
     if node.kind != "mapping":
         raise UserError(f"{path}:{node.line}: a recipe is a mapping of keys, not a {node.kind}")
     return node
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at brackets in brackets: PyYAML's time grows with the square of their depth."""
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        if self.flow_level >= _MAX_BRACKETS:
+            raise RecursionError
+        super().fetch_flow_collection_start(token)
 
 
 class _Builder:
