@@ -56,7 +56,17 @@ class StandIns:
         self.signal_in_the_last_step: int | None = None
 
     def train_case(  # type: ignore[no-untyped-def]
-        self, case, *, name: str, model, corpora, out: Path, seed: int, excluded, stop
+        self,
+        case,
+        *,
+        name: str,
+        model,
+        corpora,
+        out: Path,
+        seed: int,
+        excluded,
+        score_dev,
+        stop,
     ):
         self.trained.append(name)
         self.excluded.append(excluded)

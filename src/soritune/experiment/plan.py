@@ -3,7 +3,7 @@
 <output>/experiment.json        the recipe as it was understood, and the base's identity
 <output>/recipe.yaml            the recipe as it was written
 <output>/corpora/<name>/        prepared speech
-<output>/cases/<case>/          model/, training.json, train.json (stamp),
+<output>/cases/<case>/          model/, training.json, log.jsonl (curve), train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
                                 scores/<evaluation>.json (stamp with the figures)
 <output>/results.json, report.md
@@ -36,6 +36,7 @@ from soritune.models.checkpoint import ADAPTER_FOLDER
 from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
+from soritune.training.curve import CURVE_FILE
 from soritune.training.summary import TrainingSummary
 
 EXPERIMENT_FILE = "experiment.json"
@@ -47,7 +48,7 @@ _OF_TRAINING = (
     f"model/{RECORD_FILE}",
     f"model/{TRAINED_FILE}",
     f"model/{ADAPTER_FOLDER}/adapter_*",
-    "log.jsonl",
+    CURVE_FILE,
     "checkpoints/checkpoint-*",
     "hypotheses/*.json*",
     "scores/*.json",
@@ -151,7 +152,7 @@ class Plan:
         depends_on = {
             "format": TRAINING_FORMAT,
             "name": case,
-            "case": settings.model_dump(mode="json", exclude={"shared_sentences"}),
+            "case": settings.model_dump(mode="json", exclude={"shared_sentences", "dev"}),
             "model": self._model_settings(),
             "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
             "excluded": [[each.trained, each.ids] for each in self.excluded(case)],
