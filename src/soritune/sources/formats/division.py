@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field
 
 from soritune.errors import UserError
+from soritune.languages.setting import LanguageCode
 from soritune.sources.options import SourceOptions
 from soritune.sources.split import Keys, Shares, split_entries
 from soritune.utterance import Split, sentence_key
@@ -32,7 +33,7 @@ class OwnRecordings(DividedSource):
     `language` is that of entries that name none; None: the recipe's.
     """
 
-    language: str | None = None
+    language: LanguageCode | None = None
 
     def in_language(self, language: str) -> Self:
         return self if self.language else self.model_copy(update={"language": language})
