@@ -404,3 +404,13 @@ class Family(Protocol):
     def usage(self, model: StoredModel, target: str, lora: Lora | None) -> list[str]:
         """Return lines for the card of an export, besides soritune's own: how others use it."""
         return []
+
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """Return Python that transcribes recording.wav with an export, without soritune.
+
+        Empty where neither transformers nor PEFT reads the target.
+        """
+        return ""
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """Write what makes a model's inputs (tokenizer, feature extractor) beside an adapter."""

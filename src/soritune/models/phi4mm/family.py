@@ -150,5 +150,17 @@ class Phi4mmFamily(family.Family):
 
         return export.usage(model, target, lora)
 
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """See `Family`."""
+        from soritune.models.phi4mm import export
+
+        return export.snippet(model, target, lora)
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """See `Family`."""
+        from soritune.models.phi4mm import export
+
+        export.write_processor(model, folder)
+
 
 FAMILY = Phi4mmFamily()

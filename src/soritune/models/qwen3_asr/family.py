@@ -97,5 +97,17 @@ class Qwen3AsrFamily(family.Family):
 
         return export.usage(model, target, lora)
 
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """See `Family`."""
+        from soritune.models.qwen3_asr import export
+
+        return export.snippet(model, target, lora)
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """See `Family`."""
+        from soritune.models.qwen3_asr import export
+
+        export.write_processor(model, folder)
+
 
 FAMILY = Qwen3AsrFamily()

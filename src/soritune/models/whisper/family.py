@@ -105,5 +105,17 @@ class WhisperFamily(family.Family):
 
         return export.usage(model, target, lora)
 
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """See `Family`."""
+        from soritune.models.whisper import export
+
+        return export.snippet(model, target, lora)
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """See `Family`."""
+        from soritune.models.whisper import export
+
+        export.write_processor(model, folder)
+
 
 FAMILY = WhisperFamily()
