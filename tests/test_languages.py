@@ -38,7 +38,7 @@ def test_the_two_letter_codes_are_those_of_iso_639_1() -> None:
     ("given", "name"),
     [
         *[("ko", "Korean"), ("Korean", "Korean"), ("korean", "Korean")],
-        *[("ko-KR", "Korean"), ("kor_Hang", "Korean"), ("KO", "Korean")],
+        *[("ko-KR", "Korean"), ("kor_Hang", "Korean"), ("KO", "Korean"), ("한국어", "Korean")],
         *[("yue", "Cantonese"), ("Jejueo", "Jejueo"), ("kau", "Kanuri")],
     ],
 )

@@ -67,7 +67,9 @@ tsn=tn ton=to tur=tr tso=ts tat=tt twi=tw tah=ty uig=ug ukr=uk urd=ur uzb=uz uzn
 vie=vi vol=vo wln=wa wol=wo xho=xh ji=yi ydd=yi yid=yi yor=yo zha=za chi=zh cmn=zh zho=zh zul=zu
 """
 _SHORTER = dict(entry.split("=") for entry in _LONGER.split())
-_CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
+# What some are called by those who speak them.
+_OWN_NAMES = {"한국어": "ko", "日本語": "ja", "中文": "zh", "deutsch": "de", "español": "es"}
+_CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()} | _OWN_NAMES
 
 
 # Countries (ISO 3166-1) whose code is no language's, or one that nobody means, with what is spoken.
