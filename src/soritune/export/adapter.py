@@ -6,7 +6,8 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.export.reduce import reduce_rank
-from soritune.models.family import ExportPlan, Family
+from soritune.models.exporting import ExportPlan
+from soritune.models.family import Family
 from soritune.models.lora import Lora, write_lora
 from soritune.models.registry import loadable_name
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from soritune.models.family import ExportPlan, ExportTarget
+from soritune.models.exporting import ExportPlan, ExportTarget
 from soritune.models.lora import Lora
 from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.stored import StoredModel

@@ -8,7 +8,7 @@ from pathlib import Path
 from soritune.errors import UserError
 from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
 from soritune.models.phi4mm import export_native, export_original, export_processor, layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN

@@ -9,7 +9,7 @@ from pathlib import Path
 from soritune.languages.names import known_language
 from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance, write_weights

@@ -12,7 +12,7 @@ from typing import Any
 from soritune.errors import UserError
 from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.shards import Advance, write_weights
