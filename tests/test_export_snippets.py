@@ -36,7 +36,10 @@ def bases(
     folder = tmp_path_factory.mktemp("bases")
     phi = Path(shutil.copytree(small_base, folder / "phi"))
     save_file(native_tensors(small_base), phi / "model.safetensors", metadata={"format": "pt"})
-    return {"phi": phi, "whisper": save_small_whisper(folder / "w"), "qwen": small_qwen3_asr}
+    whisper = save_small_whisper(folder / "whisper")
+    settings = json.loads((whisper / "generation_config.json").read_text())
+    (whisper / "generation_config.json").write_text(json.dumps({**settings, "max_length": 32}))
+    return {"phi": phi, "whisper": whisper, "qwen": small_qwen3_asr}
 
 
 def lora_on(base: Path, folder: Path) -> Path:
