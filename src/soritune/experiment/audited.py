@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from soritune.corpus.card import read_card
-from soritune.corpus.folder import CorpusFolder
-from soritune.corpus.job import Job
-from soritune.corpus.prepare import CHUNK_SIZE
 from soritune.errors import UserError
+from soritune.experiment.corpus_state import corpus_state
 from soritune.experiment.plan import EXPERIMENT_FILE, Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.files import locked
@@ -87,10 +85,10 @@ def _is_current(plan: Plan, folder: Path) -> bool:
     One whose recordings are not here any more counts as current: nothing else could be made.
     """
     try:
-        job = Job.of(folder.name, plan.recipe.corpora[folder.name], CHUNK_SIZE)
+        state = corpus_state(folder.name, plan.recipe.corpora[folder.name], folder)
     except UserError:
         return True
-    return CorpusFolder(folder).finished_card(job) is not None
+    return state.card is not None
 
 
 def _is_raw(path: Path) -> bool:

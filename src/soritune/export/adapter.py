@@ -8,7 +8,8 @@ from soritune.errors import UserError
 from soritune.export.reduce import reduce_rank
 from soritune.models.exporting import ExportPlan
 from soritune.models.family import Family
-from soritune.models.lora import Lora, write_lora
+from soritune.models.lora import Lora
+from soritune.models.lora_folder import write_lora
 from soritune.models.registry import loadable_name
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance
