@@ -6,7 +6,8 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.export.reduce import reduce_rank
-from soritune.models.family import ExportPlan, Family
+from soritune.models.exporting import ExportPlan
+from soritune.models.family import Family
 from soritune.models.lora import Lora
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance
@@ -29,6 +30,7 @@ def plan_adapter(model: StoredModel, rank: int | None) -> ExportPlan:
 
     def write(folder: Path, _max_shard_bytes: int, _advance: Advance | None) -> None:
         model.write_adapter(lora, folder)
+        model.family.write_processor(model, folder)
 
     return ExportPlan({}, lora, (*notes, *_rank_notes(lora)), write)
 

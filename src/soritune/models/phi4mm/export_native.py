@@ -39,8 +39,8 @@ def write(
         other_files.copy_all(base, folder, leave_out=(ADAPTER_FOLDER, VISION_FOLDER))
     else:
         other_files.copy_files(base, folder)
-        write_processor(folder)
         (folder / CONFIG_FILE).write_text(_config_text(model), encoding="utf-8")
+    write_processor(folder, model.base.layout)
     complete_generation(read_config(dict(model.base.config), base), folder)
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
     unchanged = model.own_lora and lora is model.lora

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from soritune.languages.names import known_language
 from soritune.models import family
 from soritune.models.checkpoint import ADAPTER_FILES, INDEX_FILE, TensorName, weight_files
-from soritune.models.family import ExportTarget, PublishedBase
+from soritune.models.exporting import ExportTarget
+from soritune.models.family import PublishedBase
 from soritune.models.phi4mm import constants, layout, parts
 from soritune.tasks import Request
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from soritune.models import family
-from soritune.models.family import ExportTarget, PublishedBase
+from soritune.models.exporting import ExportTarget
+from soritune.models.family import PublishedBase
 from soritune.models.whisper import constants, parts, prompts
 from soritune.tasks import Request
 
