@@ -29,7 +29,7 @@ from soritune.experiment.titles import case_title
 from soritune.experiment.trainable import check_base, rate_warnings, size_warnings
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
-from soritune.sources import count_source, published_source
+from soritune.sources import check_source, count_source, published_source
 from soritune.sources.corpora.demo.source import DemoSource
 
 
@@ -140,6 +140,7 @@ def _check_corpus(plan: Plan, name: str, state: CorpusState, found: Splits | Non
             card.duration_s,
             languages=card.languages,
         )
+    check_source(source)
     published = published_source(source)
     if published is None:
         known = _known_splits(source)

@@ -334,7 +334,7 @@ class Family(Protocol):
         return next(iter(self.layouts), self.name)
 
     def describe_base(self, folder: Path) -> Summary:
-        """Say what a base holds, from headers alone and without torch (`soritune inspect`)."""
+        """Say what a base holds, from headers alone (`soritune inspect`)."""
         from soritune.models.summary import summarise_plain_base
 
         return summarise_plain_base(self, folder)
