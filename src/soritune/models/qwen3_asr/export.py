@@ -1,4 +1,4 @@
-"""Exports of Qwen3-ASR, and how transformers and vLLM take them."""
+"""Exports of Qwen3-ASR."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from functools import partial
 from pathlib import Path
 
 from soritune.languages.names import known_language
-from soritune.models import other_files
+from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
-from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
+from soritune.models.qwen3_asr.serving import vllm_command
+from soritune.models.serving import vllm_max_rank
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
-from soritune.models.summary import ADAPTER_LAYOUT, TRAINED_LAYOUT, Summary
 from soritune.models.tensors import LazyTensor
 
-_TARGET = "transformers"
 
-
-def plan(model: StoredModel, lora_weight: float | None) -> ExportPlan:
+def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
     """Plan an export to transformers; see `Family.plan_export`."""
     tensors, share = model.merged(lora_weight)
     return ExportPlan(tensors, None, (), partial(_write, model, tensors), share)
@@ -38,52 +36,37 @@ def _write(
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
 
 
-def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
-    """Return how transformers and vLLM use an export; see `Family.usage`."""
+def snippet(model: StoredModel, target: str, lora: Lora | None) -> str:
+    """Return Python that transcribes with an export; see `Family.snippet`."""
     code = model.record.get("language")
-    name = "LANGUAGE" if code is None else known_language(code)
-    asked = (
-        f"`AutoProcessor.from_pretrained({'BASE' if target == ADAPTER else 'DIR'})"
-        f".apply_transcription_request(audio, language={name!r})` makes its inputs"
+    asked = "" if code is None else f", language={known_language(code)!r}"
+    body = f"""\
+processor = AutoProcessor.from_pretrained(folder)
+inputs = processor.apply_transcription_request(samples{asked}).to(model.device, model.dtype)
+most = 32 + 25 * len(samples) // 16_000  # tokens, so that a model that never stops does
+ids = model.generate(**inputs, max_new_tokens=most)[0, inputs["input_ids"].shape[1] :]
+print(processor.decode(ids, skip_special_tokens=True).strip())
+"""
+    return snippets.snippet(
+        "Qwen3ASRForConditionalGeneration", "AutoProcessor", body, adapter=target == ADAPTER
     )
-    whole = "Qwen3ASRForConditionalGeneration.from_pretrained"
+
+
+def write_processor(model: StoredModel, folder: Path) -> None:
+    """Write tokenizer and feature extractor beside an adapter, those of the base."""
+    other_files.copy_files(
+        model.base.folder, folder, (*other_files.TOKENIZER_FILES, *other_files.PROCESSOR_FILES)
+    )
+
+
+def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
+    """Return how vLLM uses an export; see `Family.usage`."""
+    code = model.record.get("language")
     request = f"POST /v1/audio/transcriptions with `language={code or 'CODE'}`"
     if target != ADAPTER:
-        return [
-            f"transformers: `{whole}(DIR)`; {asked}",
-            f"vLLM: `vllm serve DIR`, then {request}",
-        ]
-    lines = [f"PEFT: `PeftModel.from_pretrained({whole}(BASE), DIR)`; {asked}"]
+        return [f"vLLM: `vllm serve DIR`, then {request}"]
     rank = None if lora is None else vllm_max_rank(lora.r)
-    if rank is not None:
-        lines.append(f"vLLM: `{_vllm('BASE', 'DIR', rank)}`, then {request} and the model `speech`")
-    return lines
-
-
-def serving(summary: Summary) -> dict[str, str]:
-    """Return how servers take a folder, or what to export first; see `Family.serving`."""
-    path = summary.path
-    to = f"no; first: soritune export {path} --out DIR --to"
-    if summary.layout not in (ADAPTER_LAYOUT, TRAINED_LAYOUT):
-        return {
-            "transformers": f"yes: Qwen3ASRForConditionalGeneration.from_pretrained({path!r})",
-            "vllm": f"yes: vllm serve {path}, then POST /v1/audio/transcriptions",
-        }
-    if not (summary.is_only_lora and summary.adapters):
-        return dict.fromkeys(
-            ("transformers", "vllm"), f"{to} {_TARGET} (more than the LoRA was trained)"
-        )
-    adapter = summary.adapters[0]
-    place = path if adapter.where == "." else f"{path}/{adapter.where.rstrip('/')}"
-    rank = vllm_max_rank(adapter.r)
-    vllm = f"{to} {_TARGET} (vLLM takes ranks up to {VLLM_MAX_RANKS[-1]})"
-    if rank is not None:
-        vllm = f"yes: {_vllm('BASE', place, rank)} (BASE: its base)"
-    return {
-        "transformers": f"yes, on its base: PeftModel.from_pretrained(base, {place!r})",
-        "vllm": vllm,
-    }
-
-
-def _vllm(base: str, adapter: str, rank: int) -> str:
-    return f"vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules speech={adapter}"
+    if rank is None:
+        return []
+    command = vllm_command("BASE", "DIR", rank)
+    return [f"vLLM: `{command}`, then {request} and the model `speech`"]

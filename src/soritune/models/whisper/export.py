@@ -10,21 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
-from soritune.models import other_files
+from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
-from soritune.models.summary import ADAPTER_LAYOUT, TRAINED_LAYOUT, Summary
 from soritune.models.tensors import LazyTensor
 from soritune.models.whisper import prompts
 from soritune.models.whisper.loading import generation_settings, is_multilingual
+from soritune.models.whisper.serving import CTRANSLATE2
 from soritune.tasks import Task
 
-TRANSFORMERS = "transformers"
-CTRANSLATE2 = "ctranslate2"
 # What faster-whisper reads beside the weights.
 _CTRANSLATE2_FILES = ("tokenizer.json", "preprocessor_config.json")
 _CTRANSLATE2_DTYPE = "float16"  # as in the published models of faster-whisper
@@ -53,6 +51,7 @@ def _write(
     """Write weights, settings and tokenizer, the LoRA in the weights."""
     base = model.base.folder
     other_files.copy_all(base, folder, leave_out=(ADAPTER_FOLDER, CONFIG_FILE, GENERATION_FILE))
+    _complete_processor(model, folder)
     config = {**model.base.config, "apply_spec_augment": False}
     config.pop("forced_decoder_ids", None)
     _write_json(config, folder / CONFIG_FILE)
@@ -105,43 +104,54 @@ def _write_json(settings: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
+def snippet(model: StoredModel, target: str, lora: Lora | None) -> str:
+    """Return Python that transcribes with an export; see `Family.snippet`."""
+    if target == CTRANSLATE2:
+        return ""
+    settings = generation(model)
+    asked = "".join(
+        f", {key}={settings[key].strip('<|>')!r}" for key in ("language", "task") if key in settings
+    )
+    body = f"""\
+processor = WhisperProcessor.from_pretrained(folder)
+inputs = processor(samples, sampling_rate=16_000, return_tensors="pt").to(dtype=model.dtype)
+ids = model.generate(inputs.input_features{asked})
+print(processor.batch_decode(ids, skip_special_tokens=True)[0].strip())
+"""
+    return snippets.snippet(
+        "WhisperForConditionalGeneration", "WhisperProcessor", body, adapter=target == ADAPTER
+    )
+
+
+def write_processor(model: StoredModel, folder: Path) -> None:
+    """Write tokenizer and feature extractor beside an adapter, those of the base."""
+    other_files.copy_files(
+        model.base.folder, folder, (*other_files.TOKENIZER_FILES, *other_files.PROCESSOR_FILES)
+    )
+    _complete_processor(model, folder)
+
+
+def _complete_processor(model: StoredModel, folder: Path) -> None:
+    """Write a feature extractor where the base has none; only its number of mels varies."""
+    if not any((folder / name).is_file() for name in other_files.PROCESSOR_FILES):
+        from transformers import WhisperFeatureExtractor
+
+        mels = int(model.base.config["num_mel_bins"])
+        WhisperFeatureExtractor(feature_size=mels).save_pretrained(folder)
+
+
 def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     """Return how other programs use an export; see `Family.usage`."""
     settings = generation(model)
     named = settings.get("language")
     language = "LANGUAGE" if named is None else named.strip("<|>")
     if target == ADAPTER:
-        return [
-            "PEFT: `PeftModel.from_pretrained(WhisperForConditionalGeneration.from_pretrained("
-            f"BASE), DIR)`, then `generate(..., language={language!r}, task='transcribe')`: an "
-            "adapter cannot name its language",
-        ]
+        return []
     if target == CTRANSLATE2:
         return [
             f"faster-whisper: `WhisperModel(DIR).transcribe(FILE, language={language!r}, "
             "without_timestamps=True)`",
         ]
-    spoken = "" if named is None else "; it transcribes in the language that it was trained for"
     return [
-        f"transformers: `WhisperForConditionalGeneration.from_pretrained(DIR)`{spoken}",
         f"vLLM: `vllm serve DIR`, then POST /v1/audio/transcriptions with `language={language}`",
     ]
-
-
-def serving(summary: Summary) -> dict[str, str]:
-    """Return how servers take a folder, or what to export first; see `Family.serving`."""
-    path = summary.path
-    to = f"no; first: soritune export {path} --out DIR --to"
-    found = {
-        "transformers": f"yes: WhisperForConditionalGeneration.from_pretrained({path!r})",
-        "vllm": f"yes: vllm serve {path}, then POST /v1/audio/transcriptions",
-        "faster-whisper": f"{to} {CTRANSLATE2} (it reads CTranslate2's layout only)",
-    }
-    if summary.layout in (ADAPTER_LAYOUT, TRAINED_LAYOUT):
-        found["vllm"] = f"{to} {TRANSFORMERS} (it takes Whisper with the LoRA in its weights only)"
-        found["transformers"] = f"{to} {TRANSFORMERS} (more than the LoRA was trained)"
-        if summary.is_only_lora and summary.adapters:
-            where = summary.adapters[0].where
-            place = path if where == "." else f"{path}/{where.rstrip('/')}"
-            found["transformers"] = f"yes, on its base: PeftModel.from_pretrained(base, {place!r})"
-    return found
