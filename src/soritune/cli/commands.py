@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from soritune import __version__
-from soritune.cli import augment, blend, doctor, experiment, export, inspect, transcribe
+from soritune.cli import (
+    augment,
+    blend,
+    doctor,
+    experiment,
+    export,
+    inspect,
+    publish,
+    transcribe,
+)
 
 app = typer.Typer(
     name="soritune",
@@ -53,3 +62,4 @@ app.add_typer(augment.app, name="augment")
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("blend")(blend.blend)
+app.command("publish")(publish.publish)

@@ -100,6 +100,7 @@ def doctor(
         model_name=model,
     )
     print_audit(PlainConsole(), audited.audit)
+    _keep(audited.audit, corpora)
     if not no_html:
         from soritune.doctor.page import write_page
 
@@ -133,6 +134,18 @@ def _folders(paths: list[Path]) -> list[Path]:
     for path in paths:
         folders += _of_recipe(path) if path.suffix in RECIPE_SUFFIXES else [path]
     return folders
+
+
+def _keep(audit: Audit, corpora: list[Path]) -> None:
+    """Keep the findings of one recipe in its output folder, where its report shows them."""
+    if len(corpora) != 1 or corpora[0].suffix not in RECIPE_SUFFIXES:
+        return
+    from soritune.experiment.plan import Plan
+    from soritune.files import write_atomically
+    from soritune.recipe import load_recipe
+
+    path = Plan.of(load_recipe(corpora[0])).audit_path
+    write_atomically(path, audit.model_dump_json(indent=1) + "\n")
 
 
 def _of_recipe(path: Path) -> list[Path]:

@@ -6,7 +6,8 @@
 <output>/cases/<case>/          model/, training.json, train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
                                 scores/<evaluation>.json (stamp with the figures)
-<output>/results.json, report.md
+<output>/results.json, report.md, report.html, report-audio/ (its sound)
+<output>/doctor.json            what `soritune doctor RECIPE` found in the corpora
 """
 
 from __future__ import annotations
@@ -93,6 +94,15 @@ class Plan:
     @property
     def report_path(self) -> Path:
         return self.output / "report.md"
+
+    @property
+    def page_path(self) -> Path:
+        return self.output / "report.html"
+
+    @property
+    def audit_path(self) -> Path:
+        """What the doctor found in the corpora, for the page."""
+        return self.output / "doctor.json"
 
     def corpus_folder(self, corpus: str) -> Path:
         return self.output / "corpora" / corpus
