@@ -166,7 +166,8 @@ def experiment(folder: Path) -> Experiment:
 
 
 def figures(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / "out" / "results.json").read_text())
+    text = (folder / "out" / "results.json").read_text()
+    found: list[dict[str, Any]] = json.loads(text)["scores"]
     return found
 
 
@@ -387,7 +388,7 @@ def test_an_output_folder_that_was_moved_still_tells_its_table(
     moved = (folder / "out").rename(folder / "elsewhere")
     (moved / "results.json").unlink()
     report = write_report(Plan.read(moved))
-    assert json.loads((moved / "results.json").read_text()) == before
+    assert json.loads((moved / "results.json").read_text())["scores"] == before
     assert [case.trained_share for case in report.cases] == [None, 0.1, 0.1]
 
 

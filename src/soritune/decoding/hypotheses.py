@@ -20,7 +20,7 @@ class Hypothesis:
     Attributes:
         output: all that the model wrote.
         transcript, translation: its parts, as the family reads them; None where there is none.
-        mean_logprob: see `Generated`.
+        mean_logprob, tokens: see `Generated`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -32,6 +32,7 @@ class Hypothesis:
     translation: str | None
     mean_logprob: float
     duration_s: float
+    tokens: int | None = None
 
     @property
     def scored(self) -> str:

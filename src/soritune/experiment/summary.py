@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from soritune.errors import UserError
+from soritune.experiment.conclusions import compare_cases, judge_retention
+from soritune.experiment.outcomes import ScoringOutcome
 from soritune.experiment.plan import Plan
-from soritune.recipe import Case, Recipe
+from soritune.recipe import Case, Evaluation, Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
+from soritune.scoring.evaluate import default_variants
 from soritune.scoring.score import Score
 
 # The source whose speech is synthetic, which the report says.
@@ -20,6 +23,7 @@ def build_report(plan: Plan) -> Report:
     recipe = plan.recipe
     results: list[Score] = []
     samples: list[Sample] = []
+    outcomes: list[ScoringOutcome] = []
     languages: dict[str, str] = {}
     cases = []
     for case in (ORIGINAL, *recipe.cases):
@@ -31,25 +35,23 @@ def build_report(plan: Plan) -> Report:
                 continue
             results += done.outcome.scores
             samples += done.outcome.samples
+            outcomes.append(done.outcome)
             languages[name] = done.outcome.language
             times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
         evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
         cases.append(_case_summary(plan, case, evaluating_s))
+    columns = columns_for(
+        [
+            _evaluation_summary(name, evaluation, languages.get(name) or _language(plan, name))
+            for name, evaluation in recipe.evaluate.items()
+        ],
+        recipe.language,
+    )
+    tests = compare_cases(plan, columns)
     return Report(
         name=recipe.name,
-        columns=columns_for(
-            [
-                EvaluationSummary(
-                    name,
-                    evaluation.task,
-                    languages.get(name) or _language(plan, name),
-                    evaluation.metric_names,
-                )
-                for name, evaluation in recipe.evaluate.items()
-            ],
-            recipe.language,
-        ),
+        columns=columns,
         cases=tuple(cases),
         results=tuple(results),
         samples=tuple(samples),
@@ -58,7 +60,18 @@ def build_report(plan: Plan) -> Report:
         ),
         results_path=plan.results_path,
         report_path=plan.report_path,
+        tests=tuple(tests),
+        retention=tuple(judge_retention(plan, tests)),
+        failures=tuple(each for outcome in outcomes for each in outcome.failures),
+        conditions=tuple(each for outcome in outcomes for each in outcome.conditions),
+        confusions=tuple(each for outcome in outcomes for each in outcome.confusions),
+        speed=tuple(outcome.speed for outcome in outcomes),
     )
+
+
+def _evaluation_summary(name: str, evaluation: Evaluation, language: str) -> EvaluationSummary:
+    variants = evaluation.variants or default_variants(evaluation.to or language)
+    return EvaluationSummary(name, evaluation.task, language, evaluation.metric_names, variants)
 
 
 def case_title(name: str, recipe: Recipe) -> str:

@@ -87,7 +87,7 @@ def _figures(source: StoredModel) -> list[str]:
     path = path / "results.json"
     if case is None or not path.is_file():
         return []
-    results = [result for result in read_results(path) if result.case == case]
+    results = [result for result in read_results(path).scores if result.case == case]
     if not results:
         return []
     head = "| evaluation | metric | value | 95 % interval | utterances |\n|---|---|---|---|---|"
@@ -101,6 +101,6 @@ def _figures(source: StoredModel) -> list[str]:
 
 def _row(result: Score) -> str:
     return (
-        f"| {result.evaluation} | {result.metric} | {result.value:.2f} | "
+        f"| {result.evaluation} | {result.title} | {result.value:.2f} | "
         f"{result.low:.2f}–{result.high:.2f} | {result.utterances} |"
     )

@@ -63,7 +63,7 @@ class CausalModel(LoadedModel):
             beams=beams,
         )
         return [
-            Generated(self.processor.decode(row), logprob)
+            Generated(self.processor.decode(row), logprob, len(row))
             for row, logprob in zip(rows, logprobs, strict=True)
         ]
 

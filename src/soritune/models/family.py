@@ -63,10 +63,12 @@ class Generated:
         text: without special tokens.
         mean_logprob: mean log-probability of the generated tokens, the end token included, in
             nats; with beams, the score of the chosen beam.
+        tokens: number of the generated tokens, the end token included; None: not known.
     """
 
     text: str
     mean_logprob: float
+    tokens: int | None = None
 
 
 class Processor(Protocol):

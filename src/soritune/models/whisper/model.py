@@ -88,7 +88,7 @@ class Whisper(LoadedModel):
             beams=beams,
         )
         return [
-            Generated(self.processor.decode(row), logprob)
+            Generated(self.processor.decode(row), logprob, len(row))
             for row, logprob in zip(rows, logprobs, strict=True)
         ]
 
