@@ -20,7 +20,8 @@ class Hypothesis:
     Attributes:
         output: all that the model wrote.
         transcript, translation: its parts, as the family reads them; None where there is none.
-        mean_logprob, tokens: see `Generated`.
+        mean_logprob: see `Generated`.
+        tokens: number of the generated tokens; None: not known.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

@@ -19,7 +19,8 @@ from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.scoring import SoundMeter, score_evaluation
 from soritune.experiment.selection import other_languages, select_records
 from soritune.experiment.stage import Done
-from soritune.experiment.summary import build_report, case_title
+from soritune.experiment.summary import build_report
+from soritune.experiment.titles import case_title
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
