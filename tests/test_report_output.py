@@ -12,6 +12,7 @@ from soritune.report.markdown import markdown, write_markdown
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import Column
 from soritune.report.terminal import print_report
+from soritune.scoring.records import PairedTest
 from soritune.scoring.score import Score
 
 COLUMNS = tuple(
@@ -70,7 +71,23 @@ def a_report() -> Report:
         Sample("lora-1", "zeroth", "나는 학교에 간다", "나는 <sep> *학교* | 간다\n[bold]_x_"),
     )
     paths = (Path("runs/x/results.json"), Path("runs/x/report.md"))
-    return Report("tiny-korean", COLUMNS, CASES, tuple(results), samples, True, *paths)
+    test = PairedTest(
+        evaluation="zeroth",
+        metric="cer",
+        variant="raw",
+        case_a="original",
+        case_b="lora-1",
+        difference=-95.36,
+        low=-96.0,
+        high=-95.0,
+        p=0.0001,
+        p_holm=0.0001,
+        verdict="better",
+        utterances=457,
+    )
+    return Report(
+        "tiny-korean", COLUMNS, CASES, tuple(results), samples, True, *paths, tests=(test,)
+    )
 
 
 def tables(text: str) -> list[list[list[str]]]:

@@ -63,6 +63,10 @@ class Clusters:
         return found
 
 
+SINGLY = Clusters()
+"""Every utterance by itself."""
+
+
 def bootstrap_interval(
     statistics: npt.ArrayLike,
     scores_from_sums: Scorer,
