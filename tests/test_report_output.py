@@ -12,6 +12,7 @@ from soritune.report.markdown import markdown, write_markdown
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import Column
 from soritune.report.terminal import print_report
+from soritune.scoring.records import PairedTest
 from soritune.scoring.score import Score
 
 COLUMNS = tuple(
@@ -39,6 +40,10 @@ CASES = (
         training_s=3725.0,
         evaluating_s=60.0,
         model="runs/my run/cases/lora-1",
+        learning_rate=3e-3,
+        audio_learning_rate=1.5e-5,
+        batch_size=16,
+        augmentation="telephone (p 0.3)",
     ),
     CaseSummary("audio-4", "audio encoder unfrozen, 4 epochs", "lora+audio"),
 )
@@ -66,7 +71,23 @@ def a_report() -> Report:
         Sample("lora-1", "zeroth", "나는 학교에 간다", "나는 <sep> *학교* | 간다\n[bold]_x_"),
     )
     paths = (Path("runs/x/results.json"), Path("runs/x/report.md"))
-    return Report("tiny-korean", COLUMNS, CASES, tuple(results), samples, True, *paths)
+    test = PairedTest(
+        evaluation="zeroth",
+        metric="cer",
+        variant="raw",
+        case_a="original",
+        case_b="lora-1",
+        difference=-95.36,
+        low=-96.0,
+        high=-95.0,
+        p=0.0001,
+        p_holm=0.0001,
+        verdict="better",
+        utterances=457,
+    )
+    return Report(
+        "tiny-korean", COLUMNS, CASES, tuple(results), samples, True, *paths, tests=(test,)
+    )
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -108,10 +129,12 @@ def test_results_table_reads_as_the_issue_draws_it() -> None:
 
 def test_trained_table_tells_parameters_share_and_time() -> None:
     rows = tables(markdown(a_report()))[2]
-    assert rows[2][1:] == ["—", "none", "0", "0 %", "—", "—", "1 min 15 s"]
+    assert rows[2][1:] == ["—", "none", "0", "0 %", *["—"] * 5, "1 min 15 s"]
     assert rows[3][1:3] == ["lora", "LoRA 200; audio encoder 50"]
-    assert rows[3][3:] == ["250", "25 %", "16 of 16", "1 h 02 min", "1 min 00 s"]
-    assert rows[4][2:] == ["—"] * 6
+    assert rows[3][3:6] == ["250", "25 %", "16 of 16"]
+    assert rows[3][6:9] == ["0.003; audio 1.5e-5", "16", "telephone (p 0.3)"]
+    assert rows[3][9:] == ["1 h 02 min", "1 min 00 s"]
+    assert rows[4][2:] == ["—"] * 9
 
 
 def test_transcripts_survive_markdown() -> None:

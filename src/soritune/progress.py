@@ -5,6 +5,7 @@ Everything goes to standard error, so that results on standard output can be pip
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -48,6 +49,11 @@ def duration_text(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def number_text(value: float) -> str:
+    """Return a setting as recipes have it: `0.003`, `4e-5`."""
+    return re.sub(r"e([+-])0*", lambda sign: "e" + sign[1].replace("+", ""), f"{value:g}")
 
 
 class PlainProgress:

@@ -5,7 +5,7 @@
 <output>/corpora/<name>/        prepared speech
 <output>/cases/<case>/          model/, training.json, train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
-                                scores/<evaluation>.json (stamp with the figures)
+                                scores/<evaluation>.jsonl and .json (stamp with the figures)
 <output>/results.json, report.md, report.html, report-audio/ (its sound)
 <output>/doctor.json            what `soritune doctor RECIPE` found in the corpora
 """
@@ -41,6 +41,8 @@ EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
 # Identity of a corpus that is not prepared: no stage can have been done with it.
 NOT_PREPARED = "not prepared"
+# What an evaluation says about scores alone: other metrics need no other decoding.
+NOT_DECODED = {"corpus", "metrics", "variants", "retain"}
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,10 @@ class Plan:
     def hypotheses_path(self, case: str, evaluation: str) -> Path:
         return self.case_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
 
+    def utterances_path(self, case: str, evaluation: str) -> Path:
+        """Return where the scores of single utterances are."""
+        return self.case_folder(case) / "scores" / f"{evaluation}.jsonl"
+
     def card(self, corpus: str) -> CorpusCard | None:
         """Return the card of a prepared corpus, None where it is not prepared."""
         return read_card(self.corpus_folder(corpus))
@@ -168,7 +174,7 @@ class Plan:
         settings = self.recipe.evaluate[evaluation]
         depends_on = {
             "format": DECODING_FORMAT,
-            "evaluation": settings.model_dump(mode="json", exclude={"corpus", "metrics"}),
+            "evaluation": settings.model_dump(mode="json", exclude=NOT_DECODED),
             "corpus": self._corpus(settings.corpus),
             "model": self.base if case == ORIGINAL else self.train_stage(case).fingerprint,
             "dtype": self.recipe.model.dtype,
@@ -179,13 +185,17 @@ class Plan:
 
     def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
         """Return the scoring of what was decoded; other metrics need no other decoding."""
+        settings = self.recipe.evaluate[evaluation]
         depends_on = {
             "format": SCORING_FORMAT,
             "hypotheses": self.decode_stage(case, evaluation).fingerprint,
-            "metrics": list(self.recipe.evaluate[evaluation].metric_names),
+            "metrics": list(settings.metric_names),
+            "variants": settings.variants,
         }
-        path = self.case_folder(case) / "scores" / f"{evaluation}.json"
-        return Stage(path, fingerprint(depends_on), ScoringOutcome)
+        path = self.utterances_path(case, evaluation)
+        return Stage(
+            path.with_suffix(".json"), fingerprint(depends_on), ScoringOutcome, outputs=(path,)
+        )
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

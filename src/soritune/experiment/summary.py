@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from soritune.errors import UserError
+from dataclasses import replace
+
+from soritune.experiment.conclusions import compare_cases, judge_retention
+from soritune.experiment.outcomes import ScoringOutcome
 from soritune.experiment.plan import Plan
-from soritune.recipe import Case, Recipe
+from soritune.experiment.titles import augmentation_words, case_title
+from soritune.recipe import Evaluation
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
+from soritune.scoring.evaluate import default_variants
 from soritune.scoring.score import Score
 
 # The source whose speech is synthetic, which the report says.
@@ -20,6 +25,7 @@ def build_report(plan: Plan) -> Report:
     recipe = plan.recipe
     results: list[Score] = []
     samples: list[Sample] = []
+    outcomes: list[ScoringOutcome] = []
     languages: dict[str, str] = {}
     cases = []
     for case in (ORIGINAL, *recipe.cases):
@@ -31,25 +37,23 @@ def build_report(plan: Plan) -> Report:
                 continue
             results += done.outcome.scores
             samples += done.outcome.samples
+            outcomes.append(done.outcome)
             languages[name] = done.outcome.language
             times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
         evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
         cases.append(_case_summary(plan, case, evaluating_s))
+    columns = columns_for(
+        [
+            _evaluation_summary(name, evaluation, languages.get(name) or _language(plan, name))
+            for name, evaluation in recipe.evaluate.items()
+        ],
+        recipe.language,
+    )
+    tests = compare_cases(plan, columns)
     return Report(
         name=recipe.name,
-        columns=columns_for(
-            [
-                EvaluationSummary(
-                    name,
-                    evaluation.task,
-                    languages.get(name) or _language(plan, name),
-                    evaluation.metric_names,
-                )
-                for name, evaluation in recipe.evaluate.items()
-            ],
-            recipe.language,
-        ),
+        columns=columns,
         cases=tuple(cases),
         results=tuple(results),
         samples=tuple(samples),
@@ -58,32 +62,18 @@ def build_report(plan: Plan) -> Report:
         ),
         results_path=plan.results_path,
         report_path=plan.report_path,
+        tests=tuple(tests),
+        retention=tuple(judge_retention(plan, tests)),
+        failures=tuple(each for outcome in outcomes for each in outcome.failures),
+        conditions=tuple(each for outcome in outcomes for each in outcome.conditions),
+        confusions=tuple(each for outcome in outcomes for each in outcome.confusions),
+        speed=tuple(outcome.speed for outcome in outcomes),
     )
 
 
-def case_title(name: str, recipe: Recipe) -> str:
-    """Return `baseline (LoRA, 1 epoch, part of the data)`; for the untrained base its name."""
-    return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name], recipe)})"
-
-
-def _words(case: Case, recipe: Recipe) -> str:
-    words = [" + ".join(_mode_title(word, recipe) for word in case.mode.split("+"))]
-    words.append(f"{case.epochs:g} epoch{'' if case.epochs == 1 else 's'}")
-    if any(part.share < 1 for part in case.train):
-        words.append("part of the data")
-    return ", ".join(words)
-
-
-def _mode_title(word: str, recipe: Recipe) -> str:
-    """Return a mode in words for people, those of the family where it is known."""
-    from soritune.models.registry import family_of
-
-    try:
-        family = family_of(recipe.model.base, recipe.model.revision)
-    except UserError:  # the report of a run whose base is not here any more
-        family = None
-    title = "" if family is None or word not in family.modes else family.modes[word].title
-    return title or word
+def _evaluation_summary(name: str, evaluation: Evaluation, language: str) -> EvaluationSummary:
+    variants = evaluation.variants or default_variants(evaluation.to or language)
+    return EvaluationSummary(name, evaluation.task, language, evaluation.metric_names, variants)
 
 
 def _language(plan: Plan, evaluation: str) -> str:
@@ -102,15 +92,22 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
     if case == ORIGINAL:
         base = plan.recipe.model.base
         return CaseSummary(name=case, title=title, evaluating_s=evaluating_s, model=base)
-    mode = plan.recipe.cases[case].mode
-    done = plan.train_stage(case).done()
-    if done is None:
-        return CaseSummary(name=case, title=title, mode=mode)
-    summary = done.outcome
-    return CaseSummary(
+    settings = plan.recipe.cases[case]
+    planned = CaseSummary(
         name=case,
         title=title,
-        mode=mode,
+        mode=settings.mode,
+        learning_rate=settings.learning_rate,
+        audio_learning_rate=settings.audio_learning_rate,
+        batch_size=settings.batch_size,
+        augmentation=augmentation_words(settings),
+    )
+    done = plan.train_stage(case).done()
+    if done is None:
+        return planned
+    summary = done.outcome
+    return replace(
+        planned,
         trained=summary.trained,
         parameters=summary.parameters,
         trained_tensors=summary.trained_tensors,

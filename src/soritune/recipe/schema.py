@@ -51,7 +51,10 @@ def _is_short(name: str) -> str:
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$"), AfterValidator(_is_short)]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$"), AfterValidator(language_code)]
-Metric = Literal["cer", "wer", "bleu", "chrf"]
+Metric = Literal[
+    "cer", "wer", "bleu", "chrf", "spacing", "jamo", "bleu/char", "bleu/13a", "bleu/flores200"
+]
+Variant = Literal["raw", "seed", "no-spaces", "no-punctuation", "reading"]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
 
@@ -195,8 +198,24 @@ class Case(Settings):
         return self
 
 
+class Retention(Settings):
+    """A skill of the untrained base that a case must not lose.
+
+    Attributes:
+        worse_by: points of the first metric by which a case may be worse, interval included.
+    """
+
+    worse_by: Annotated[float, Field(ge=0)]
+
+
 class Evaluation(Settings):
-    """One column of the table: a task on one split of a corpus."""
+    """One column of the table: a task on one split of a corpus.
+
+    Attributes:
+        limit: utterances; None: all.
+        variants: in which error rates are counted, the first for verdicts; None: those that are
+            usual for the language.
+    """
 
     corpus: Name
     split: Split = "test"
@@ -205,9 +224,11 @@ class Evaluation(Settings):
         LanguageCode | None, Field(validation_alias="from", serialization_alias="from")
     ] = None
     to: TargetLanguage | None = None
-    limit: PositiveInt | None = None  # utterances; None: all
+    limit: PositiveInt | None = None
     beams: PositiveInt = 1
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] | None = None
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] | None = None
+    retain: Retention | None = None
 
     @property
     def metric_names(self) -> tuple[Metric, ...]:

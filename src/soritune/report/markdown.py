@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soritune.files import write_atomically
-from soritune.progress import duration_text
+from soritune.progress import duration_text, number_text
 from soritune.report.content import (
     INTERVAL_NOTE,
     SYNTHETIC_NOTE,
@@ -17,13 +17,14 @@ from soritune.report.content import (
     certainties,
     exclusion_sentences,
     not_comparable,
+    retention_sentences,
     sample_groups,
     scorings,
     transcribe_command,
     unfinished_sentence,
 )
 from soritune.report.records import CaseSummary
-from soritune.report.table import METRIC_TITLES, MISSING, best_values, figures
+from soritune.report.table import MISSING, best_values, figures
 from soritune.scoring.score import Score
 
 # What Markdown would interpret; "<sep>" would vanish as an HTML tag.
@@ -45,7 +46,8 @@ def markdown(report: Report) -> str:
     if unfinished:
         parts.append(escape(unfinished))
     parts += [escape(warning) for warning in not_comparable(report)]
-    parts += [_best(report), "## What is certain", INTERVAL_NOTE]
+    parts += [escape(sentence) for sentence in retention_sentences(report)]
+    parts += [_best(report), "## What the tests show", INTERVAL_NOTE]
     parts += _certainty_table(report)
     parts += ["## What was trained", _trained_table(report.cases)]
     parts += [escape(sentence) for sentence in exclusion_sentences(report)]
@@ -86,6 +88,17 @@ def moved_text(case: CaseSummary) -> str:
     return f"{case.moved_tensors}{of}"
 
 
+def settings_text(case: CaseSummary) -> tuple[str, str, str]:
+    """Return learning rate (with that of the audio parts), batch size and augmentation."""
+    if case.learning_rate is None or case.batch_size is None:
+        return MISSING, MISSING, MISSING
+    audio = case.audio_learning_rate
+    rate = number_text(case.learning_rate)
+    if audio is not None and audio != case.learning_rate:
+        rate += f"; audio {number_text(audio)}"
+    return rate, str(case.batch_size), case.augmentation or "none"
+
+
 def time_text(seconds: float | None) -> str:
     return MISSING if seconds is None else duration_text(seconds)
 
@@ -123,12 +136,13 @@ def _certainty_table(report: Report) -> list[str]:
     body = [
         [
             escape(certainty.column.title),
-            "<br>".join(map(escape, certainty.worse)) or "none",
-            "<br>".join(map(escape, certainty.unsure)) or "none",
+            escape(words),
+            "<br>".join(map(escape, phrases)),
         ]
         for certainty in certainties(report)
+        for words, phrases in certainty.words.items()
     ]
-    head = ["column", "worse than an earlier case", "difference not certain (overlap)"]
+    head = ["column", "verdict", "of"]
     return [_grid(head, body)] if body else []
 
 
@@ -139,16 +153,18 @@ def _trained_table(cases: Sequence[CaseSummary]) -> str:
         times = [time_text(case.training_s), time_text(case.evaluating_s)]
         mode = MISSING if case.mode is None else escape(case.mode)
         titles = [escape(case.title), mode, escape(parts)]
-        body.append([*titles, number, share, moved_text(case), *times])
+        settings = map(escape, settings_text(case))
+        body.append([*titles, number, share, moved_text(case), *settings, *times])
     head = ["model", "mode", "trained parts", "parameters", "share", "tensors moved"]
-    return _grid([*head, "training", "evaluation"], body)
+    settings_head = ["learning rate", "batch size", "augmentation"]
+    return _grid([*head, *settings_head, "training", "evaluation"], body)
 
 
 def _scoring_table(report: Report) -> str:
     body = [
         [
             escape(scoring.evaluation),
-            METRIC_TITLES.get(scoring.metric, scoring.metric),
+            scoring.metric,
             ", ".join(map(str, scoring.utterances)),
             "<br>".join(_code(signature) for signature in scoring.signatures),
         ]

@@ -11,8 +11,17 @@ from pydantic import ConfigDict
 
 from soritune.errors import UserError
 
-LOWER_IS_BETTER = {"cer": True, "wer": True, "bleu": False, "chrf": False}
+LOWER_IS_BETTER = {
+    "cer": True,
+    "wer": True,
+    "bleu": False,
+    "chrf": False,
+    "spacing": False,
+    "jamo": True,
+}
 METRICS = tuple(LOWER_IS_BETTER)
+ERROR_RATES = ("cer", "wer", "jamo")
+RAW = "raw"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +30,13 @@ class Score:
 
     Attributes:
         case, evaluation: names in the recipe; empty where there is no recipe.
-        value: percent for "cer" and "wer" (above 100 where more was written than was said), 0–100
-            for "bleu" and "chrf".
-        low, high: bounds of the 95 % bootstrap interval over utterances.
+        variant: what is done to the texts before ("raw": nothing but NFC), see `variants.VARIANTS`.
+        value: of the corpus (micro): percent for "cer", "wer" and "jamo" (above 100 where more was
+            written than was said), 0–100 for "bleu", "chrf" and "spacing".
+        low, high: bounds of the 95 % bootstrap interval.
+        macro: mean of the utterances' own rates; None where a metric has none.
+        speakers: number of known speakers; None where some are not known.
+        clustered: whether the interval draws speakers with all their utterances.
         signature: all that the value depends on; scores are comparable where it is equal.
     """
 
@@ -32,11 +45,20 @@ class Score:
     case: str = ""
     evaluation: str = ""
     metric: str
+    variant: str = "raw"
     value: float
     low: float
     high: float
+    macro: float | None = None
     utterances: int
+    speakers: int | None = None
+    clustered: bool = False
     signature: str
+
+    @property
+    def title(self) -> str:
+        """Metric and variant: "cer", "cer reading"."""
+        return self.metric if self.variant == RAW else f"{self.metric} {self.variant}"
 
 
 def package_version(package: str) -> str:

@@ -10,6 +10,8 @@ import re
 from soritune.languages.ko.characters import unify
 from soritune.languages.ko.encoding import decode_korean
 from soritune.languages.ko.normalization import normalize, syllables
+from soritune.languages.ko.readings import VERSION as READINGS_VERSION
+from soritune.languages.ko.readings import readings
 from soritune.languages.ko.spacing import spacing_version
 from soritune.languages.ko.spell import spell_numbers
 from soritune.languages.language import Language, NumberForms
@@ -44,4 +46,6 @@ LANGUAGE = Language(
     normalize=normalize,
     spacing_version=spacing_version,
     bleu_tokenizer="ko-mecab",
+    readings=readings,
+    readings_version=READINGS_VERSION,
 )

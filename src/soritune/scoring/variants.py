@@ -1,0 +1,98 @@
+"""What is done to texts before their errors are counted: the declared variants of CER and WER.
+
+The same words can differ by a factor of two in CER where it is not said what counts, so each
+variant is named and stands in the signature. docs/scoring.md says what is known and what is guessed
+of `seed`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from soritune.errors import UserError, nearest
+from soritune.scoring.score import RAW
+
+SEED_VARIANT, NO_SPACES = "seed", "no-spaces"
+NO_PUNCTUATION, READING = "no-punctuation", "reading"
+
+MARKS = "~～∼〜ㆍ♩♪♫♬"
+"""Marks that Unicode calls symbols or letters: tildes, the dot of Korean keyboards, notes. The form
+of a corpus (`punctuation: drop`) takes them away as well."""
+_SPACES = re.compile(r"\s\s+")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compare texts.
+
+    Attributes:
+        described: the part of a signature that says what is done.
+        metrics: error rates that have it.
+        capped: whether an utterance has at most as many errors as its reference has characters.
+    """
+
+    name: str
+    described: str
+    metrics: tuple[str, ...]
+    capped: bool = False
+
+
+VARIANTS = {
+    each.name: each
+    for each in (
+        Variant(RAW, "space:kept|case:mixed|punct:kept|norm:nfc", ("cer", "wer", "jamo")),
+        Variant(
+            SEED_VARIANT,
+            "space:kept|case:mixed|punct:kept|norm:none|cap:utterance",
+            ("cer", "wer"),
+            capped=True,
+        ),
+        Variant(NO_SPACES, "space:removed|case:mixed|punct:kept|norm:nfc", ("cer", "jamo")),
+        Variant(
+            NO_PUNCTUATION, "space:kept|case:lc|punct:removed|norm:nfc", ("cer", "wer", "jamo")
+        ),
+        Variant(READING, "space:removed|case:lc|punct:removed|norm:reading", ("cer",)),
+    )
+}
+
+
+def check_variant(name: str) -> Variant:
+    """Return a variant by its name. Raises UserError where there is none."""
+    if name not in VARIANTS:
+        raise UserError(
+            f'variant "{name}" is unknown; use {", ".join(VARIANTS)}{nearest(name, VARIANTS)}'
+        )
+    return VARIANTS[name]
+
+
+def prepare(texts: Sequence[str], variant: str) -> list[str]:
+    """Return texts as a variant compares them (`reading` aligns more than that: `reading.py`)."""
+    if variant == SEED_VARIANT:
+        # The transforms of evaluate 0.4.3, metrics cer and wer: RemoveMultipleSpaces and Strip.
+        return [_SPACES.sub(" ", text).strip() for text in texts]
+    # NFC first: a decomposed syllable (ㅎㅏㄴ) would count as three characters.
+    composed = [unicodedata.normalize("NFC", text) for text in texts]
+    if variant in (NO_PUNCTUATION, READING):
+        composed = [drop_punctuation(text.lower()) for text in composed]
+    if variant in (NO_SPACES, READING):
+        return ["".join(text.split()) for text in composed]
+    return [" ".join(text.split()) for text in composed]
+
+
+def drop_punctuation(text: str) -> str:
+    """Remove what Unicode calls punctuation (category P) and `MARKS`; a dash becomes a space."""
+    return "".join(map(_without_punctuation, text)) if not text.isalnum() else text
+
+
+def _without_punctuation(character: str) -> str:
+    if character.isalnum() and character not in MARKS:
+        return character
+    if character in MARKS:
+        return ""
+    category = unicodedata.category(character)
+    if category == "Pd":
+        return " "
+    return "" if category.startswith("P") else character
