@@ -35,7 +35,7 @@ TIMEOUT_S = 60
 
 
 class Page:
-    """One tab. `complaints` are errors and warnings of its console, `requests` what it asked for."""
+    """One tab; `complaints` are errors and warnings of its console, `requests` what it asked."""
 
     def __init__(self, send: int, receive: int) -> None:
         self._send = send
@@ -146,7 +146,7 @@ def opened(profile: Path) -> Iterator[Page]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         close_fds=False,
-        preexec_fn=give_pipes,
+        preexec_fn=give_pipes,  # noqa: PLW1509 - it only renames descriptors
     )
     os.close(to_read)
     os.close(to_write)

@@ -132,7 +132,7 @@ def report(
         Path, typer.Argument(metavar="RECIPE|FOLDER", help="A recipe, or its output folder.")
     ],
 ) -> None:
-    """Print the table of what is done, and write results.json and report.md again."""
+    """Print the table of what is done, and write results.json, report.md and report.html again."""
     from soritune.experiment.loading import load_experiment
     from soritune.experiment.plan import Plan
     from soritune.experiment.run import save_report
@@ -141,7 +141,7 @@ def report(
     plan = Plan.read(source) if source.is_dir() else Plan.of(load_experiment(source))
     found = build_report(plan)
     _show_report(found)
-    save_report(found)
+    save_report(plan, found)
 
 
 def _run_on_all_ranks(path: Path, work: Callable[[Experiment], None]) -> None:

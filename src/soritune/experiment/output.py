@@ -11,7 +11,15 @@ from soritune.files import storage_error, write_atomically
 
 RECIPE_FILE = "recipe.yaml"
 # What a run writes, replaces and removes in its output folder.
-_OURS = (RECIPE_FILE, "results.json", "report.md", "report.html", "report-audio", "corpora", "cases")
+_OURS = (
+    RECIPE_FILE,
+    "results.json",
+    "report.md",
+    "report.html",
+    "report-audio",
+    "corpora",
+    "cases",
+)
 
 
 def check_output(folder: Path) -> None:

@@ -15,6 +15,7 @@ from soritune.experiment.dev import dev_scorer
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.outcomes import DecodingOutcome
 from soritune.experiment.output import check_output, keep_recipe
+from soritune.experiment.page import write_experiment_page
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.scoring import SoundMeter, score_evaluation
@@ -179,7 +180,7 @@ class Experiment:
             free_memory()
 
     def report(self) -> Report:
-        """Write results.json and report.md of all that is done with this recipe."""
+        """Write results.json, report.md and report.html of all that is done with this recipe."""
         return write_report(self.plan)
 
     def corpora_of(self, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
@@ -284,15 +285,16 @@ def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str])
 
 
 def write_report(plan: Plan) -> Report:
-    """Write results.json and report.md into the plan's output folder."""
+    """Write results.json, report.md and report.html into the plan's output folder."""
     report = build_report(plan)
-    save_report(report)
+    save_report(plan, report)
     return report
 
 
-def save_report(report: Report) -> None:
+def save_report(plan: Plan, report: Report) -> None:
     """Write a report into the output folder of its plan."""
     if report.results_path is not None:
         write_results(report.results_path, report.records)
     if report.report_path is not None:
         write_markdown(report.report_path, report)
+    write_experiment_page(plan, report)

@@ -88,9 +88,7 @@ def evaluation_results(facts: RunFacts | None) -> str | None:
     ]
     if not entries:
         return None
-    return yaml.safe_dump(
-        eval_result_entries_to_yaml(entries), allow_unicode=True, sort_keys=False
-    )
+    return yaml.safe_dump(eval_result_entries_to_yaml(entries), allow_unicode=True, sort_keys=False)
 
 
 def base_license(base: Path) -> str | None:
@@ -237,7 +235,9 @@ def _before(score: Score, before: dict[tuple[str, str, str], Score]) -> str:
     if found is None:
         return "—"
     return (
-        f"{found.value:.2f}" if found.signature == score.signature else "not comparable: other signature"
+        f"{found.value:.2f}"
+        if found.signature == score.signature
+        else "not comparable: other signature"
     )
 
 
@@ -276,11 +276,17 @@ def _usage(
         usage = ["soritune: `soritune transcribe FILE --model DIR --base BASE`", *usage]
     if repository is None:
         return usage
-    named = [line if "DIR/" in line else re.sub(r"\bDIR\b", repository, line) for line in usage]
-    named = [re.sub(r"from_pretrained\(([^)'\"]+/[^)'\"]+)\)", r'from_pretrained("\1")', e) for e in named]
+    named = [_with_repository(line, repository) for line in usage]
     if any("DIR" in line for line in named):
         named.append(f"`DIR` is what `hf download {repository} --local-dir DIR` writes")
     return named
+
+
+def _with_repository(line: str, repository: str) -> str:
+    """Name the repository for the folder, where programs take its name as well."""
+    if re.search(r"DIR(/| \+)", line):  # a file in it
+        return line
+    return re.sub(r"\bDIR\b", repository, re.sub(r"\(DIR\b", f'("{repository}"', line))
 
 
 def _limits(plan: ExportPlan, facts: RunFacts | None) -> list[str]:

@@ -120,14 +120,15 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
         raise UserError(f"{repository}: no token of the hub; {_LOGIN}") from None
     except OfflineModeIsEnabled:
         raise UserError(
-            f"{repository}: HF_HUB_OFFLINE is set; unset it, or add --dry-run to write {folder} only"
+            f"{repository}: HF_HUB_OFFLINE is set; unset it, or add --dry-run to write "
+            f"{folder} alone"
         ) from None
     except HfHubHTTPError as error:
         status = error.response.status_code
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         advice = _LOGIN if status in (401, 403) else "try again later"
         raise UserError(f"{repository}: the hub refused it ({reason}); {advice}") from None
-    except OSError as error:
+    except (OSError, HfHubHTTPError.__bases__[0]) as error:  # that of its HTTP library
         raise UserError(f"{repository}: the hub cannot be reached ({error}); {_AGAIN}") from None
     return str(made)
 

@@ -48,6 +48,7 @@ class Report:
     synthetic_speech: bool = False
     results_path: Path | None = None
     report_path: Path | None = None
+    page_path: Path | None = None
     tests: tuple[PairedTest, ...] = ()
     retention: tuple[RetentionVerdict, ...] = ()
     failures: tuple[FailureCount, ...] = ()

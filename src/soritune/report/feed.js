@@ -33,9 +33,11 @@ class Feed {
   /** Draw the visible items again, at the same place. */
   redraw() {
     const top = this.first();
+    const focused = [...this.drawn].find(([, element]) => element.contains(document.activeElement));
     this.clear();
     this.heights.fill(this.guess);
     this.scrollTo(top);
+    if (focused) this.drawn.get(focused[0])?.focus({ preventScroll: true });
   }
 
   clear() {

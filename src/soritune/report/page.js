@@ -7,6 +7,8 @@ const WORDS = dataIn("words");
 const DATA = dataIn("data-records");
 const CARD_PADDING = 34; // pixels of a card beside its lines
 const PRINTED = 100; // utterances on paper
+const HANGUL = /^[가-힣]$/; // of one width in any font
+const ASCII = /^[\x20-\x7e]$/;
 const EAGER_CSV = /^[=+\-@\t\r]/; // what a spreadsheet would compute
 
 // 1. Languages of the interface.
@@ -121,6 +123,7 @@ class Browser {
   /** Show an evaluation, all of it. */
   open(number) {
     this.number = number;
+    this.target = null;
     this.data = DATA.evaluations[number];
     this.fillForm();
     this.filter();
@@ -234,7 +237,10 @@ class Browser {
       const probe = byId("probe");
       const name = probe.previousElementSibling.getBoundingClientRect().width;
       const width = byId("feed").clientWidth - CARD_PADDING - name;
-      this.fits = Math.max(10, Math.floor(width / (probe.getBoundingClientRect().width / 10)) - 1);
+      const column = probe.getBoundingClientRect().width / 10;
+      const hangul = probe.nextElementSibling.getBoundingClientRect().width / 10;
+      byId("feed").style.setProperty("--beside-hangul", `${2 * column - hangul}px`);
+      this.fits = Math.max(10, Math.floor(width / column) - 1);
       this.fitsIn = this.feed.width;
     }
     return this.fits;
@@ -243,7 +249,7 @@ class Browser {
   card(item, index) {
     const { data } = this;
     const id = data.ids[item];
-    const card = make("article", "utterance");
+    const card = make("article", item === this.target ? "utterance is-target" : "utterance");
     card.tabIndex = -1;
     card.dataset.id = id;
     card.setAttribute("aria-posinset", index + 1);
@@ -327,9 +333,19 @@ class Browser {
     row.append(label, make("span", "number", errors === "" ? "" : errors || "✓"));
     const text = make("span", "text");
     text.lang = this.data.language;
+    // Most characters are right: a run of them is one element, which is quicker than one for each.
+    let run = null;
     for (const [column, kind, written] of cells) {
+      const wide = column.width === 2;
+      if (kind === "same" && (wide ? HANGUL : ASCII).test(written)) {
+        if (run?.classList.contains("wide") !== wide) run = null;
+        if (!run) text.append((run = make("i", wide ? "run wide" : "run", "")));
+        run.textContent += written;
+        continue;
+      }
+      run = null;
       const shown = kind === "missing" ? "·" : kind !== "same" && written === " " ? "␣" : written;
-      text.append(make("i", `${kind}${column.width === 2 ? " wide" : ""}`, shown || "\u00a0"));
+      text.append(make("i", `cell ${kind}${wide ? " wide" : ""}`, shown || "\u00a0"));
     }
     row.append(text);
     return row;
@@ -370,10 +386,10 @@ class Browser {
       return;
     }
     if (number !== this.number || !this.feed.place.has(item)) this.open(number);
+    this.target = item;
+    this.feed.clear();
     const card = this.feed.scrollTo(this.feed.place.get(item));
     byId("browser").scrollIntoView();
-    for (const other of document.querySelectorAll(".is-target")) other.classList.remove("is-target");
-    card.classList.add("is-target");
     card.focus({ preventScroll: true });
   }
 

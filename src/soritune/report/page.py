@@ -14,8 +14,8 @@ from soritune.pages import render
 from soritune.report.background import Background
 from soritune.report.content import Report, scorings, transcribe_command
 from soritune.report.curves import charts
-from soritune.report.records import CaseSummary
 from soritune.report.markdown import moved_text, parameters_text, time_text
+from soritune.report.records import CaseSummary
 from soritune.report.sound import FOLDER, Sound, load_sound
 from soritune.report.table import best_values, figures, metric_title
 from soritune.report.utterances import EvaluatedUtterances, page_data
@@ -77,13 +77,10 @@ def _failures(report: Report) -> list[dict[str, Any]]:
     found = []
     for evaluation in dict.fromkeys(each.evaluation for each in report.failures):
         cases = [
-            case.name
-            for case in report.cases
-            if (evaluation, FAILURES[0], case.name) in counts
+            case.name for case in report.cases if (evaluation, FAILURES[0], case.name) in counts
         ]
         rows = [
-            (failure, [counts[evaluation, failure, case] for case in cases])
-            for failure in FAILURES
+            (failure, [counts[evaluation, failure, case] for case in cases]) for failure in FAILURES
         ]
         found.append({"evaluation": evaluation, "cases": cases, "rows": rows})
     return found

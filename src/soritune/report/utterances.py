@@ -82,9 +82,7 @@ def _case(utterances: EvaluatedUtterances, case: CaseTexts) -> dict[str, Any]:
     return {
         "name": case.case,
         "texts": [text[:MAX_TEXT] for text in case.texts],
-        "cut": {
-            place: len(text) for place, text in enumerate(case.texts) if len(text) > MAX_TEXT
-        },
+        "cut": {place: len(text) for place, text in enumerate(case.texts) if len(text) > MAX_TEXT},
         "errors": [
             character_errors(reference, text)
             for reference, text in zip(utterances.references, case.texts, strict=True)
