@@ -8,6 +8,8 @@ different ones of the same utterance are taken for one with a probability of abo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -26,47 +28,65 @@ _SHIFT = np.uint64(29)
 _ONE, _SIDE_BITS = np.uint64(1), np.uint64(1)
 
 
-def match_counts(
-    said: Sequence[Sequence[int]], written: Sequence[Sequence[int]], orders: int
-) -> tuple[Counts, Counts, Counts]:
+@dataclass(frozen=True)
+class Numbered:
+    """Texts as numbers (of characters, of words), one behind the other, and their lengths."""
+
+    flat: npt.NDArray[np.uint32]
+    lengths: Counts
+
+    @classmethod
+    def of_characters(cls, texts: Sequence[str]) -> Numbered:
+        """Number the characters of texts; white space is left out, as chrF has it."""
+        joined = ["".join(text.split()) for text in texts]
+        flat = np.frombuffer("".join(joined).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        return cls(flat, np.array(list(map(len, joined)), dtype=np.int64))
+
+    @classmethod
+    def of_words(cls, texts: Sequence[Sequence[int]]) -> Numbered:
+        """Take texts as numbers of their words."""
+        lengths = np.array(list(map(len, texts)), dtype=np.int64)
+        flat = np.fromiter(chain.from_iterable(texts), dtype=np.uint32, count=int(lengths.sum()))
+        return cls(flat, lengths)
+
+    def part(self, start: int, end: int) -> Numbered:
+        """Return some of the texts."""
+        ends = np.concatenate([[0], np.cumsum(self.lengths)])
+        last = min(end, len(self.lengths))
+        return Numbered(self.flat[ends[start] : ends[last]], self.lengths[start:last])
+
+
+def match_counts(said: Numbered, written: Numbered, orders: int) -> tuple[Counts, Counts, Counts]:
     """Return how many n-grams of each order are said, written, and both, each (num_texts, orders).
 
-    `said` and `written` are texts as numbers. An n-gram matches as often as it is on both sides.
+    An n-gram matches as often as it is on both sides.
     """
-    parts = [
-        _count(said[start : start + _CHUNK], written[start : start + _CHUNK], orders)
-        for start in range(0, len(said), _CHUNK)
-    ]
-    counts = np.concatenate(parts, axis=1)
-    return counts[0], counts[1], counts[2]
-
-
-def _count(said: Sequence[Sequence[int]], written: Sequence[Sequence[int]], orders: int) -> Counts:
-    lengths = [np.array([len(text) for text in side]) for side in (said, written)]
-    found = np.zeros((3, len(said), orders), dtype=np.int64)
-    for order in range(orders):
-        for side in (0, 1):
-            found[side, :, order] = np.maximum(lengths[side] - order, 0)
-    sides = [_Side(side, size) for side, size in zip((said, written), lengths, strict=True)]
-    for order in range(orders):
-        keys = np.concatenate([each.keys(number) for number, each in enumerate(sides)])
-        found[2, :, order] = _matches(keys, len(said))
-        for each in sides:
-            each.extend()
-    return found
+    number = len(said.lengths)
+    shorter = np.arange(orders)
+    num_said, num_written = (
+        np.maximum(side.lengths[:, np.newaxis] - shorter, 0) for side in (said, written)
+    )
+    matches = np.empty((number, orders), dtype=np.int64)
+    for start in range(0, number, _CHUNK):
+        end = start + _CHUNK
+        sides = [_Side(each.part(start, end)) for each in (said, written)]
+        for order in range(orders):
+            keys = np.concatenate([each.keys(side) for side, each in enumerate(sides)])
+            matches[start:end, order] = _matches(keys, min(_CHUNK, number - start))
+            for each in sides:
+                each.extend()
+    return num_said, num_written, matches
 
 
 class _Side:
     """All texts of one side in a row, and the hash of the n-gram that begins at each place."""
 
-    def __init__(self, texts: Sequence[Sequence[int]], lengths: Counts) -> None:
-        total = int(lengths.sum())
-        flat = np.fromiter((each for text in texts for each in text), dtype=np.uint64, count=total)
-        self._letters = _mixed(flat + _ONE)
+    def __init__(self, texts: Numbered) -> None:
+        self._letters = _mixed(texts.flat.astype(np.uint64) + _ONE)
         self._hashes = self._letters
-        self._text = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
-        ends = np.repeat(np.cumsum(lengths), lengths)
-        self._left = ends - np.arange(total)  # letters from this place to the end of its text
+        self._text = np.repeat(np.arange(len(texts.lengths), dtype=np.uint64), texts.lengths)
+        ends = np.repeat(np.cumsum(texts.lengths), texts.lengths)
+        self._left = ends - np.arange(len(ends))  # letters from this place to the end of its text
         self._order = 1
 
     def keys(self, side: int) -> Ids:
@@ -101,4 +121,4 @@ def _matches(keys: Ids, num_texts: int) -> Floats:
     on_written = np.add.reduceat(written, starts)
     both = np.minimum(on_written, sizes - on_written)
     texts = (keys[starts] >> np.uint64(64 - _CHUNK_BITS)).astype(np.int64)
-    return np.bincount(texts, weights=both, minlength=num_texts)
+    return np.bincount(texts, weights=both, minlength=num_texts).astype(np.float64)

@@ -16,7 +16,7 @@ from sacrebleu.metrics.chrf import CHRF
 from soritune.errors import UserError
 from soritune.languages import find_language
 from soritune.scoring.bootstrap import Floats, Scorer
-from soritune.scoring.ngrams import match_counts
+from soritune.scoring.ngrams import Numbered, match_counts
 from soritune.scoring.score import RAW, check_pairs, package_version
 from soritune.scoring.table import Table
 
@@ -52,14 +52,7 @@ def bleu_table(
             f"BLEU into {target_language!r} needs the tokenizer {name}, which does not "
             f'start: pip install "{extra}"'
         ) from error
-    # The same words have the same numbers on both sides.
-    numbers: dict[str, int] = {}
-
-    def encode(text: str) -> list[int]:
-        words = metric._preprocess_segment(text).split()
-        return [numbers.setdefault(word, len(numbers)) for word in words]
-
-    said, written = ([encode(text) for text in texts] for texts in (references, hypotheses))
+    said, written = _numbered_words(metric, references, hypotheses)
     num_said, num_written, matches = match_counts(said, written, _ORDERS)
     counts = np.concatenate([num_written[:, :1], num_said[:, :1], matches, num_written], axis=1)
     return _table(metric, counts, "bleu", tokenizer or RAW, bleu_scores)
@@ -77,14 +70,11 @@ def chrf_table(references: Sequence[str], hypotheses: Sequence[str]) -> Table:
     Errors as in `bleu_table`.
     """
     check_pairs("chrf", references, hypotheses)
-    said, written = (
-        [list(map(ord, "".join(text.split()))) for text in texts]
-        for texts in (references, hypotheses)
-    )
+    said, written = map(Numbered.of_characters, (references, hypotheses))
     num_said, num_written, matches = match_counts(said, written, _CHARACTER_ORDERS)
     # sacrebleu counts what is written only in orders that the reference has.
     num_written = np.where(num_said > 0, num_written, 0)
-    counts = np.stack([num_written, num_said, matches], axis=2).reshape(len(said), -1)
+    counts = np.stack([num_written, num_said, matches], axis=2).reshape(len(references), -1)
     return _table(CHRF(), counts, "chrf", RAW, chrf_scores)
 
 
@@ -116,6 +106,35 @@ def chrf_scores(sums: Floats) -> Floats:
     product = (1 + _BETA_SQUARED) * precision * recall
     scores: Floats = 100 * product / np.where(weighted > 0, weighted, 1)
     return scores
+
+
+def _numbered_words(
+    metric: BLEU, references: Sequence[str], hypotheses: Sequence[str]
+) -> tuple[Numbered, Numbered]:
+    """Return the tokens of both sides as numbers, the same for the same token.
+
+    13a looks at no character beyond white space, so each different word is tokenised once.
+    """
+    numbers: dict[str, int] = {}
+    known: dict[str, list[int]] = {}
+    by_word = metric.tokenizer.signature() == "13a"
+
+    def tokens(text: str) -> list[int]:
+        words = metric._preprocess_segment(text).split()
+        return [numbers.setdefault(word, len(numbers)) for word in words]
+
+    def encode(text: str) -> list[int]:
+        if not by_word or "\n" in text:  # a hyphen at the end of a line joins two words
+            return tokens(text)
+        found: list[int] = []
+        for word in text.split():
+            if word not in known:
+                known[word] = tokens(word)
+            found += known[word]
+        return found
+
+    said, written = ([encode(text) for text in texts] for texts in (references, hypotheses))
+    return Numbered.of_words(said), Numbered.of_words(written)
 
 
 def _table(
