@@ -96,7 +96,7 @@ def answer(hub: Hub, method: str, path: str, body: bytes) -> tuple[int, Any]:
         if name in hub.files:
             return 409, {"error": "exists", "url": f"{hub.url}/{name}"}
         hub.files[name] = {".gitattributes": b""}
-        hub.private[name] = bool(asked.get("private"))
+        hub.private[name] = asked.get("private") or asked.get("visibility") == "private"
         return 200, {"url": f"{hub.url}/{name}", "name": name}
     if path == "/api/validate-yaml":
         assert json.loads(body)["content"].startswith("---\n")
