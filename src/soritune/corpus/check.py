@@ -55,7 +55,7 @@ def check_utterance(
     if form is not None:
         text = form.apply(text, language)
         translation = form.apply(translation, target)
-    if not text:
+    if not text and utterance.speech:
         return Rejected(utterance.id, "empty-text", "the transcript is empty", where)
     bare = bare_flac(utterance.audio, DEFAULT_LIMITS)
     try:

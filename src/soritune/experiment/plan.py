@@ -41,7 +41,7 @@ EXPERIMENT_FORMAT = 1
 # Identity of a corpus that is not prepared: no stage can have been done with it.
 NOT_PREPARED = "not prepared"
 # What an evaluation says about scores alone: other metrics need no other decoding.
-NOT_DECODED = {"corpus", "metrics", "variants", "retain"}
+NOT_DECODED = {"corpus", "metrics", "variants", "retain", "suite"}
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def score_evaluation(
     references = [hypothesis.reference for hypothesis in hypotheses]
     written = [hypothesis.scored for hypothesis in hypotheses]
     speakers = [record.speaker for record in records]
-    tables = tables_of(settings.metric_names, target, references, written, variants)
+    durations_s = [record.duration_s for record in records]
+    tables = tables_of(settings.metric_names, target, references, written, variants, durations_s)
     failures = [
         failures_of(reference, text, target)
         for reference, text in zip(references, written, strict=True)

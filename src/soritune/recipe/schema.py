@@ -52,7 +52,16 @@ def _is_short(name: str) -> str:
 Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$"), AfterValidator(_is_short)]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$"), AfterValidator(language_code)]
 Metric = Literal[
-    "cer", "wer", "bleu", "chrf", "spacing", "jamo", "bleu/char", "bleu/13a", "bleu/flores200"
+    "cer",
+    "wer",
+    "bleu",
+    "chrf",
+    "spacing",
+    "jamo",
+    "invented",
+    "bleu/char",
+    "bleu/13a",
+    "bleu/flores200",
 ]
 Variant = Literal["raw", "seed", "no-spaces", "no-punctuation", "reading"]
 PositiveNumber = Annotated[float, Field(gt=0)]
@@ -212,6 +221,8 @@ class Evaluation(Settings):
     """One column of the table: a task on one split of a corpus.
 
     Attributes:
+        suite: a built-in corpus in place of one of the recipe's; "non-speech" counts the words that
+            are invented for sounds without speech.
         limit: utterances; None: all.
         variants: in which error rates are counted, the first for verdicts; None: those that are
             usual for the language.
@@ -220,6 +231,7 @@ class Evaluation(Settings):
     corpus: Name
     split: Split = "test"
     task: Task
+    suite: Literal["non-speech"] | None = None
     source_language: Annotated[
         LanguageCode | None, Field(validation_alias="from", serialization_alias="from")
     ] = None
@@ -235,7 +247,27 @@ class Evaluation(Settings):
         """`metrics`, or the usual ones of the task where none are given."""
         if self.metrics is not None:
             return self.metrics
+        if self.suite is not None:
+            return ("invented",)
         return ("cer", "wer") if self.task is Task.ASR else ("bleu", "chrf")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suite_is_a_corpus(cls, value: Any) -> Any:
+        """A suite names its corpus and its task."""
+        if not isinstance(value, dict) or value.get("suite") is None:
+            return value
+        fixed = {"corpus": value["suite"], "task": Task.ASR, "split": "test"}
+        for key, usual in fixed.items():
+            if value.get(key, usual) != usual:
+                raise RecipeProblem(f'"{key}" does not go with "suite"; leave it out', key)
+        return {**fixed, **value}
+
+    @model_validator(mode="after")
+    def _metrics_fit_the_corpus(self) -> Self:
+        if self.suite is None and self.metrics is not None and "invented" in self.metrics:
+            raise RecipeProblem('"invented" is for a suite without speech, see "suite"', "metrics")
+        return self
 
     @model_validator(mode="after")
     def _languages_fit_the_task(self) -> Self:
@@ -284,6 +316,23 @@ class Recipe(Settings):
                 "take a shorter one without control characters"
             )
         return path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_corpora_of_suites(cls, value: Any) -> Any:
+        """Add the built-in corpora that evaluations name as suites."""
+        if not isinstance(value, dict):
+            return value
+        evaluations, corpora = value.get("evaluate"), value.get("corpora")
+        if not isinstance(evaluations, dict) or not isinstance(corpora, dict):
+            return value
+        suites = {
+            each["suite"]
+            for each in evaluations.values()
+            if isinstance(each, dict) and isinstance(each.get("suite"), str)
+        }
+        built_in = {suite: {"source": suite} for suite in suites & {"non-speech"}}
+        return {**value, "corpora": {**built_in, **corpora}} if built_in else value
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Self:

@@ -18,6 +18,7 @@ LOWER_IS_BETTER = {
     "chrf": False,
     "spacing": False,
     "jamo": True,
+    "invented": True,
 }
 METRICS = tuple(LOWER_IS_BETTER)
 ERROR_RATES = ("cer", "wer", "jamo")
@@ -32,7 +33,8 @@ class Score:
         case, evaluation: names in the recipe; empty where there is no recipe.
         variant: what is done to the texts before ("raw": nothing but NFC), see `variants.VARIANTS`.
         value: of the corpus (micro): percent for "cer", "wer" and "jamo" (above 100 where more was
-            written than was said), 0–100 for "bleu", "chrf" and "spacing".
+            written than was said), 0–100 for "bleu", "chrf" and "spacing", words a minute for
+            "invented".
         low, high: bounds of the 95 % bootstrap interval.
         macro: mean of the utterances' own rates; None where a metric has none.
         speakers: number of known speakers; None where some are not known.
