@@ -79,6 +79,14 @@ def score_evaluation(
         failures_of(reference, text, target)
         for reference, text in zip(references, written, strict=True)
     ]
+    if settings.task is Task.AST_COT:
+        # The transcript before the separator, beside the translation.
+        transcripts = [hypothesis.transcript or "" for hypothesis in hypotheses]
+        tables += tables_of(("cer",), language, [record.text for record in records], transcripts)
+        failures = [
+            found if hypothesis.translation is not None else (*found, "unparsable")
+            for found, hypothesis in zip(failures, hypotheses, strict=True)
+        ]
     conditions = [_conditions(record, sound(record)) for record in records]
     write_utterances(
         out,
