@@ -73,7 +73,7 @@ def test_every_sound_is_itself_and_the_same_each_time() -> None:
 
 def test_it_is_prepared_with_empty_transcripts(tmp_path: Path) -> None:
     source = NonSpeechSource(source="non-speech", language="ko")
-    prepare(source, tmp_path / "corpus", name="non-speech", workers=0)
+    prepare("non-speech", source, tmp_path / "corpus", workers=0)
     corpus = Corpus.open(tmp_path / "corpus")
     records = corpus.records("test")
     assert len(records) == 3 * len(SOUNDS)

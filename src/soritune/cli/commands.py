@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from soritune import __version__
-from soritune.cli import augment, blend, doctor, experiment, export, inspect, score, transcribe
+from soritune.cli import (
+    augment,
+    blend,
+    compare,
+    doctor,
+    experiment,
+    export,
+    inspect,
+    score,
+    transcribe,
+)
 
 app = typer.Typer(
     name="soritune",
@@ -50,6 +60,7 @@ app.command("evaluate")(experiment.evaluate)
 app.command("report")(experiment.report)
 app.command("transcribe")(transcribe.transcribe)
 app.command("score")(score.score)
+app.command("compare")(compare.compare)
 app.add_typer(augment.app, name="augment")
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)

@@ -63,6 +63,28 @@ class Score:
         return self.metric if self.variant == RAW else f"{self.metric} {self.variant}"
 
 
+def differences(signatures: Sequence[str]) -> list[str]:
+    """Return in what signatures differ: `rapidfuzz (3.14.5, 3.14.6)`; empty where they are equal.
+
+    Parts of a signature are separated by bars; what stands before a colon is their name.
+    """
+    parts = [
+        {name or part: value for part in signature.split("|") for name, _, value in [_pair(part)]}
+        for signature in dict.fromkeys(signatures)
+    ]
+    names = dict.fromkeys(name for each in parts for name in each)
+    found = []
+    for name in names:
+        values = dict.fromkeys(each.get(name, "none") for each in parts)
+        if len(values) > 1:
+            found.append(f"{name} ({', '.join(value or name for value in values)})")
+    return found
+
+
+def _pair(part: str) -> tuple[str, str, str]:
+    return part.partition(":")
+
+
 def package_version(package: str) -> str:
     """Return the version of an installed package, for a signature."""
     return version(package)
