@@ -11,6 +11,7 @@ from soritune.corpus.leakage import held_out_splits, overlaps_of, trained_splits
 from soritune.corpus.store import Corpus
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
+from soritune.experiment.dev import dev_scorer
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.outcomes import DecodingOutcome
 from soritune.experiment.output import check_output, keep_recipe
@@ -112,6 +113,7 @@ class Experiment:
             return
         corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
         excluded = self.plan.excluded(case)
+        score_dev = dev_scorer(case, settings, corpora)
         self._say(f"train {title}")
         for each in excluded:
             self._say(f"  {each}")
@@ -126,6 +128,7 @@ class Experiment:
                 out=self.plan.case_folder(case),
                 seed=self.recipe.seed,
                 excluded={each.trained: frozenset(each.ids) for each in excluded},
+                score_dev=score_dev,
             )
 
         stage.run(work)

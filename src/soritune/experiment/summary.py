@@ -15,6 +15,7 @@ from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
 from soritune.scoring.evaluate import default_variants
 from soritune.scoring.score import Score
+from soritune.training.curve import read_curve
 
 # The source whose speech is synthetic, which the report says.
 SYNTHETIC_SOURCE = "demo"
@@ -116,4 +117,5 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
         evaluating_s=evaluating_s,
         model=str(plan.model_folder(case)),
         excluded=summary.excluded,
+        curve=read_curve(plan.case_folder(case)),
     )

@@ -121,4 +121,4 @@ def _matches(keys: Ids, num_texts: int) -> Floats:
     on_written = np.add.reduceat(written, starts)
     both = np.minimum(on_written, sizes - on_written)
     texts = (keys[starts] >> np.uint64(64 - _CHUNK_BITS)).astype(np.int64)
-    return np.bincount(texts, weights=both, minlength=num_texts)
+    return np.bincount(texts, weights=both, minlength=num_texts).astype(np.float64)
