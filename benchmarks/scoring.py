@@ -46,9 +46,7 @@ def main() -> None:
         print(f"ours, counts of {metric}: {seconds:.2f} s")
     seconds = timed(lambda: evaluate_hypotheses(METRICS, "en", references, hypotheses))
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"ours, all four with intervals: {seconds:.2f} s of one core, {peak_gib:.2f} GiB at most"
-    )
+    print(f"ours, all four with intervals: {seconds:.2f} s of one core, {peak_gib:.2f} GiB at most")
 
     some, others = references[: arguments.loop], hypotheses[: arguments.loop]
     parts: dict[str, Callable[[], object]] = {

@@ -176,6 +176,22 @@ class Plan:
         stamp = path.with_suffix(".json")
         return Stage(stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,))
 
+    def system(self, case: str, evaluation: str) -> str:
+        """Return which model answers an evaluation, and how, for the record of a score.
+
+        The decoding's checksum covers corpus, model, task, beams and the format of the prompts.
+        """
+        settings = self.recipe.evaluate[evaluation]
+        model = self.base if case == ORIGINAL else self.train_stage(case).fingerprint
+        parts = {
+            "model": model[:12],
+            "decoding": self.decode_stage(case, evaluation).fingerprint[:12],
+            "task": settings.task.value,
+            "beams": settings.beams,
+            "dtype": self.recipe.model.dtype,
+        }
+        return "|".join(f"{name}:{value}" for name, value in parts.items())
+
     def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
         """Return the scoring of what was decoded; other metrics need no other decoding."""
         settings = self.recipe.evaluate[evaluation]

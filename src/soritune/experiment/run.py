@@ -168,6 +168,7 @@ class Experiment:
                         decoding.seconds,
                         partial(self._sound.measure, corpus),
                         self.plan.utterances_path(case, name),
+                        self.plan.system(case, name),
                     )
                 )
             figures = ", ".join(f"{score.title} {score.value:.2f}" for score in done.outcome.scores)

@@ -65,8 +65,12 @@ def score_evaluation(
     decoding_s: float | None,
     sound: Callable[[Record], Sound],
     out: Path,
+    system: str,
 ) -> ScoringOutcome:
-    """Score what a case wrote for `records`, in their order; single utterances go to `out`."""
+    """Score what a case wrote for `records`, in their order; single utterances go to `out`.
+
+    `system` says which model wrote it and how.
+    """
     language = spoken_language(records)
     target = settings.to or language
     variants = settings.variants or default_variants(target)
@@ -107,7 +111,7 @@ def score_evaluation(
     return ScoringOutcome(
         language=language,
         decoding_s=decoding_s,
-        scores=[replace(score, case=case, evaluation=name) for score in scores],
+        scores=[replace(score, case=case, evaluation=name, system=system) for score in scores],
         samples=[Sample(case, name, h.reference, h.output) for h in shown],
         failures=_failure_counts(case, name, failures),
         conditions=condition_scores(case, name, tables[0], conditions, speakers),

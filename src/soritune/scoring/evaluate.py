@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from soritune.errors import UserError, nearest
 from soritune.languages import find_language
@@ -87,7 +89,8 @@ def tables_of(
             found.append(bleu_table(*pair, target_language, tokenizer or None))
         else:
             found.append(chrf_table(*pair))
-    return found
+    checksum = _checksum(references)
+    return [replace(table, signature=f"{table.signature}|refs:{checksum}") for table in found]
 
 
 def evaluate_hypotheses(
@@ -104,6 +107,14 @@ def evaluate_hypotheses(
     """Scores in the order of `metrics`, with intervals; arguments and errors as in `tables_of`."""
     tables = tables_of(metrics, target_language, references, hypotheses, variants)
     return scores_of(tables, speakers, num_resamples=num_resamples, seed=seed)
+
+
+def _checksum(references: Sequence[str]) -> str:
+    """Return what tells test sets apart: the references in their order."""
+    digest = hashlib.sha256()
+    for text in references:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()[:12]
 
 
 def _check_metric(metric: str) -> None:

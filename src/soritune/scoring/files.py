@@ -156,20 +156,15 @@ def _listed(ids: Sequence[str]) -> str:
 
 def _notes(said: Sequence[str], written: Sequence[str]) -> Iterator[str]:
     """Yield what looks as if one side was normalised before, which only its maker can tell."""
-    marks, capitals = (
-        [sum(map(test, side)) / len(side) for side in (said, written)]
-        for test in (_has_mark, _has_capital)
-    )
-    for shares, what in ((marks, "punctuation"), (capitals, "capital letters")):
-        for one, other, names in (
-            (*shares, ("the references have", "the hypotheses have")),
-            (*reversed(shares), ("the hypotheses have", "the references have")),
-        ):
-            if one < 0.01 and other > 0.2:
+    names = ("the references", "the hypotheses")
+    for test, what in ((_has_mark, "punctuation"), (_has_capital, "capital letters")):
+        shares = [sum(map(test, side)) / len(side) for side in (said, written)]
+        for one, other in ((0, 1), (1, 0)):
+            if shares[one] < 0.01 and shares[other] > 0.2:
                 yield (
-                    f"{names[0]} no {what} and {names[1]} ({other:.0%} of the texts): one side "
-                    "looks normalised. Score texts as they were written, or look at "
-                    "--variants no-punctuation alone."
+                    f"{names[one]} have no {what} and {names[other]} have "
+                    f"({shares[other]:.0%} of the texts): one side looks normalised. Score texts "
+                    "as they were written, or look at --variants no-punctuation alone."
                 )
     empty = sum(not text.strip() for text in said)
     if empty:

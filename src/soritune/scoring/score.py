@@ -39,7 +39,9 @@ class Score:
         macro: mean of the utterances' own rates; None where a metric has none.
         speakers: number of known speakers; None where some are not known.
         clustered: whether the interval draws speakers with all their utterances.
-        signature: all that the value depends on; scores are comparable where it is equal.
+        signature: what is measured and how: metric, variant, versions, references; scores are
+            comparable where it is equal.
+        system: what was measured: checksums of the model and of its decoding, and its settings.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -56,6 +58,7 @@ class Score:
     speakers: int | None = None
     clustered: bool = False
     signature: str
+    system: str = ""
 
     @property
     def title(self) -> str:
