@@ -84,37 +84,29 @@ class Processor(Protocol):
         self, samples: npt.NDArray[np.float32], request: Request, answer: Answer | None = None
     ) -> ModelInput:
         """Encode one clip (16 kHz mono); an answer makes it a training example."""
-        ...
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the features of a clip, float32 of shape (frames, mels)."""
-        ...
 
     def encode_features(
         self, features: torch.Tensor, request: Request, answer: Answer | None = None
     ) -> ModelInput:
         """Encode a clip from its features, so that they can be kept from epoch to epoch."""
-        ...
 
     def num_tokens(self, duration_s: float, request: Request, answer: Answer | None = None) -> int:
         """Return what a clip costs in a batch, in tokens, without reading its audio."""
-        ...
 
     def max_new_tokens(self, duration_s: float) -> int:
         """Return the most tokens that an answer to a clip of this length may have."""
-        ...
 
     def collate(self, inputs: Sequence[ModelInput]) -> Batch:
         """Make a training batch; `labels` are IGNORE except on targets."""
-        ...
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, without special tokens."""
-        ...
 
     def parse(self, request: Request, text: str) -> Answer:
         """Split generated text into transcript and translation."""
-        ...
 
 
 class SpeechModel(Protocol):
