@@ -2,9 +2,9 @@
 
     python benchmarks/scoring_coverage.py [--trials 1000]
 
-Simulated corpora whose true error rate is known: errors of an utterance are binomial with a rate of its
-own (beta distributed, so a few utterances are far worse than the rest), and in the clustered ones with a
-rate of its speaker. At no difference, two systems have the same rates and independent errors.
+Simulated corpora whose true error rate is known: errors of an utterance are binomial with a rate of
+its own (beta distributed, so a few utterances are far worse than the rest), and in the clustered
+ones with a rate of its speaker. At no difference, two systems have the same rates.
 """
 
 from __future__ import annotations
