@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+<<<<<<< HEAD
 from soritune.experiment.conclusions import compare_cases, judge_retention
 from soritune.experiment.outcomes import ScoringOutcome
+=======
+from soritune.corpus.split_warnings import split_warnings, splits_of
+>>>>>>> main
 from soritune.experiment.plan import Plan
+from soritune.experiment.preparation import tested_splits
 from soritune.experiment.titles import augmentation_words, case_title
 from soritune.recipe import Evaluation
 from soritune.recipe.schema import ORIGINAL
@@ -61,6 +66,7 @@ def build_report(plan: Plan) -> Report:
         synthetic_speech=any(
             source.source == SYNTHETIC_SOURCE for source in recipe.corpora.values()
         ),
+        warnings=_warnings(plan),
         results_path=plan.results_path,
         report_path=plan.report_path,
         tests=tuple(tests),
@@ -72,9 +78,22 @@ def build_report(plan: Plan) -> Report:
     )
 
 
+<<<<<<< HEAD
 def _evaluation_summary(name: str, evaluation: Evaluation, language: str) -> EvaluationSummary:
     variants = evaluation.variants or default_variants(evaluation.to or language)
     return EvaluationSummary(name, evaluation.task, language, evaluation.metric_names, variants)
+=======
+def _warnings(plan: Plan) -> tuple[str, ...]:
+    """Return what is to be known of the splits that are evaluated, as far as they are prepared."""
+    evaluated = {each.corpus for each in plan.recipe.evaluate.values()}
+    cards = {name: plan.card(name) for name in plan.recipe.corpora if name in evaluated}
+    return tuple(
+        str(warning)
+        for name, card in cards.items()
+        if card is not None
+        for warning in split_warnings(splits_of(name, card), tested_splits(plan.recipe, name))
+    )
+>>>>>>> main
 
 
 def _language(plan: Plan, evaluation: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from soritune.errors import UserError
 from soritune.export.reduce import reduce_rank
 from soritune.models.family import ExportPlan, Family
-from soritune.models.lora import Lora, write_lora
+from soritune.models.lora import Lora
+from soritune.models.lora_folder import write_lora
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance
 from soritune.models.stored import StoredModel

@@ -10,7 +10,8 @@ from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 from soritune.errors import UserError
 from soritune.models import other_files
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
-from soritune.models.lora import Lora, merge_into, write_lora
+from soritune.models.lora import Lora, merge_into
+from soritune.models.lora_folder import write_lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN

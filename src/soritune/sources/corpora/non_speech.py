@@ -77,8 +77,7 @@ def read(source: NonSpeechSource) -> Iterator[Utterance]:
 
 
 def _silence(length: int, random: np.random.Generator) -> Floats:
-    """The last bit of 16, as converters give it; digital silence is refused as a broken file."""
-    return random.integers(-1, 2, length) / 32_768
+    return np.zeros(length)
 
 
 def _white(length: int, random: np.random.Generator) -> Floats:
