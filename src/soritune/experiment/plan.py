@@ -235,19 +235,18 @@ class Plan:
             "metrics": list(settings.metric_names),
             "variants": settings.variants,
         }
-<<<<<<< HEAD
+        inputs = {"the hypotheses": depends_on["hypotheses"], "metrics": depends_on["metrics"]}
         path = self.utterances_path(case, evaluation)
         return Stage(
-            path.with_suffix(".json"), fingerprint(depends_on), ScoringOutcome, outputs=(path,)
+            path.with_suffix(".json"),
+            fingerprint(depends_on),
+            ScoringOutcome,
+            outputs=(path,),
+            inputs=inputs,
         )
-=======
-        inputs = {"the hypotheses": depends_on["hypotheses"], "metrics": depends_on["metrics"]}
-        path = self.scores_path(case, evaluation)
-        return Stage(path, fingerprint(depends_on), ScoringOutcome, inputs=inputs)
 
     def scores_path(self, case: str, evaluation: str) -> Path:
-        return self.case_folder(case) / "scores" / f"{evaluation}.json"
->>>>>>> main
+        return self.utterances_path(case, evaluation).with_suffix(".json")
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

@@ -18,14 +18,10 @@ from soritune.experiment.outcomes import DecodingOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
-<<<<<<< HEAD
+from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
 from soritune.experiment.scoring import SoundMeter, score_evaluation
 from soritune.experiment.selection import other_languages, select_records
 from soritune.experiment.stage import Done
-=======
-from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
-from soritune.experiment.selection import other_languages, select_records, spoken_language
->>>>>>> main
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
 from soritune.experiment.trainable import check_base, training_warnings
@@ -172,7 +168,10 @@ class Experiment:
                 records = select_records(name, self.recipe.evaluate[name], corpus)
                 if self.plan.decode_stage(case, name).done() is None and model is None:
                     model = self._load(case)
-<<<<<<< HEAD
+                reasons = self._why(case, name)
+                if reasons:
+                    self._say(f"evaluate {case}, {name}{_again(reasons)}")
+                self._keep(case, [name], reasons)
                 hypotheses, decoding = self._decode(case, name, corpus, records, model)
                 done = stage.run(
                     partial(
@@ -190,17 +189,6 @@ class Experiment:
                     )
                 )
             figures = ", ".join(f"{score.title} {score.value:.2f}" for score in done.outcome.scores)
-=======
-                reasons = self._why(case, name)
-                if reasons:
-                    self._say(f"evaluate {case}, {name}{_again(reasons)}")
-                self._keep(case, [name], reasons)
-                hypotheses, seconds = self._decode(case, name, corpus, records, model)
-                done = stage.run(partial(self._score, case, name, records, hypotheses, seconds))
-            figures = ", ".join(
-                f"{score.metric} {score.value:.2f}" for score in done.outcome.scores
-            )
->>>>>>> main
             self._say(f"evaluate {case}, {name}: {'done before, ' if again else ''}{figures}")
         if model is not None:
             from soritune.models.memory import free_memory

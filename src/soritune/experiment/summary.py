@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-<<<<<<< HEAD
+from soritune.corpus.split_warnings import split_warnings, splits_of
 from soritune.experiment.conclusions import compare_cases, judge_retention
 from soritune.experiment.outcomes import ScoringOutcome
-=======
-from soritune.corpus.split_warnings import split_warnings, splits_of
->>>>>>> main
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import tested_splits
 from soritune.experiment.titles import augmentation_words, case_title
@@ -78,11 +75,11 @@ def build_report(plan: Plan) -> Report:
     )
 
 
-<<<<<<< HEAD
 def _evaluation_summary(name: str, evaluation: Evaluation, language: str) -> EvaluationSummary:
     variants = evaluation.variants or default_variants(evaluation.to or language)
     return EvaluationSummary(name, evaluation.task, language, evaluation.metric_names, variants)
-=======
+
+
 def _warnings(plan: Plan) -> tuple[str, ...]:
     """Return what is to be known of the splits that are evaluated, as far as they are prepared."""
     evaluated = {each.corpus for each in plan.recipe.evaluate.values()}
@@ -93,7 +90,6 @@ def _warnings(plan: Plan) -> tuple[str, ...]:
         if card is not None
         for warning in split_warnings(splits_of(name, card), tested_splits(plan.recipe, name))
     )
->>>>>>> main
 
 
 def _language(plan: Plan, evaluation: str) -> str:

@@ -45,14 +45,9 @@ def markdown(report: Report) -> str:
     unfinished = unfinished_sentence(report)
     if unfinished:
         parts.append(escape(unfinished))
-<<<<<<< HEAD
-    parts += [escape(warning) for warning in not_comparable(report)]
+    parts += [escape(warning) for warning in (*not_comparable(report), *report.warnings)]
     parts += [escape(sentence) for sentence in retention_sentences(report)]
     parts += [_best(report), "## What the tests show", INTERVAL_NOTE]
-=======
-    parts += [escape(warning) for warning in (*not_comparable(report), *report.warnings)]
-    parts += [_best(report), "## What is certain", INTERVAL_NOTE]
->>>>>>> main
     parts += _certainty_table(report)
     parts += ["## What was trained", _trained_table(report.cases)]
     parts += [escape(sentence) for sentence in exclusion_sentences(report)]
