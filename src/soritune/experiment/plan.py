@@ -245,9 +245,6 @@ class Plan:
             inputs=inputs,
         )
 
-    def scores_path(self, case: str, evaluation: str) -> Path:
-        return self.utterances_path(case, evaluation).with_suffix(".json")
-
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})
         return {**settings, "base": self.base}

@@ -27,6 +27,7 @@ from soritune.errors import RecipeProblem, UserError, nearest
 from soritune.languages.names import known_language, language_code
 from soritune.settings import Settings
 from soritune.sources import SourceConfig
+from soritune.sources.corpora.non_speech import NonSpeechSource
 from soritune.sources.options import SharedPolicy, options_of
 from soritune.tasks import Task
 from soritune.utterance import Split
@@ -231,9 +232,9 @@ class Evaluation(Settings):
             usual for the language.
     """
 
-    corpus: Name
+    corpus: Name = ""
     split: Split = "test"
-    task: Task
+    task: Task = Task.ASR
     suite: Literal["non-speech"] | None = None
     source_language: Annotated[
         LanguageCode | None, Field(validation_alias="from", serialization_alias="from")
@@ -254,17 +255,15 @@ class Evaluation(Settings):
             return ("invented",)
         return ("cer", "wer") if self.task is Task.ASR else ("bleu", "chrf")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _suite_is_a_corpus(cls, value: Any) -> Any:
-        """A suite names its corpus and its task."""
-        if not isinstance(value, dict) or value.get("suite") is None:
-            return value
-        fixed = {"corpus": value["suite"], "task": Task.ASR, "split": "test"}
-        for key, usual in fixed.items():
-            if value.get(key, usual) != usual:
+    @model_validator(mode="after")
+    def _has_a_corpus_or_a_suite(self) -> Self:
+        for key, of_suite in (("corpus", self.suite), ("task", Task.ASR), ("split", "test")):
+            given = key in self.model_fields_set
+            if self.suite is None and not given and key != "split":
+                raise RecipeProblem(f'missing key "{key}" in an evaluation', key)
+            if self.suite is not None and given and getattr(self, key) != of_suite:
                 raise RecipeProblem(f'"{key}" does not go with "suite"; leave it out', key)
-        return {**fixed, **value}
+        return self
 
     @model_validator(mode="after")
     def _metrics_fit_the_corpus(self) -> Self:
@@ -320,22 +319,14 @@ class Recipe(Settings):
             )
         return path
 
-    @model_validator(mode="before")
-    @classmethod
-    def _has_the_corpora_of_suites(cls, value: Any) -> Any:
+    @model_validator(mode="after")
+    def _has_the_corpora_of_suites(self) -> Self:
         """Add the built-in corpora that evaluations name as suites."""
-        if not isinstance(value, dict):
-            return value
-        evaluations, corpora = value.get("evaluate"), value.get("corpora")
-        if not isinstance(evaluations, dict) or not isinstance(corpora, dict):
-            return value
-        suites = {
-            each["suite"]
-            for each in evaluations.values()
-            if isinstance(each, dict) and isinstance(each.get("suite"), str)
-        }
-        built_in = {suite: {"source": suite} for suite in suites & {"non-speech"}}
-        return {**value, "corpora": {**built_in, **corpora}} if built_in else value
+        for name, each in self.evaluate.items():
+            if each.suite is not None:
+                self.corpora.setdefault(each.suite, NonSpeechSource(source=each.suite))
+                self.evaluate[name] = each.model_copy(update={"corpus": each.suite})
+        return self
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Self:
