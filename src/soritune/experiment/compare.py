@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from soritune.errors import UserError, nearest
+from soritune.experiment.other_models import FOLDER as OTHER_MODELS
 from soritune.scoring.bootstrap import Clusters
 from soritune.scoring.evaluate import SCORERS
 from soritune.scoring.paired import Measured, corrected, paired_tests
@@ -134,7 +135,9 @@ def _read_cases(sources: Sequence[Path]) -> list[ScoredCase]:
             by_case.setdefault(score.case, {})[key] = score
         for case, scores in by_case.items():
             label = case if len(paths) == 1 else f"{name}/{case}"
-            found.append(ScoredCase(label, case, path.parent / "cases" / case, scores))
+            folders = [path.parent / kind / case for kind in ("cases", OTHER_MODELS)]
+            folder = next((each for each in folders if each.is_dir()), folders[0])
+            found.append(ScoredCase(label, case, folder, scores))
     return found
 
 

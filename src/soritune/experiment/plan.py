@@ -6,6 +6,7 @@
 <output>/cases/<case>/          model/, training.json, log.jsonl (curve), train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
                                 scores/<evaluation>.jsonl and .json (stamp with the figures)
+<output>/models/<name>/         models that are not of the recipe (`other_models`)
 <output>/results.json, report.md
 """
 
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 from soritune.corpus.card import CorpusCard, read_card
 from soritune.corpus.leakage import Folders, LeftOut, LeftOutFinder
 from soritune.errors import UserError
+from soritune.experiment import other_models
 from soritune.experiment.fingerprint import (
     DECODING_FORMAT,
     SCORING_FORMAT,
@@ -30,9 +32,12 @@ from soritune.experiment.fingerprint import (
     corpus_identity,
     fingerprint,
 )
+from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
+from soritune.models.checkpoint import ADAPTER_FOLDER
+from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.training.curve import CURVE_FILE
@@ -44,6 +49,16 @@ EXPERIMENT_FORMAT = 1
 NOT_PREPARED = "not prepared"
 # What an evaluation says about scores alone: other metrics need no other decoding.
 NOT_DECODED = {"corpus", "metrics", "variants", "retain", "suite"}
+# What a training and the evaluations of its model leave in the folder of a case.
+_OF_TRAINING = (
+    f"model/{RECORD_FILE}",
+    f"model/{TRAINED_FILE}",
+    f"model/{ADAPTER_FOLDER}/adapter_*",
+    CURVE_FILE,
+    "checkpoints/checkpoint-*",
+    "hypotheses/*.json*",
+    "scores/*.json*",
+)
 
 
 @dataclass(frozen=True)
@@ -109,15 +124,27 @@ class Plan:
     def case_folder(self, case: str) -> Path:
         return self.output / "cases" / case
 
+    def evaluated_folder(self, name: str) -> Path:
+        """Return where the figures of a case, or of a model beside the recipe, are kept."""
+        if name in (ORIGINAL, *self.recipe.cases):
+            return self.case_folder(name)
+        return self.output / other_models.FOLDER / name
+
+    def other_models(self) -> dict[str, OtherModel]:
+        """Return the models beside the recipe that were evaluated, by name."""
+        own = (ORIGINAL, *self.recipe.cases)
+        found = other_models.read_other_models(self.output)
+        return {name: model for name, model in found.items() if name not in own}
+
     def model_folder(self, case: str) -> Path:
         return self.case_folder(case) / "model"
 
     def hypotheses_path(self, case: str, evaluation: str) -> Path:
-        return self.case_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
+        return self.evaluated_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
 
     def utterances_path(self, case: str, evaluation: str) -> Path:
         """Return where the scores of single utterances are."""
-        return self.case_folder(case) / "scores" / f"{evaluation}.jsonl"
+        return self.evaluated_folder(case) / "scores" / f"{evaluation}.jsonl"
 
     def card(self, corpus: str) -> CorpusCard | None:
         """Return the card of a prepared corpus, None where it is not prepared."""
@@ -166,9 +193,7 @@ class Plan:
             fingerprint=fingerprint(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
-            scratch=tuple(
-                folder / each for each in (CURVE_FILE, "checkpoints", "hypotheses", "scores")
-            ),
+            scratch=_OF_TRAINING,
             inputs=self._training_inputs(case, depends_on),
         )
 
@@ -195,7 +220,7 @@ class Plan:
             "format": DECODING_FORMAT,
             "evaluation": settings.model_dump(mode="json", exclude=NOT_DECODED),
             "corpus": self._corpus(settings.corpus),
-            "model": self.base if case == ORIGINAL else self.train_stage(case).fingerprint,
+            "model": self._model_identity(case),
             "dtype": self.recipe.model.dtype,
         }
         path = self.hypotheses_path(case, evaluation)
@@ -216,9 +241,8 @@ class Plan:
         The decoding's checksum covers corpus, model, task, beams and the format of the prompts.
         """
         settings = self.recipe.evaluate[evaluation]
-        model = self.base if case == ORIGINAL else self.train_stage(case).fingerprint
         parts = {
-            "model": model[:12],
+            "model": self._model_identity(case)[:12],
             "decoding": self.decode_stage(case, evaluation).fingerprint[:12],
             "task": settings.task.value,
             "beams": settings.beams,
@@ -244,6 +268,13 @@ class Plan:
             outputs=(path,),
             inputs=inputs,
         )
+
+    def _model_identity(self, case: str) -> str:
+        if case == ORIGINAL:
+            return self.base
+        if case in self.recipe.cases:
+            return self.train_stage(case).fingerprint
+        return self.other_models()[case].identity
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

@@ -14,6 +14,7 @@ from soritune.errors import UserError, nearest
 from soritune.experiment.dev import dev_scorer
 from soritune.experiment.history import keep_figures
 from soritune.experiment.loading import require_evaluations
+from soritune.experiment.other_models import add_other_model, what_it_can
 from soritune.experiment.outcomes import DecodingOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
@@ -25,6 +26,7 @@ from soritune.experiment.stage import Done
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
 from soritune.experiment.trainable import check_base, training_warnings
+from soritune.interrupts import StopRequest
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -130,6 +132,8 @@ class Experiment:
         for each in excluded:
             self._say(f"  {each}")
 
+        stop = StopRequest()
+
         def work() -> TrainingSummary:
             World.from_environment().broadcast(case)  # the other ranks begin the same training
             return train_case(
@@ -141,10 +145,13 @@ class Experiment:
                 seed=self.recipe.seed,
                 excluded={each.trained: frozenset(each.ids) for each in excluded},
                 score_dev=score_dev,
+                stop=stop,
             )
 
         self._keep(case, list(self.recipe.evaluate), reasons)
         stage.run(work)
+        if stop.requested:  # in the last step, which ended the training all the same
+            raise stop.interruption()
 
     def evaluate(self, case: str, evaluations: Sequence[str] = ()) -> None:
         """Evaluate a case's model in the named evaluations (all, if none is named).
@@ -153,7 +160,7 @@ class Experiment:
         """
         self._known_case(case)
         names = [self._known_evaluation(name) for name in evaluations] or list(self.recipe.evaluate)
-        if case != ORIGINAL and self.plan.train_stage(case).done() is None:
+        if case in self.recipe.cases and self.plan.train_stage(case).done() is None:
             raise UserError(
                 f'case "{case}" is not trained with these settings yet; '
                 f"run: soritune train RECIPE --case {case}"
@@ -195,6 +202,29 @@ class Experiment:
 
             del model
             free_memory()
+
+    def evaluate_model(
+        self, source: str, name: str | None = None, evaluations: Sequence[str] = ()
+    ) -> None:
+        """Evaluate any model, as a row of its own in the report, and prepare what that needs.
+
+        What its family cannot do is left out.
+
+        Args:
+            source: folder, hub id or `builtin:NAME`.
+            name: of the row; None: that of its folder.
+
+        Raises UserError where there is no such model, or it can do nothing of what is asked.
+        """
+        names = [self._known_evaluation(each) for each in evaluations] or list(self.recipe.evaluate)
+        model = add_other_model(self.recipe, self.recipe.output, source, name)
+        possible, refused = what_it_can(self.recipe, model, names)
+        if not possible:
+            raise UserError(f"{source}: {next(iter(refused.values()))}")
+        for each, reason in refused.items():
+            self._say(f"evaluate {model.name}, {each}: left out, {reason}")
+        self.prepare(self.corpora_of([], possible))
+        self.evaluate(model.name, possible)
 
     def report(self) -> Report:
         """Write results.json and report.md of all that is done with this recipe."""
@@ -277,6 +307,9 @@ class Experiment:
         from soritune.models import load
 
         model = self.recipe.model
+        other = self.plan.other_models().get(case)
+        if other is not None:
+            return load(other.source, dtype=model.dtype, merge=True)
         if case == ORIGINAL:
             return load(model.base, revision=model.revision, dtype=model.dtype, merge=True)
         return load(self.plan.model_folder(case), dtype=model.dtype, merge=True)
@@ -290,7 +323,9 @@ class Experiment:
         return found
 
     def _known_case(self, case: str, *, trained: bool = False) -> str:
-        known = [*self.recipe.cases] if trained else [ORIGINAL, *self.recipe.cases]
+        known = [*self.recipe.cases]
+        if not trained:
+            known = [ORIGINAL, *known, *self.plan.other_models()]
         if case not in known:
             raise UserError(
                 f'the recipe has no case "{case}"{nearest(case, known)}; there are: '
