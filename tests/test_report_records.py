@@ -15,7 +15,7 @@ from soritune.scoring.score import Score
 
 KEYS = [
     *("case", "evaluation", "metric", "variant", "value", "low", "high", "macro", "utterances"),
-    *("speakers", "clustered", "signature"),
+    *("speakers", "clustered", "signature", "system"),
 ]
 LISTS = ["scores", "tests", "retention", "failures", "conditions", "confusions", "speed"]
 

@@ -10,7 +10,7 @@ from soritune.errors import UserError
 from soritune.languages import find_language
 from soritune.scoring import translation
 from soritune.scoring.evaluate import evaluate_hypotheses
-from soritune.scoring.score import Score
+from soritune.scoring.score import Score, differences
 from soritune.scoring.table import scores_of
 from soritune.scoring.translation import bleu_table, chrf_table
 
@@ -121,8 +121,11 @@ def test_no_utterances_is_a_user_error_and_unequal_lists_are_refused() -> None:
 def test_metrics_are_scored_in_their_order() -> None:
     scores = evaluate_hypotheses(["bleu", "chrf"], "en", ENGLISH, WRITTEN)
     assert [score.metric for score in scores] == ["bleu", "chrf"]
-    assert scores[0] == bleu(ENGLISH, WRITTEN, "en")
-    assert scores[1] == chrf(ENGLISH, WRITTEN)
+    assert scores[0].value == bleu(ENGLISH, WRITTEN, "en").value
+    assert scores[1].value == chrf(ENGLISH, WRITTEN).value
+    # Another test set has another signature.
+    (other,) = evaluate_hypotheses(["chrf"], "en", ENGLISH[::-1], WRITTEN[::-1])
+    assert differences([scores[1].signature, other.signature])[0].startswith("refs (")
 
 
 def test_unknown_metric_is_named_with_the_nearest() -> None:

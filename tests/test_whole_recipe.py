@@ -57,6 +57,7 @@ RECORD_KEYS = [
     "speakers",
     "clustered",
     "signature",
+    "system",
 ]
 BATCH_SIZE = 4  # several batches an evaluation, so that a kill can fall between them
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from soritune.doctor.audit import Audited
 from soritune.doctor.catalogue import CHECKS
-from soritune.doctor.findings import SEVERITIES, Audit
+from soritune.doctor.findings import OUTDATED, SEVERITIES, Audit
 from soritune.doctor.players import players
+from soritune.doctor.remedies import remedy
 from soritune.files import write_atomically
 from soritune.pages import render
 
@@ -27,16 +28,12 @@ def page(audit: Audit, audio: Mapping[tuple[int, int], str]) -> str:
         "doctor/page.html.j2",
         audit=audit,
         audio=audio,
+        outdated=OUTDATED,
         names=SEVERITY_NAMES,
-        list_hint=list_hint,
+        remedies=[remedy(finding, audit.corpora, audit.recipe) for finding in audit.findings],
         counts=count_by_severity(audit),
         clean=[CHECKS[check].title for check in clean_checks(audit)],
     )
-
-
-def list_hint(check: str) -> str:
-    """How the list for `exclude` is written, where that fixes a check; else ""."""
-    return f" (`--exclude {check}` writes the list)" if CHECKS[check].can_be_left_out else ""
 
 
 def count_by_severity(audit: Audit) -> dict[str, int]:

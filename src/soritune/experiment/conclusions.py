@@ -63,7 +63,7 @@ def judge_retention(plan: Plan, tests: Sequence[PairedTest]) -> list[RetentionVe
 
 def _scored(plan: Plan, evaluation: str) -> dict[str, list[UtteranceScore]]:
     found = {}
-    for case in (ORIGINAL, *plan.recipe.cases):
+    for case in (ORIGINAL, *plan.recipe.cases, *plan.other_models()):
         if plan.score_stage(case, evaluation).done() is not None:
             lines = read_utterances(plan.utterances_path(case, evaluation))
             if lines is not None:

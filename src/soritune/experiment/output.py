@@ -19,6 +19,7 @@ _OURS = (
     "report-audio",
     "corpora",
     "cases",
+    "models",
 )
 
 

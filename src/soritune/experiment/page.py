@@ -43,7 +43,7 @@ def _evaluated(plan: Plan, evaluation: str, clips: Clips) -> EvaluatedUtterances
     language = ""
     ids: list[str] = []
     conditions: list[dict[str, str]] = []
-    for case in (ORIGINAL, *plan.recipe.cases):
+    for case in (ORIGINAL, *plan.recipe.cases, *plan.other_models()):
         done = plan.score_stage(case, evaluation).done()
         if done is None:
             continue

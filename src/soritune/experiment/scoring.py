@@ -65,19 +65,32 @@ def score_evaluation(
     decoding_s: float | None,
     sound: Callable[[Record], Sound],
     out: Path,
+    system: str,
 ) -> ScoringOutcome:
-    """Score what a case wrote for `records`, in their order; single utterances go to `out`."""
+    """Score what a case wrote for `records`, in their order; single utterances go to `out`.
+
+    `system` says which model wrote it and how.
+    """
     language = spoken_language(records)
     target = settings.to or language
     variants = settings.variants or default_variants(target)
     references = [hypothesis.reference for hypothesis in hypotheses]
     written = [hypothesis.scored for hypothesis in hypotheses]
     speakers = [record.speaker for record in records]
-    tables = tables_of(settings.metric_names, target, references, written, variants)
+    durations_s = [record.duration_s for record in records]
+    tables = tables_of(settings.metric_names, target, references, written, variants, durations_s)
     failures = [
         failures_of(reference, text, target)
         for reference, text in zip(references, written, strict=True)
     ]
+    if settings.task is Task.AST_COT:
+        # The transcript before the separator, beside the translation.
+        transcripts = [hypothesis.transcript or "" for hypothesis in hypotheses]
+        tables += tables_of(("cer",), language, [record.text for record in records], transcripts)
+        failures = [
+            found if hypothesis.translation is not None else (*found, "unparsable")
+            for found, hypothesis in zip(failures, hypotheses, strict=True)
+        ]
     conditions = [_conditions(record, sound(record)) for record in records]
     write_utterances(
         out,
@@ -98,7 +111,7 @@ def score_evaluation(
     return ScoringOutcome(
         language=language,
         decoding_s=decoding_s,
-        scores=[replace(score, case=case, evaluation=name) for score in scores],
+        scores=[replace(score, case=case, evaluation=name, system=system) for score in scores],
         samples=[Sample(case, name, h.reference, h.output) for h in shown],
         failures=_failure_counts(case, name, failures),
         conditions=condition_scores(case, name, tables[0], conditions, speakers),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from soritune.corpus.split_warnings import split_warnings, splits_of
 from soritune.experiment.conclusions import compare_cases, judge_retention
 from soritune.experiment.outcomes import ScoringOutcome
 from soritune.experiment.plan import Plan
+from soritune.experiment.preparation import tested_splits
 from soritune.experiment.titles import augmentation_words, case_title
 from soritune.recipe import Evaluation
 from soritune.recipe.schema import ORIGINAL
@@ -29,7 +31,8 @@ def build_report(plan: Plan) -> Report:
     outcomes: list[ScoringOutcome] = []
     languages: dict[str, str] = {}
     cases = []
-    for case in (ORIGINAL, *recipe.cases):
+    others = plan.other_models()
+    for case in (ORIGINAL, *recipe.cases, *others):
         times_s: list[float | None] = []
         for name in recipe.evaluate:
             done = plan.score_stage(case, name).done()
@@ -43,6 +46,11 @@ def build_report(plan: Plan) -> Report:
             times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
         evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
+        if case in others:
+            source = others[case].source
+            if any(score.case == case for score in results):
+                cases.append(CaseSummary(case, case, evaluating_s=evaluating_s, model=source))
+            continue
         cases.append(_case_summary(plan, case, evaluating_s))
     columns = columns_for(
         [
@@ -61,6 +69,7 @@ def build_report(plan: Plan) -> Report:
         synthetic_speech=any(
             source.source == SYNTHETIC_SOURCE for source in recipe.corpora.values()
         ),
+        warnings=_warnings(plan),
         results_path=plan.results_path,
         report_path=plan.report_path,
         page_path=plan.page_path,
@@ -76,6 +85,18 @@ def build_report(plan: Plan) -> Report:
 def _evaluation_summary(name: str, evaluation: Evaluation, language: str) -> EvaluationSummary:
     variants = evaluation.variants or default_variants(evaluation.to or language)
     return EvaluationSummary(name, evaluation.task, language, evaluation.metric_names, variants)
+
+
+def _warnings(plan: Plan) -> tuple[str, ...]:
+    """Return what is to be known of the splits that are evaluated, as far as they are prepared."""
+    evaluated = {each.corpus for each in plan.recipe.evaluate.values()}
+    cards = {name: plan.card(name) for name in plan.recipe.corpora if name in evaluated}
+    return tuple(
+        str(warning)
+        for name, card in cards.items()
+        if card is not None
+        for warning in split_warnings(splits_of(name, card), tested_splits(plan.recipe, name))
+    )
 
 
 def _language(plan: Plan, evaluation: str) -> str:

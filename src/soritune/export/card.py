@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from soritune.export.facts import RunFacts
-from soritune.models.family import ADAPTER, ExportPlan, ExportTarget
+from soritune.models.exporting import ADAPTER, ExportPlan, ExportTarget
 from soritune.models.lora import Lora
 from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.stored import StoredModel
@@ -51,6 +51,7 @@ def card(
         license: of the weights, as the hub names licences; None where it is not known.
     """
     lora = plan.lora
+    snippet = source.family.snippet(source, name, lora)
     sections = [
         _front_matter(source, name, target, facts, repository, license),
         f"# {_title(source, repository)}\n\nThis repository holds {target.holds}, exported by "
@@ -59,6 +60,7 @@ def card(
         *_figures(facts),
         *_lost(facts),
         "## How to use it\n" + _list(_usage(source, name, target, lora, repository)),
+        *(_snippet(snippet, repository) if snippet else []),
         *_limits(plan, facts),
         _licence(license, facts),
         "`sha256sum --check checksums.sha256` checks that all files are as they were written.",
@@ -166,6 +168,16 @@ def _languages(facts: RunFacts | None) -> list[str]:
     for each in facts.evaluations.values():
         named += [code for code in (each.source_language, each.to) if code is not None]
     return list(dict.fromkeys(named))
+
+
+def _snippet(code: str, repository: str | None) -> list[str]:
+    peft = " peft" if "peft" in code else ""
+    fetched = "" if repository is None else f"`hf download {repository} --local-dir DIR`, "
+    return [
+        "## In Python, without soritune\n"
+        f"{fetched}`pip install torch transformers{peft} soundfile soxr`, then in this folder, "
+        f"with a `recording.wav` of up to 30 s in it:\n```python\n{code}```"
+    ]
 
 
 def _list(lines: Iterable[str]) -> str:

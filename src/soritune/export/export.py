@@ -14,7 +14,8 @@ from soritune.export.adapter import plan_adapter
 from soritune.export.card import RESULTS_FILE, base_license, card, evaluation_results
 from soritune.export.facts import run_facts
 from soritune.export.folder import check_out, whole_folder, write_checksums
-from soritune.models.family import ADAPTER, ADAPTER_TARGET, ExportPlan, ExportTarget, Family
+from soritune.models.exporting import ADAPTER, ADAPTER_TARGET, ExportPlan, ExportTarget
+from soritune.models.family import Family
 from soritune.models.record import EXPORT_FILE
 from soritune.models.shards import MAX_SHARD_BYTES, Advance
 from soritune.models.stored import StoredModel, open_stored

@@ -51,6 +51,7 @@ class Language:
         readings: a text as segments with all the ways in which each may be read, the usual one
             first; letters and digits only. Keywords `numbers` and `letters` switch kinds off.
         readings_version: raised when other texts become equal.
+        headings: what columns of a list are called in it, by their English names.
     """
 
     code: str
@@ -66,3 +67,4 @@ class Language:
     bleu_tokenizer: str = "13a"
     readings: Callable[..., tuple[tuple[str, ...], ...]] | None = None
     readings_version: int = 0
+    headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -45,7 +45,7 @@ def markdown(report: Report) -> str:
     unfinished = unfinished_sentence(report)
     if unfinished:
         parts.append(escape(unfinished))
-    parts += [escape(warning) for warning in not_comparable(report)]
+    parts += [escape(warning) for warning in (*not_comparable(report), *report.warnings)]
     parts += [escape(sentence) for sentence in retention_sentences(report)]
     parts += [_best(report), "## What the tests show", INTERVAL_NOTE]
     parts += _certainty_table(report)

@@ -18,6 +18,7 @@ METRIC_TITLES = {
     "chrf": "chrF",
     "spacing": "spacing F1",
     "jamo": "jamo error rate",
+    "invented": "words invented a minute",
 }
 
 

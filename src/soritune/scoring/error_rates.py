@@ -101,6 +101,26 @@ def spacing_table(references: Sequence[str], hypotheses: Sequence[str]) -> Table
     )
 
 
+def invented_table(hypotheses: Sequence[str], durations_s: Sequence[float]) -> Table:
+    """Count the words that were written for clips without speech, and their minutes."""
+    check_pairs("invented", hypotheses, hypotheses)
+    words = [len(text.split()) for text in hypotheses]
+    minutes = np.asarray(durations_s, dtype=np.float64) / 60
+    return Table(
+        metric="invented",
+        variant=RAW,
+        counts=np.stack([np.array(words, dtype=np.float64), minutes], axis=1),
+        scorer=per_minute,
+        signature=f"invented|unit:word|per:minute|soritune:{package_version('soritune')}",
+    )
+
+
+def per_minute(sums: Floats) -> Floats:
+    """Words a minute from (words, minutes)."""
+    rates: Floats = sums[:, 0] / np.maximum(sums[:, 1], 1e-9)
+    return rates
+
+
 def percent(sums: Floats) -> Floats:
     """Rates from (edits, reference length), shape (n, 2) to (n,).
 

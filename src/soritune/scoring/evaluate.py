@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from soritune.errors import UserError, nearest
 from soritune.languages import find_language
 from soritune.scoring.bootstrap import NUM_RESAMPLES, SEED, Scorer
-from soritune.scoring.error_rates import error_table, f1, percent, spacing_table
+from soritune.scoring.error_rates import (
+    error_table,
+    f1,
+    invented_table,
+    per_minute,
+    percent,
+    spacing_table,
+)
 from soritune.scoring.score import ERROR_RATES, METRICS, RAW, Score
 from soritune.scoring.table import Table, scores_of
 from soritune.scoring.translation import (
@@ -22,6 +31,7 @@ from soritune.scoring.variants import READING, SEED_VARIANT, VARIANTS, check_var
 SCORERS: dict[str, Scorer] = {
     **dict.fromkeys(ERROR_RATES, percent),
     "spacing": f1,
+    "invented": per_minute,
     "bleu": bleu_scores,
     "chrf": chrf_scores,
 }
@@ -45,11 +55,13 @@ def tables_of(
     references: Sequence[str],
     hypotheses: Sequence[str],
     variants: Sequence[str] = (RAW,),
+    durations_s: Sequence[float] | None = None,
 ) -> list[Table]:
     """Return the counts of each metric, error rates in each variant that they have.
 
     `references` are transcripts for `asr` and translations otherwise; `target_language` is the
-    language they are written in. The first of `variants` is the first of each metric.
+    language they are written in. The first of `variants` is the first of each metric. "invented"
+    needs the lengths of the clips, `durations_s`.
     Raises UserError on an unknown metric or variant, an empty list or a missing tokenizer,
     ValueError on lists of unequal lengths.
     """
@@ -64,13 +76,21 @@ def tables_of(
         if name in ERROR_RATES:
             chosen = [each for each in variants if name in VARIANTS[each].metrics]
             found += [error_table(name, *pair, each, target_language) for each in chosen or [RAW]]
+        elif name == "invented":
+            if durations_s is None:
+                raise UserError(
+                    '"invented" counts words a minute of clips without speech, so it needs their '
+                    "lengths: use it in a recipe, with suite: non-speech"
+                )
+            found.append(invented_table(hypotheses, durations_s))
         elif name == "spacing":
             found.append(spacing_table(*pair))
         elif name == "bleu":
             found.append(bleu_table(*pair, target_language, tokenizer or None))
         else:
             found.append(chrf_table(*pair))
-    return found
+    checksum = _checksum(references)
+    return [replace(table, signature=f"{table.signature}|refs:{checksum}") for table in found]
 
 
 def evaluate_hypotheses(
@@ -87,6 +107,14 @@ def evaluate_hypotheses(
     """Scores in the order of `metrics`, with intervals; arguments and errors as in `tables_of`."""
     tables = tables_of(metrics, target_language, references, hypotheses, variants)
     return scores_of(tables, speakers, num_resamples=num_resamples, seed=seed)
+
+
+def _checksum(references: Sequence[str]) -> str:
+    """Return what tells test sets apart: the references in their order."""
+    digest = hashlib.sha256()
+    for text in references:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()[:12]
 
 
 def _check_metric(metric: str) -> None:

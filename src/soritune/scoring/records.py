@@ -22,6 +22,7 @@ FAILURES = (
     "latin-only",
     "spacing-only",
     "insertion",
+    "unparsable",
 )
 """Classes of failures, each with its rule in `failures.py`."""
 CONDITIONS = ("length", "rate", "level", "snr", "speaker", "source", "language")

@@ -13,9 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soritune.errors import UserError, nearest
+from soritune.languages.punctuation import RULE, drop_punctuation
 from soritune.scoring.score import RAW
 
 SEED_VARIANT, NO_SPACES = "seed", "no-spaces"
+NO_PUNCTUATION, READING = "no-punctuation", "reading"
+
+_SPACES = "seed", "no-spaces"
 NO_PUNCTUATION, READING = "no-punctuation", "reading"
 
 MARKS = "~～∼〜ㆍ♩♪♫♬"
@@ -52,9 +56,11 @@ VARIANTS = {
         ),
         Variant(NO_SPACES, "space:removed|case:mixed|punct:kept|norm:nfc", ("cer", "jamo")),
         Variant(
-            NO_PUNCTUATION, "space:kept|case:lc|punct:removed|norm:nfc", ("cer", "wer", "jamo")
+            NO_PUNCTUATION,
+            f"space:kept|case:lc|punct:removed.{RULE}|norm:nfc",
+            ("cer", "wer", "jamo"),
         ),
-        Variant(READING, "space:removed|case:lc|punct:removed|norm:reading", ("cer",)),
+        Variant(READING, f"space:removed|case:lc|punct:removed.{RULE}|norm:reading", ("cer",)),
     )
 }
 
@@ -80,19 +86,3 @@ def prepare(texts: Sequence[str], variant: str) -> list[str]:
     if variant in (NO_SPACES, READING):
         return ["".join(text.split()) for text in composed]
     return [" ".join(text.split()) for text in composed]
-
-
-def drop_punctuation(text: str) -> str:
-    """Remove what Unicode calls punctuation (category P) and `MARKS`; a dash becomes a space."""
-    return "".join(map(_without_punctuation, text)) if not text.isalnum() else text
-
-
-def _without_punctuation(character: str) -> str:
-    if character.isalnum() and character not in MARKS:
-        return character
-    if character in MARKS:
-        return ""
-    category = unicodedata.category(character)
-    if category == "Pd":
-        return " "
-    return "" if category.startswith("P") else character

@@ -50,6 +50,13 @@ _ENGLISH_DIGITS = {
     **{"5": ("파이브",), "6": ("식스",), "7": ("세븐",), "8": ("에잇", "에이트")},
     **{"9": ("나인",), "10": ("텐",)},
 }
+_BOTH_SYSTEMS = {
+    *("개월", "번", "점", "동", "대", "장", "쪽", "주", "시", "시간", "차례"),
+    *("센티미터", "미터", "킬로미터", "킬로", "킬로그램", "그램", "세트", "박"),
+}
+"""Counters that are heard with both systems: 세 개월 and 삼 개월, 스물 센티미터 in Zeroth."""
+_SINO_FROM = 20
+"""From here on, native counters are heard with both: 이십 명."""
 _SHORT_MONTHS = {"6": "유", "10": "시"}
 _SHORT_NATIVE = {3: ("석", "서"), 4: ("넉", "너")}
 _UNIT_NAMES = {
@@ -131,7 +138,10 @@ def _number(written: str, text: str, end: int) -> tuple[tuple[str, ...], int]:
     if counter is not None and not written[-1:].isalpha():
         word = counter.word
         end = after + len(word)
-    usual = squash(spell_numbers(f"{written}{' ' if word else ''}{word}"))
+    elif text.startswith("째", end) and written.isdigit():
+        word = "째"
+        end += 1
+    usual = squash(spell_numbers(f"{written}{' ' if word and word != '째' else ''}{word}"))
     found = [usual, squash(written) + word]
     sign = re.search(rf"(?:{_UNIT})$", written)
     digits = written[: sign.start()].rstrip() if sign else written
@@ -140,8 +150,6 @@ def _number(written: str, text: str, end: int) -> tuple[tuple[str, ...], int]:
         names = _unit_names(sign.group()) if sign else (word,)
         amounts = _amounts(digits, word, bare=not word and not sign)
         found += ["".join(pair) for pair in product(amounts, names)]
-        if word == "월":
-            found += [f"{_SHORT_MONTHS[digits]}월"] if digits in _SHORT_MONTHS else []
         if word in ("번째", "째") and digits == "1":
             found.append(f"첫{word}")
     clock = re.fullmatch(r"(\d{1,2}):30", written)
@@ -162,10 +170,17 @@ def _amounts(digits: str, counter: str, *, bare: bool) -> list[str]:
         return [*found, squash(read_amount(digits)).replace("영", "공")]
     if number is None or not 0 <= number < MAX_SINO:
         return found
-    found.append(squash(sino(number)))
-    if found[-1][0] in "만천백십":
-        found.append("일" + found[-1])
-    takes_native = not counter or counter not in COUNTERS or COUNTERS[counter].native_up_to > 0
+    if counter == "월" and digits in _SHORT_MONTHS:
+        return [_SHORT_MONTHS[digits]]
+    system = COUNTERS.get(counter)
+    counted = system is not None and system.native_up_to > 0
+    if counted and counter not in _BOTH_SYSTEMS and 1 <= number < _SINO_FROM:
+        found = []  # nobody says 삼 개
+    else:
+        found.append(squash(sino(number)))
+        if found[-1][0] in "만천":
+            found.append("일" + found[-1])
+    takes_native = counted or system is None or counter in _BOTH_SYSTEMS
     if 1 <= number <= MAX_NATIVE and (takes_native or bare):
         found += [native(number), native(number, counted=False)]
         found += _SHORT_NATIVE.get(number, ())
