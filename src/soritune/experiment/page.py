@@ -39,7 +39,7 @@ def write_experiment_page(plan: Plan, report: Report) -> None:
 
 def _evaluated(plan: Plan, evaluation: str, clips: Clips) -> EvaluatedUtterances | None:
     """Return the utterances of an evaluation, None where no case is scored; add their clips."""
-    cases = {}
+    cases: dict[str, CaseTexts] = {}
     language = ""
     ids: list[str] = []
     conditions: list[dict[str, str]] = []

@@ -72,7 +72,9 @@ def publish(
 def check_repository(repository: str) -> None:
     """Raise UserError for what is not `owner/name`, with the hub's own rule."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # at run time it is
+        validate_repo_id,
+    )
 
     try:
         validate_repo_id(repository)
@@ -101,6 +103,8 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
+    # What its HTTP library raises, whichever that is.
+    not_reached: type[Exception] = HfHubHTTPError.__bases__[0]
     api = HfApi()
     try:
         made = api.create_repo(repository, private=private, exist_ok=True)
@@ -128,7 +132,7 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         advice = _LOGIN if status in (401, 403) else "try again later"
         raise UserError(f"{repository}: the hub refused it ({reason}); {advice}") from None
-    except (OSError, HfHubHTTPError.__bases__[0]) as error:  # that of its HTTP library
+    except (OSError, not_reached) as error:
         raise UserError(f"{repository}: the hub cannot be reached ({error}); {_AGAIN}") from None
     return str(made)
 

@@ -43,13 +43,14 @@ def render(
         lstrip_blocks=True,
         loader=PackageLoader("soritune", ""),
     )
-    environment.filters |= {
+    filters: dict[str, Any] = {
         "hours": hours_text,
         "count": lambda value: f"{value:,}",
         "share": share_text,
         "number": lambda value: f"{value:g}",
         "data": script_data,
     }
+    environment.filters.update(filters)
     style = "\n" + "\n".join(_text(name) for name in (SHARED_STYLE, *styles))
     script = "\n" + "\n".join(_text(name) for name in scripts)
     policy = (

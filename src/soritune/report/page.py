@@ -14,7 +14,7 @@ from soritune.pages import render
 from soritune.report.background import Background
 from soritune.report.content import Report, scorings, transcribe_command
 from soritune.report.curves import charts
-from soritune.report.markdown import moved_text, parameters_text, time_text
+from soritune.report.markdown import moved_text, parameters_text, settings_text, time_text
 from soritune.report.records import CaseSummary
 from soritune.report.sound import FOLDER, Sound, load_sound
 from soritune.report.table import best_values, figures, metric_title
@@ -62,6 +62,7 @@ def page(
         conditions=_conditions(report),
         charts=charts(report.cases),
         parameters_text=parameters_text,
+        settings_text=settings_text,
         moved_text=moved_text,
         time_text=time_text,
         excluded_parts=_excluded_parts,
