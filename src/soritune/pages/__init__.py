@@ -11,10 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from typing import Any
 
 SHARED_STYLE = "pages/shared.css"
 # What would end the element that holds the data, and halves of characters, which UTF-8 has not.
@@ -34,7 +31,6 @@ def render(
         template, styles, scripts: files of this package, such as "doctor/page.html.j2".
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         autoescape=True,
@@ -59,7 +55,7 @@ def render(
         "media-src 'self' file: data: blob:; base-uri 'none'; form-action 'none'"
     )
     page = environment.get_template(template).render(
-        style=Markup(style), script=Markup(script), policy=policy, **values
+        style=style, script=script, policy=policy, **values
     )
     return _HALVES.sub("\ufffd", page)
 
@@ -67,12 +63,10 @@ def render(
 _NOTHING = "'none'"
 
 
-def script_data(value: object) -> Markup:
-    """Return a value as JSON that may stand inside a `<script>` element."""
-    from markupsafe import Markup
-
+def script_data(value: object) -> str:
+    """Return a value as JSON that may stand inside a `<script>` element, as it is (`| safe`)."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(_NOT_IN_SCRIPT.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+    return _NOT_IN_SCRIPT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def hours_text(seconds: float) -> str:
