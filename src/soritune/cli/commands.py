@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from soritune import __version__
-from soritune.cli import augment, blend, doctor, experiment, export, inspect, transcribe
+from soritune.cli import augment, blend, doctor, experiment, export, inspect, serve, transcribe
 
 app = typer.Typer(
     name="soritune",
@@ -49,6 +49,7 @@ app.command("train")(experiment.train)
 app.command("evaluate")(experiment.evaluate)
 app.command("report")(experiment.report)
 app.command("transcribe")(transcribe.transcribe)
+app.command("serve")(serve.serve)
 app.add_typer(augment.app, name="augment")
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
