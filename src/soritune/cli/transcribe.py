@@ -55,13 +55,15 @@ def transcribe(
         typer.Option(help="Transcribe (asr), translate (ast), or both, one after the other."),
     ] = Task.ASR,
     to: Annotated[
-        str | None, typer.Option(help="Language to translate into, such as en or ko.")
+        str | None,
+        typer.Option(metavar="LANGUAGE", help="Language to translate into, such as en or ko."),
     ] = None,
     language: Annotated[
         str | None,
         typer.Option(
+            metavar="LANGUAGE",
             help="Language that is spoken, such as ko; default: the one that the model was "
-            "trained for, else what it detects."
+            "trained for, else what it detects.",
         ),
     ] = None,
     format_: Annotated[
@@ -74,7 +76,7 @@ def transcribe(
         ),
     ] = None,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, help="Files decoded together.")
+        int, typer.Option("--batch-size", metavar="NUMBER", min=1, help="Files decoded together.")
     ] = 8,
 ) -> None:
     """Transcribe or translate short recordings with a model (most models take up to 30 s).

@@ -1,10 +1,11 @@
 """The folder of a corpus, while it is prepared and afterwards.
 
 corpus.json           the card, written last: a folder that has it is complete
+division.json         how it was divided, where it was (`soritune.corpus.division`)
 quarantine.jsonl      what was left out (id, reason, detail, where)
 shards/NNNNN.parquet  the utterances, a shard for each chunk of which something was taken
-work/                 only during preparation: the fingerprint of the job, and the result of
-                      each finished chunk
+work/                 only during preparation: the fingerprint of the job, the division before,
+                      and the result of each finished chunk
 .lock                 only while a process prepares
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,17 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from soritune.corpus.card import CARD_FILE, ChunkResult, CorpusCard, Shard, Totals, read_card
+from soritune.corpus.division import StoredDivision, tested_ids
 from soritune.corpus.job import Job
 from soritune.errors import UserError
 from soritune.files import atomic_file, locked, remove_temporaries, write_atomically
+from soritune.sources.formats.division import DivisionMemory
 
 QUARANTINE_FILE = "quarantine.jsonl"
 SHARD_FOLDER = "shards"
 WORK_FOLDER = "work"
 FINGERPRINT_FILE = "fingerprint"
+_SHARDS = "[0-9]*.parquet"
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,21 @@ class CorpusFolder:
         marker = self._work / FINGERPRINT_FILE
         same = marker.is_file() and marker.read_text(encoding="utf-8") == job.fingerprint
         shards = self.path / SHARD_FOLDER
+        if not same:
+            self.clean()
+            self._remove_shards(keep=())
         for folder in (self._work, shards):
-            if folder.exists() and not same:
-                shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.path, self._work, shards):
             remove_temporaries(folder)
         if not same:
+            # A copy: what is divided in this preparation must not depend on where it was stopped.
+            StoredDivision(self.path).copy_to(self._work)
             write_atomically(marker, job.fingerprint)
+
+    def before(self) -> StoredDivision:
+        """Return the division before this preparation, which has begun."""
+        return StoredDivision(self._work)
 
     @staticmethod
     def shard_name(index: int) -> str:
@@ -100,10 +111,10 @@ class CorpusFolder:
             return None
         return result if result.shard is None or self._is_whole(result.shard) else None
 
-    def finish(self, job: Job, num_chunks: int) -> CorpusCard:
+    def finish(self, job: Job, num_chunks: int, memory: DivisionMemory | None = None) -> CorpusCard:
         """Collect the results of all chunks into the quarantine and the card.
 
-        One result is held at a time.
+        One result is held at a time. `memory` is what is to be kept of the division.
 
         Raises:
             UserError: nothing was taken; the quarantine says why.
@@ -114,7 +125,11 @@ class CorpusFolder:
                 totals.add(result)
                 for line in result.quarantined:
                     file.write((json.dumps(line.model_dump(), ensure_ascii=False) + "\n").encode())
-        card = job.card(totals)
+        stored = self.before()
+        tested: set[int] = set()
+        if memory is not None and memory.basis is not None:
+            tested = tested_ids(self.path, (shard.file for shard in totals.shards))
+        card = job.card(totals, None if memory is None else stored.record(memory, tested))
         if not card.taken:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in card.reasons.items())
             raise UserError(
@@ -126,13 +141,18 @@ class CorpusFolder:
                     else "the source has no entries. Check its path and its splits in the recipe."
                 )
             )
-        wanted = {shard.file for shard in card.shards}
-        for path in (self.path / SHARD_FOLDER).iterdir():
-            if f"{SHARD_FOLDER}/{path.name}" not in wanted:
-                path.unlink()
+        self._remove_shards(keep={shard.file for shard in card.shards})
+        if memory is not None:
+            stored.write(self.path, memory, tested)
         write_atomically(self.path / CARD_FILE, card.model_dump_json(indent=2) + "\n")
         self.clean()
         return card
+
+    def _remove_shards(self, keep: Collection[str]) -> None:
+        """Remove the other shards; a user's own files stay."""
+        for path in (self.path / SHARD_FOLDER).glob(_SHARDS):
+            if f"{SHARD_FOLDER}/{path.name}" not in keep:
+                path.unlink()
 
     def clean(self) -> None:
         """Remove what only the preparation needs; a kill may come between the card and this."""

@@ -3,24 +3,27 @@
 <output>/experiment.json        the recipe as it was understood, and the base's identity
 <output>/recipe.yaml            the recipe as it was written
 <output>/corpora/<name>/        prepared speech
-<output>/cases/<case>/          model/, training.json, train.json (stamp),
+<output>/cases/<case>/          model/, training.json, log.jsonl (curve), train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
                                 scores/<evaluation>.json (stamp with the figures)
+<output>/models/<name>/         models that are not of the recipe (`other_models`)
 <output>/results.json, report.md
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from soritune.corpus.card import CorpusCard, read_card
 from soritune.corpus.leakage import Folders, LeftOut, LeftOutFinder
 from soritune.errors import UserError
+from soritune.experiment import other_models
 from soritune.experiment.fingerprint import (
     DECODING_FORMAT,
     SCORING_FORMAT,
@@ -29,26 +32,45 @@ from soritune.experiment.fingerprint import (
     corpus_identity,
     fingerprint,
 )
+from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
+from soritune.models.checkpoint import ADAPTER_FOLDER
+from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
+from soritune.training.curve import CURVE_FILE
 from soritune.training.summary import TrainingSummary
 
 EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
 # Identity of a corpus that is not prepared: no stage can have been done with it.
 NOT_PREPARED = "not prepared"
+# What a training and the evaluations of its model leave in the folder of a case.
+_OF_TRAINING = (
+    f"model/{RECORD_FILE}",
+    f"model/{TRAINED_FILE}",
+    f"model/{ADAPTER_FOLDER}/adapter_*",
+    CURVE_FILE,
+    "checkpoints/checkpoint-*",
+    "hypotheses/*.json*",
+    "scores/*.json",
+)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe with the identity of its base; knows every path and every stage of a run."""
+    """A recipe with the identity of its base; knows every path and every stage of a run.
+
+    Attributes:
+        stale: corpora that count as not prepared, whatever lies in their folders.
+    """
 
     recipe: Recipe
     output: Path
     base: str
+    stale: frozenset[str] = frozenset()
     _finder: LeftOutFinder = field(default_factory=LeftOutFinder, compare=False, repr=False)
 
     @classmethod
@@ -100,14 +122,28 @@ class Plan:
     def case_folder(self, case: str) -> Path:
         return self.output / "cases" / case
 
+    def evaluated_folder(self, name: str) -> Path:
+        """Return where the figures of a case, or of a model beside the recipe, are kept."""
+        if name in (ORIGINAL, *self.recipe.cases):
+            return self.case_folder(name)
+        return self.output / other_models.FOLDER / name
+
+    def other_models(self) -> dict[str, OtherModel]:
+        """Return the models beside the recipe that were evaluated, by name."""
+        own = (ORIGINAL, *self.recipe.cases)
+        found = other_models.read_other_models(self.output)
+        return {name: model for name, model in found.items() if name not in own}
+
     def model_folder(self, case: str) -> Path:
         return self.case_folder(case) / "model"
 
     def hypotheses_path(self, case: str, evaluation: str) -> Path:
-        return self.case_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
+        return self.evaluated_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
 
     def card(self, corpus: str) -> CorpusCard | None:
         """Return the card of a prepared corpus, None where it is not prepared."""
+        if corpus in self.stale:
+            return None
         return read_card(self.corpus_folder(corpus))
 
     def folders(self, corpora: Iterable[str]) -> Folders:
@@ -132,14 +168,15 @@ class Plan:
         """Return the training of a case.
 
         It depends on the case, the model's settings, the base, the seed, and the corpora without
-        what is excluded of them.
+        what is excluded of them. The name is part of the fingerprint, but no random number depends
+        on it: see `soritune.experiment.renamed`.
         """
         settings = self.recipe.cases[case]
         folder = self.case_folder(case)
         depends_on = {
             "format": TRAINING_FORMAT,
             "name": case,
-            "case": settings.model_dump(mode="json", exclude={"shared_sentences"}),
+            "case": settings.model_dump(mode="json", exclude={"shared_sentences", "dev"}),
             "model": self._model_settings(),
             "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
             "excluded": [[each.trained, each.ids] for each in self.excluded(case)],
@@ -150,8 +187,25 @@ class Plan:
             fingerprint=fingerprint(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
-            scratch=(folder / "checkpoints", folder / "hypotheses", folder / "scores"),
+            scratch=_OF_TRAINING,
+            inputs=self._training_inputs(case, depends_on),
         )
+
+    def _training_inputs(self, case: str, depends_on: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a training depends on as people have written it, without long lists."""
+        settings = dict(depends_on["case"])
+        parts = {f"{part['corpus']} {part['split']}": part for part in settings.pop("train")}
+        model = dict(depends_on["model"])
+        excluded = {" ".join(part): len(ids) for part, ids in depends_on["excluded"]}
+        return {
+            **settings,
+            "train": parts,
+            **{f"corpus {name}": digest for name, digest in depends_on["corpora"].items()},
+            "left out": excluded,
+            "base": model.pop("base"),
+            "model": model,
+            "seed": depends_on["seed"],
+        }
 
     def decode_stage(self, case: str, evaluation: str) -> Stage[DecodingOutcome]:
         """Return the decoding of an evaluation's utterances by a case's model."""
@@ -160,12 +214,20 @@ class Plan:
             "format": DECODING_FORMAT,
             "evaluation": settings.model_dump(mode="json", exclude={"corpus", "metrics"}),
             "corpus": self._corpus(settings.corpus),
-            "model": self.base if case == ORIGINAL else self.train_stage(case).fingerprint,
+            "model": self._model_identity(case),
             "dtype": self.recipe.model.dtype,
         }
         path = self.hypotheses_path(case, evaluation)
+        inputs = {
+            **settings.model_dump(mode="json", exclude={"corpus", "metrics"}),
+            f"corpus {settings.corpus}": depends_on["corpus"],
+            "base" if case == ORIGINAL else "the model": depends_on["model"],
+            "dtype": depends_on["dtype"],
+        }
         stamp = path.with_suffix(".json")
-        return Stage(stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,))
+        return Stage(
+            stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
+        )
 
     def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
         """Return the scoring of what was decoded; other metrics need no other decoding."""
@@ -174,8 +236,19 @@ class Plan:
             "hypotheses": self.decode_stage(case, evaluation).fingerprint,
             "metrics": list(self.recipe.evaluate[evaluation].metric_names),
         }
-        path = self.case_folder(case) / "scores" / f"{evaluation}.json"
-        return Stage(path, fingerprint(depends_on), ScoringOutcome)
+        inputs = {"the hypotheses": depends_on["hypotheses"], "metrics": depends_on["metrics"]}
+        path = self.scores_path(case, evaluation)
+        return Stage(path, fingerprint(depends_on), ScoringOutcome, inputs=inputs)
+
+    def scores_path(self, case: str, evaluation: str) -> Path:
+        return self.evaluated_folder(case) / "scores" / f"{evaluation}.json"
+
+    def _model_identity(self, case: str) -> str:
+        if case == ORIGINAL:
+            return self.base
+        if case in self.recipe.cases:
+            return self.train_stage(case).fingerprint
+        return self.other_models()[case].identity
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

@@ -13,14 +13,20 @@ from soritune.corpus.store import Corpus
 from soritune.corpus.subset import subset
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
+from soritune.experiment.dev import dev_scorer
+from soritune.experiment.history import keep_figures
 from soritune.experiment.loading import require_evaluations
+from soritune.experiment.other_models import add_other_model, what_it_can
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
+from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
 from soritune.experiment.selection import other_languages, select_records, spoken_language
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
+from soritune.experiment.trainable import check_base, training_warnings
+from soritune.interrupts import StopRequest
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -62,11 +68,16 @@ class Experiment:
         """Do everything, or what the cases in `only` need; the report covers all that is done."""
         require_evaluations(self.recipe)
         cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
+        check_base(self.recipe)
         # 1. The speech of all cases and evaluations, so that a mistake in it shows at once.
         self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
         self.check_evaluations()
         for overlap in overlaps_of(self.recipe, cases, self.plan.folders(self.recipe.corpora)):
             self._say(f"warning: {overlap}")
+        for case in cases:
+            self._adopt(case)
+        for folder in orphans(self.plan):
+            self._say(f"note: {orphan_text(folder)}")
         # 2. The untrained base, then each case: train, evaluate. The report grows with each.
         for case in cases:
             if case != ORIGINAL:
@@ -107,6 +118,7 @@ class Experiment:
         from soritune.training.run import train_case
 
         settings = self.recipe.cases[self._known_case(case, trained=True)]
+        self._adopt(case)
         stage = self.plan.train_stage(case)
         title = case_title(case, self.recipe)
         if stage.done() is not None:
@@ -114,9 +126,15 @@ class Experiment:
             return
         corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
         excluded = self.plan.excluded(case)
-        self._say(f"train {title}")
+        score_dev = dev_scorer(case, settings, corpora)
+        reasons = stage.why()
+        self._say(f"train {title}{_again(reasons)}")
+        for warning in training_warnings(case, settings, corpora):
+            self._say(f"  warning: {warning}")
         for each in excluded:
             self._say(f"  {each}")
+
+        stop = StopRequest()
 
         def work() -> TrainingSummary:
             World.from_environment().broadcast(case)  # the other ranks begin the same training
@@ -128,9 +146,14 @@ class Experiment:
                 out=self.plan.case_folder(case),
                 seed=self.recipe.seed,
                 excluded={each.trained: frozenset(each.ids) for each in excluded},
+                score_dev=score_dev,
+                stop=stop,
             )
 
+        self._keep(case, list(self.recipe.evaluate), reasons)
         stage.run(work)
+        if stop.requested:  # in the last step, which ended the training all the same
+            raise stop.interruption()
 
     def evaluate(self, case: str, evaluations: Sequence[str] = ()) -> None:
         """Evaluate a case's model in the named evaluations (all, if none is named).
@@ -139,7 +162,7 @@ class Experiment:
         """
         self._known_case(case)
         names = [self._known_evaluation(name) for name in evaluations] or list(self.recipe.evaluate)
-        if case != ORIGINAL and self.plan.train_stage(case).done() is None:
+        if case in self.recipe.cases and self.plan.train_stage(case).done() is None:
             raise UserError(
                 f'case "{case}" is not trained with these settings yet; '
                 f"run: soritune train RECIPE --case {case}"
@@ -154,6 +177,10 @@ class Experiment:
                 records = select_records(name, self.recipe.evaluate[name], corpus)
                 if self.plan.decode_stage(case, name).done() is None and model is None:
                     model = self._load(case)
+                reasons = self._why(case, name)
+                if reasons:
+                    self._say(f"evaluate {case}, {name}{_again(reasons)}")
+                self._keep(case, [name], reasons)
                 hypotheses, seconds = self._decode(case, name, corpus, records, model)
                 done = stage.run(partial(self._score, case, name, records, hypotheses, seconds))
             figures = ", ".join(
@@ -165,6 +192,29 @@ class Experiment:
 
             del model
             free_memory()
+
+    def evaluate_model(
+        self, source: str, name: str | None = None, evaluations: Sequence[str] = ()
+    ) -> None:
+        """Evaluate any model, as a row of its own in the report, and prepare what that needs.
+
+        What its family cannot do is left out.
+
+        Args:
+            source: folder, hub id or `builtin:NAME`.
+            name: of the row; None: that of its folder.
+
+        Raises UserError where there is no such model, or it can do nothing of what is asked.
+        """
+        names = [self._known_evaluation(each) for each in evaluations] or list(self.recipe.evaluate)
+        model = add_other_model(self.recipe, self.recipe.output, source, name)
+        possible, refused = what_it_can(self.recipe, model, names)
+        if not possible:
+            raise UserError(f"{source}: {next(iter(refused.values()))}")
+        for each, reason in refused.items():
+            self._say(f"evaluate {model.name}, {each}: left out, {reason}")
+        self.prepare(self.corpora_of([], possible))
+        self.evaluate(model.name, possible)
 
     def report(self) -> Report:
         """Write results.json and report.md of all that is done with this recipe."""
@@ -182,6 +232,26 @@ class Experiment:
             case for case in self.recipe.cases if self.plan.train_stage(case).done() is not None
         ]
         return [ORIGINAL, *done]
+
+    def _adopt(self, case: str) -> None:
+        """Take over the folder of a case that was renamed."""
+        former = None if case == ORIGINAL else trained_as(self.plan, case)
+        if former is not None:
+            adopt(self.plan, case, former)
+            self._say(f"case {case}: was trained as {former} with the same settings; kept")
+
+    def _why(self, case: str, evaluation: str) -> list[str]:
+        """Return why figures are made again; empty where there were none."""
+        return (
+            self.plan.decode_stage(case, evaluation).why()
+            or self.plan.score_stage(case, evaluation).why()
+        )
+
+    def _keep(self, case: str, evaluations: Sequence[str], reasons: Sequence[str]) -> None:
+        kept = keep_figures(self.plan, case, evaluations, reasons)
+        if kept:
+            names = ", ".join(each.evaluation for each in kept)
+            self._say(f"  the figures before ({names}) are kept: soritune report --history")
 
     def _decode(
         self,
@@ -254,6 +324,9 @@ class Experiment:
         from soritune.models import load
 
         model = self.recipe.model
+        other = self.plan.other_models().get(case)
+        if other is not None:
+            return load(other.source, dtype=model.dtype, merge=True)
         if case == ORIGINAL:
             return load(model.base, revision=model.revision, dtype=model.dtype, merge=True)
         return load(self.plan.model_folder(case), dtype=model.dtype, merge=True)
@@ -267,7 +340,9 @@ class Experiment:
         return found
 
     def _known_case(self, case: str, *, trained: bool = False) -> str:
-        known = [*self.recipe.cases] if trained else [ORIGINAL, *self.recipe.cases]
+        known = [*self.recipe.cases]
+        if not trained:
+            known = [ORIGINAL, *known, *self.plan.other_models()]
         if case not in known:
             raise UserError(
                 f'the recipe has no case "{case}"{nearest(case, known)}; there are: '
@@ -283,6 +358,10 @@ class Experiment:
                 + ", ".join(known)
             )
         return name
+
+
+def _again(reasons: Sequence[str]) -> str:
+    return f" again: {', '.join(reasons)}" if reasons else ""
 
 
 def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from soritune.corpus.split_warnings import split_warnings, splits_of
 from soritune.experiment.plan import Plan
+from soritune.experiment.preparation import tested_splits
 from soritune.experiment.titles import augmentation_words, case_title
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
 from soritune.scoring.score import Score
+from soritune.training.curve import read_curve
 
 # The source whose speech is synthetic, which the report says.
 SYNTHETIC_SOURCE = "demo"
@@ -23,7 +26,8 @@ def build_report(plan: Plan) -> Report:
     samples: list[Sample] = []
     languages: dict[str, str] = {}
     cases = []
-    for case in (ORIGINAL, *recipe.cases):
+    others = plan.other_models()
+    for case in (ORIGINAL, *recipe.cases, *others):
         times_s: list[float | None] = []
         for name in recipe.evaluate:
             done = plan.score_stage(case, name).done()
@@ -36,6 +40,11 @@ def build_report(plan: Plan) -> Report:
             times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
         evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
+        if case in others:
+            source = others[case].source
+            if any(score.case == case for score in results):
+                cases.append(CaseSummary(case, case, evaluating_s=evaluating_s, model=source))
+            continue
         cases.append(_case_summary(plan, case, evaluating_s))
     return Report(
         name=recipe.name,
@@ -57,8 +66,21 @@ def build_report(plan: Plan) -> Report:
         synthetic_speech=any(
             source.source == SYNTHETIC_SOURCE for source in recipe.corpora.values()
         ),
+        warnings=_warnings(plan),
         results_path=plan.results_path,
         report_path=plan.report_path,
+    )
+
+
+def _warnings(plan: Plan) -> tuple[str, ...]:
+    """Return what is to be known of the splits that are evaluated, as far as they are prepared."""
+    evaluated = {each.corpus for each in plan.recipe.evaluate.values()}
+    cards = {name: plan.card(name) for name in plan.recipe.corpora if name in evaluated}
+    return tuple(
+        str(warning)
+        for name, card in cards.items()
+        if card is not None
+        for warning in split_warnings(splits_of(name, card), tested_splits(plan.recipe, name))
     )
 
 
@@ -102,4 +124,5 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
         evaluating_s=evaluating_s,
         model=str(plan.model_folder(case)),
         excluded=summary.excluded,
+        curve=read_curve(plan.case_folder(case)),
     )

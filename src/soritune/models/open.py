@@ -7,6 +7,7 @@ chain is followed by reading settings and headers; `load`, `describe` and `expor
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from soritune.models.family import Family, LoraStart
 from soritune.models.guard import check_layers, model_errors
 from soritune.models.record import (
     BUILTIN_PREFIX,
+    EXPORT_FILE,
     RECORD_FILE,
     find_base,
     read_record,
@@ -135,6 +137,10 @@ def open_chain(
 
     Raises UserError where something is not there, damaged, or of an unknown family.
     """
+    source = os.path.expanduser(source)
+    for given in (source, base):
+        if given is not None:
+            hub.require_folder(given, f"model {given}")
     additions: list[Addition] = []
     name, seen = source, set[Path]()
     while True:
@@ -254,6 +260,20 @@ def _load_addition(model: LoadedModel, addition: Addition, start: LoraStart) -> 
         model.lora_start, model.carried = "merge", set()
 
 
+def check_opens(source: str, revision: str | None = None) -> None:
+    """Open a folder or a built-in model as far as settings and headers go.
+
+    A hub id is not looked at: a run downloads what is missing of it.
+
+    Raises UserError where it could not be loaded.
+    """
+    if not source.startswith(BUILTIN_PREFIX) and not Path(source).is_dir():
+        return
+    with model_errors(source):
+        chain = open_chain(source, revision)
+        chain.family.open_base(chain.base_folder)
+
+
 def describe(source: str | Path, *, revision: str | None = None) -> Summary:
     """Say what a folder, built-in or already downloaded model holds, without loading it.
 
@@ -266,6 +286,7 @@ def describe(source: str | Path, *, revision: str | None = None) -> Summary:
 def _describe(name: str, revision: str | None) -> Summary:
     from soritune.models import summary
 
+    hub.require_folder(name, f"model {name}")
     folder: Path | None = Path(name)
     if not Path(name).is_dir():
         folder = hub.cached_folder(name, revision) if is_hub_id(name) else resolve(name)
@@ -292,6 +313,7 @@ def has_base(source: str) -> bool:
     Raises UserError where it is not there.
     """
     with model_errors(source):
+        hub.require_folder(source, f"model {source}")
         folder = resolve(source)
         return read_record(folder) is not None or adapter_folder(folder) is not None
 
@@ -331,6 +353,10 @@ def adapter_base(adapter: Path) -> tuple[str, str | None]:
         raise UserError(
             f"{path}: not JSON ({error}); take the adapter from where it came from"
         ) from None
+    # For other programs it names the folder of the built-in base, which another machine lacks.
+    exported = read_json(adapter / EXPORT_FILE) if (adapter / EXPORT_FILE).is_file() else {}
+    if str(exported.get("base")).startswith(BUILTIN_PREFIX):
+        return str(exported["base"]), None
     # Official adapters name a place that exists only on the machine that made them.
     if isinstance(named, str) and Path(named).is_dir():
         return named, None

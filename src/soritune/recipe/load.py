@@ -13,8 +13,15 @@ from pydantic_core import ErrorDetails
 
 from soritune.augment.transforms import PATHS as AUGMENT_PATHS
 from soritune.errors import RecipeProblem, UserError, nearest
+from soritune.hub import is_local_path, require_folder
 from soritune.recipe.document import Node, read_document
-from soritune.recipe.messages import describe, describe_problem, full_loc
+from soritune.recipe.messages import (
+    all_keys,
+    describe,
+    describe_problem,
+    full_loc,
+    is_misplaced,
+)
 from soritune.recipe.schema import Recipe
 from soritune.sources.options import options_of
 
@@ -57,7 +64,7 @@ def read_recipe(path: Path) -> RecipeFile:
         UserError: one line, `file:line: what`, for the first mistake in the file.
     """
     # 1. YAML with lines.
-    root = read_document(path)
+    root = read_document(path, all_keys())
     # 2. `like`: every key that a case does not give comes from the other case.
     cases = root.child("cases")
     inherited: set[Loc] = set()
@@ -80,12 +87,13 @@ def _first_mistake(path: Path, root: Node, failure: ValidationError, inherited: 
     """Return the mistake that is first in the file; an inherited one where it was made."""
     errors = failure.errors(include_url=False)
     own = [error for error in errors if full_loc(error)[:3] not in inherited] or errors
-    # A missing key next to an unknown one is most likely that one misspelt.
+    # A key that stands too far left is missing elsewhere, and a missing key next to an unknown one
+    # is most likely that one misspelt.
     misspelt = {error["loc"][:-1] for error in own if error["type"] == "extra_forbidden"}
 
-    def order(error: ErrorDetails) -> tuple[bool, int]:
+    def order(error: ErrorDetails) -> tuple[bool, bool, int]:
         missing = error["type"] == "missing" and error["loc"][:-1] in misspelt
-        return missing, root.line_of(full_loc(error))
+        return not is_misplaced(error), missing, root.line_of(full_loc(error))
 
     first = min(own, key=order)
     return f"{path}:{root.line_of(full_loc(first))}: {describe(first)}"
@@ -192,7 +200,9 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
         settings: BaseModel = source
         for key in type(settings).model_fields:
             value = getattr(settings, key)
-            is_local = isinstance(value, Path) or (key == "path" and _is_path(value))
+            is_local = isinstance(value, Path) or (
+                key == "path" and is_local_path(value, path.parent)
+            )
             if is_local and not os.path.exists(os.path.expanduser(value)):
                 line = root.line_of(("corpora", name, key))
                 raise UserError(
@@ -208,9 +218,8 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
                 line = root.line_of(("cases", name, "train", index, "augment"))
                 _check_augment_file(path, line, given)
     base = recipe.model.base
-    if _is_path(base) and not os.path.isdir(os.path.expanduser(base)):
-        line = root.line_of(("model", "base"))
-        raise UserError(f"{path}:{line}: base {base} is not a folder; give a folder or a hub id")
+    line = root.line_of(("model", "base"))
+    require_folder(base, f"{path}:{line}: base {base}", path.parent)
 
 
 def _check_augment_file(path: Path, line: int, given: str) -> None:
@@ -219,7 +228,3 @@ def _check_augment_file(path: Path, line: int, given: str) -> None:
             f"{path}:{line}: {given}, named under augment, does not exist, neither beside the "
             "recipe nor in the current directory"
         )
-
-
-def _is_path(value: str) -> bool:
-    return value.startswith((".", "/", "~"))

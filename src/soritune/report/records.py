@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from soritune.training.curve import CurvePoint
+
 
 @dataclass(frozen=True)
 class CaseSummary:
@@ -19,6 +21,7 @@ class CaseSummary:
         model: folder or hub id that `soritune transcribe --model` takes.
         learning_rate, batch_size: of the training; None for the untrained base.
         audio_learning_rate: of encoder and projector, where it is not `learning_rate`.
+        curve: loss, learning rate and scores on dev, by step; empty for the untrained base.
         augmentation: what was done to the clips while training, in words; "" for nothing.
         excluded: utterances by corpus and split that were not trained on, because another corpus
             is tested with their sentences.
@@ -39,6 +42,7 @@ class CaseSummary:
     audio_learning_rate: float | None = None
     batch_size: int | None = None
     augmentation: str = ""
+    curve: tuple[CurvePoint, ...] = ()
 
     @property
     def trained_parameters(self) -> int:

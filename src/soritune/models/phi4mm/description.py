@@ -10,21 +10,31 @@ from soritune.models.checkpoint import CONFIG_FILE, Entry, read_checkpoint, read
 from soritune.models.family import Family
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.configuration import lora_shape
-from soritune.models.phi4mm.expected import is_tied, problems
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
-from soritune.models.summary import Adapter, Summary, adapter_of, adapters_beside, summarise
+from soritune.models.summary import (
+    Adapter,
+    Summary,
+    adapter_of,
+    adapters_beside,
+    problems_of_base,
+    summarise,
+)
 
 
 def describe_base(family: Family, folder: Path) -> Summary:
     """Describe a base of either layout. Raises UserError for damaged files."""
     config = read_json(folder / CONFIG_FILE)
     entries = read_checkpoint(folder, layout.to_native, optional=layout.is_vision)
-    found = problems(entries, config)
-    if is_tied(config):
+    if layout.is_tied(config):
         entries = [entry for entry in entries if entry.native.name != layout.TIED_HEAD]
     adapters = [*_adapters_among(entries, config), *adapters_beside(folder)]
     return summarise(
-        family, folder, family.layout_of(config), entries, adapters=adapters, problems=found
+        family,
+        folder,
+        family.layout_of(config),
+        entries,
+        adapters=adapters,
+        problems=problems_of_base(family, folder),
     )
 
 

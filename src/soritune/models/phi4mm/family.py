@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from soritune.languages.names import known_language
 from soritune.models import family
 from soritune.models.checkpoint import ADAPTER_FILES, INDEX_FILE, TensorName, weight_files
-from soritune.models.family import ExportTarget, PublishedBase
+from soritune.models.exporting import ExportPlan, ExportTarget
+from soritune.models.family import PublishedBase
 from soritune.models.phi4mm import constants, layout, parts
 from soritune.tasks import Request
 
@@ -128,9 +129,7 @@ class Phi4mmFamily(family.Family):
 
         return serving(summary)
 
-    def plan_export(
-        self, model: StoredModel, target: str, lora_weight: float | None
-    ) -> family.ExportPlan:
+    def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
         """See `Family`."""
         from soritune.models.phi4mm import export
 
@@ -149,6 +148,18 @@ class Phi4mmFamily(family.Family):
         from soritune.models.phi4mm import export
 
         return export.usage(model, target, lora)
+
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """See `Family`."""
+        from soritune.models.phi4mm import export
+
+        return export.snippet(model, target, lora)
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """See `Family`."""
+        from soritune.models.phi4mm import export
+
+        export.write_processor(model, folder)
 
 
 FAMILY = Phi4mmFamily()
