@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,11 @@ def silence(seconds: float) -> Any:
     return np.zeros(int(seconds * 16_000), np.float32)
 
 
+def turns(chunks: Iterable[str], rate_hz: int) -> list[Started | Stopped]:
+    decoder, detector = PcmDecoder(rate_hz), TurnDetector(TurnDetection(), 30.0)
+    return [event for chunk in chunks for event in detector.feed(decoder.decode(chunk))]
+
+
 def test_shown_text_only_grows() -> None:
     agreement = Agreement()
     passes = ["the", "the cat sad", "the cat sat on", "the cat sat on a mad", "the cat sat on a"]
@@ -80,11 +85,8 @@ def test_what_was_shown_stands_where_the_last_pass_differs() -> None:
 
 @pytest.mark.parametrize("rate_hz", [16_000, 24_000, 48_000])
 def test_turns_are_found_at_every_rate(clip: Any, rate_hz: int) -> None:
-    decoder, detector = PcmDecoder(rate_hz), TurnDetector(TurnDetection(), 30.0)
     sound = np.concatenate([silence(1), clip, silence(1.5), clip, silence(1.5)])
-    events: list[Started | Stopped] = []
-    for chunk in pcm(sound, rate_hz):
-        events += detector.feed(decoder.decode(chunk))
+    events = turns(pcm(sound, rate_hz), rate_hz)
     assert [type(event) for event in events] == [Started, Stopped] * 2
     assert events[0].at_ms == pytest.approx(1000 - 300, abs=200)
     second = 1000 + 1000 * len(clip) / 16_000 + 1500
@@ -111,8 +113,14 @@ def test_openais_client_hears_a_turn_while_it_is_spoken(
     with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
         sound = {"format": {"type": "audio/pcm", "rate": 24_000}}
         sound["transcription"] = {"model": "tiny", "language": "en"}
-        connection.send({"type": "session.update", "session": {"type": "transcription", "audio": {"input": sound}}})
-        for chunk in pcm(np.concatenate([silence(0.6), clip, silence(1)]), 24_000):
+        connection.send(
+            {
+                "type": "session.update",
+                "session": {"type": "transcription", "audio": {"input": sound}},
+            }
+        )
+        chunks = list(pcm(np.concatenate([silence(0.6), clip, silence(1)]), 24_000))
+        for chunk in chunks:
             connection.send({"type": "input_audio_buffer.append", "audio": chunk})
         events = []
         for event in connection:
@@ -128,8 +136,10 @@ def test_openais_client_hears_a_turn_while_it_is_spoken(
     ]:
         assert kinds.index(before) < kinds.index(after)
     deltas = [event.delta for event in events if event.type.endswith("transcription.delta")]
-    text = transcriber.transcribe(clip, rate_hz=16_000)[0].text
+    turn = next(event for event in turns(chunks, 24_000) if isinstance(event, Stopped))
+    text = transcriber.transcribe(turn.samples, sampling_rate=16_000)[0].text
     assert events[-1].transcript == text
+    assert text
     assert "".join(deltas) == text
     assert len({event.item_id for event in events if hasattr(event, "item_id")}) == 1
 
@@ -174,7 +184,9 @@ def test_the_older_form_and_commit_by_the_client(address: str, clip: Any) -> Non
 
 
 def test_a_translation_session_streams_and_closes(address: str, clip: Any) -> None:
-    update = {"audio": {"output": {"language": "ko"}, "input": {"transcription": {"model": "tiny"}}}}
+    update = {
+        "audio": {"output": {"language": "ko"}, "input": {"transcription": {"model": "tiny"}}}
+    }
     sound = np.concatenate([clip, silence(1)])
     append = [{"type": "session.input_audio_buffer.append", "audio": c} for c in pcm(sound, 24_000)]
     events = exchange(
@@ -216,7 +228,11 @@ def test_a_bad_event_is_reported_and_the_session_goes_on(
         [event, {"type": "input_audio_buffer.clear"}],
         "input_audio_buffer.cleared",
     )
-    assert [each["type"] for each in events] == ["session.created", "error", "input_audio_buffer.cleared"]
+    assert [each["type"] for each in events] == [
+        "session.created",
+        "error",
+        "input_audio_buffer.cleared",
+    ]
     assert events[1]["error"]["param"] == param
 
 

@@ -62,10 +62,6 @@ def serve(
     page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the page at /.")] = True,
 ) -> None:
     """Serve a model with OpenAI's audio API, live transcription, and a page.
-
-    Example: soritune serve runs/tiny-korean/cases/lora-1/model
-
-    Example: soritune serve openai/whisper-base --host 0.0.0.0 --api-key-file keys.txt
     """
     from soritune.serving.settings import MEBIBYTE, ServerSettings, read_keys
 

@@ -6,7 +6,7 @@ translation by partial hypothesis selection"; as in whisper_streaming).
 
 from __future__ import annotations
 
-from soritune.decoding.joining import UNSPACED
+from soritune.decoding.joining import unspaced
 
 
 class Agreement:
@@ -47,7 +47,7 @@ class Agreement:
 
 def _whole_words(prefix: str, text: str) -> str:
     """Return a prefix of `text` without the word that may still grow."""
-    if prefix == text or (prefix and UNSPACED.match(prefix[-1])):
-        return prefix
+    if prefix == text or text[len(prefix)] == " " or (prefix and unspaced(prefix[-1])):
+        return prefix.rstrip()
     end = prefix.rfind(" ")
-    return prefix[:end] if end > 0 else ""
+    return prefix[: max(end, 0)]

@@ -148,7 +148,7 @@ class Batcher:
         longest = 0
         while self._line:
             job = self._line.popleft()
-            if job.unwanted.is_set() or not job.future.set_running_or_notify_cancel():
+            if job.unwanted.is_set():
                 job.future.cancel()
                 continue
             grown = max(longest, job.cost)
@@ -156,11 +156,11 @@ class Batcher:
             fits = not batch or (
                 job.piece.request == batch[0].piece.request and (len(batch) + 1) * grown <= budget
             )
-            if fits:
+            if not fits:
+                passed.append(job)
+            elif job.future.set_running_or_notify_cancel():
                 batch.append(job)
                 longest = grown
-            else:
-                passed.append(job)
         self._line.extend(passed)
         return batch
 

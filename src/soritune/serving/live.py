@@ -18,7 +18,7 @@ import numpy as np
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.audio.stream import Sound
 from soritune.decoding.joining import one_text
-from soritune.decoding.listening import listen_to
+from soritune.decoding.listening import hear
 from soritune.decoding.records import Transcript
 from soritune.serving.agreement import Agreement
 from soritune.serving.engines import Caller, ClientGoneError
@@ -269,7 +269,7 @@ class LiveSession:
         sound = Sound(samples, SAMPLE_RATE_HZ, "the turn")
 
         def work(put: Callable[[Transcript], None]) -> None:
-            for item in listen_to(engine, sound, listening):
+            for item in hear(engine, sound, listening):
                 if isinstance(item, Transcript):
                     put(item)
 
@@ -291,18 +291,15 @@ class LiveSession:
             )
 
     async def _completed(self, turn: _Turn, transcript: Transcript) -> None:
-        logprobs = [
-            {"token": token.text, "bytes": list(token.text.encode()), "logprob": token.logprob}
-            for segment in transcript.segments
-            for token in segment.tokens
-        ]
+        found = self._model.logprobs(transcript.segments) if self.settings.logprobs else None
+        logprobs = {} if found is None else {"logprobs": [each.model_dump() for each in found]}
         await self._tell(
             "conversation.item.input_audio_transcription.completed",
             item_id=turn.id,
             content_index=0,
             transcript=transcript.text,
             usage={"type": "duration", "seconds": round(transcript.duration_s, 3)},
-            **({"logprobs": logprobs} if self.settings.logprobs else {}),
+            **logprobs,
         )
 
     async def _failed(self, turn: _Turn, error: ApiError) -> None:

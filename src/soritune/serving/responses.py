@@ -3,7 +3,7 @@ has more of, with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from openai.types.audio import (
@@ -17,13 +17,14 @@ from openai.types.audio import (
     TranslationVerbose,
 )
 from openai.types.audio.transcription import Logprob, UsageDuration
+from openai.types.audio.transcription_text_done_event import Logprob as DoneLogprob
 from openai.types.audio.transcription_verbose import Usage as VerboseUsage
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from soritune.decoding import formats
 from soritune.decoding.guard import compression_ratio
 from soritune.decoding.records import Segment, Transcript
-from soritune.decoding.subtitles import srt, vtt
 from soritune.languages.names import language_name
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -56,7 +57,7 @@ def body(
     language: str | None,
     translated_to: str | None = None,
     words: bool = False,
-    logprobs: bool = False,
+    logprobs: list[Logprob] | None = None,
 ) -> Response:
     """Return a whole answer.
 
@@ -64,22 +65,24 @@ def body(
         language: code of what is spoken; None where nobody said.
         translated_to: code of the language of a translation; None for a transcript.
         words: whether word times were asked for.
-        logprobs: whether log-probabilities of tokens were asked for.
+        logprobs: of `token_logprobs`, where they were asked for.
     """
     text = transcript.text if transcript.translation is None else transcript.translation
     if format_ == "text":
         return PlainTextResponse(text + "\n")
     if format_ == "srt":
-        return PlainTextResponse(srt(transcript.segments), media_type="application/x-subrip")
+        shown = formats.shown(transcript, formats.Format.SRT)
+        return PlainTextResponse(shown + "\n", media_type="application/x-subrip")
     if format_ == "vtt":
-        return PlainTextResponse(vtt(transcript.segments), media_type="text/vtt")
+        shown = formats.shown(transcript, formats.Format.VTT)
+        return PlainTextResponse(shown + "\n", media_type="text/vtt")
     record: BaseModel
     if format_ == "verbose_json":
         record = _verbose(transcript, text, language, translated_to, words)
     elif translated_to is None:
         record = Transcription(
             text=text,
-            logprobs=_logprobs(transcript.segments) if logprobs else None,
+            logprobs=logprobs,
             usage=UsageDuration(seconds=round(transcript.duration_s, 3), type="duration"),
         )
     elif transcript.translation is not None:
@@ -134,12 +137,24 @@ def segment_body(number: int, segment: Segment) -> TranscriptionSegment:
     )
 
 
-def _logprobs(segments: Sequence[Segment]) -> list[Logprob]:
-    return [
-        Logprob(token=token.text, bytes=list(token.text.encode()), logprob=token.logprob)
-        for segment in segments
-        for token in segment.tokens
-    ]
+def token_logprobs(
+    segments: Sequence[Segment], decode: Callable[[Sequence[int]], str]
+) -> list[Logprob]:
+    """Return each token with its text and log-probability.
+
+    A letter of several tokens is the text of the last of them.
+    """
+    found = []
+    for segment in segments:
+        ids: list[int] = []
+        before = ""
+        for token in segment.tokens:
+            ids.append(token.id)
+            text = decode(ids).rstrip("\ufffd")
+            new = text[len(before) :] if text.startswith(before) else ""
+            before = text
+            found.append(Logprob(token=new, bytes=list(new.encode()), logprob=token.logprob))
+    return found
 
 
 def delta_event(text: str) -> str:
@@ -169,15 +184,18 @@ class DoneEvent(TranscriptionTextDoneEvent):
     usage: UsageDuration | None = None  # type: ignore[assignment]
 
 
-def done_event(transcript: Transcript, logprobs: bool) -> str:
+def done_event(transcript: Transcript, logprobs: list[Logprob] | None) -> str:
     """Return the last server-sent event."""
-    chained = transcript.translation is not None
+    found = None
+    if logprobs is not None:
+        found = [DoneLogprob.model_validate(each.model_dump()) for each in logprobs]
+    translation = transcript.translation
     return _event(
         DoneEvent(
             type="transcript.text.done",
-            text=transcript.translation if chained else transcript.text,
-            transcript=transcript.text if chained else None,
-            logprobs=_logprobs(transcript.segments) if logprobs else None,
+            text=transcript.text if translation is None else translation,
+            transcript=None if translation is None else transcript.text,
+            logprobs=found,
             usage=UsageDuration(seconds=round(transcript.duration_s, 3), type="duration"),
         )
     )

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from openai.types import AudioModel
+from openai.types.audio.transcription import Logprob
 
 from soritune.decoding.engine import Engine
+from soritune.decoding.records import Segment
 from soritune.serving.batcher import Batcher
 from soritune.serving.engines import Caller, SharedEngine, WatchedEngine
 from soritune.serving.errors import ApiError
+from soritune.serving.responses import token_logprobs
 
 OPENAI_NAMES = frozenset(get_args(AudioModel))
 """Names that clients send unless they are told otherwise; the first model answers them."""
@@ -31,6 +34,12 @@ class ServedModel:
     engine: Callable[[Caller], Engine]
     batcher: Batcher | None = None
     created: int = field(default_factory=lambda: int(time.time()))
+
+    def logprobs(self, segments: Sequence[Segment]) -> list[Logprob] | None:
+        """Return tokens with their log-probabilities; None where another server answers."""
+        if self.batcher is None:
+            return None
+        return token_logprobs(segments, self.batcher.model.processor.decode)
 
     @property
     def waiting(self) -> int:

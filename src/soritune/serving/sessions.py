@@ -17,7 +17,7 @@ from soritune.decoding.listening import Listening
 from soritune.serving.asked import TRANSLATED_TO, asked, language_code
 from soritune.serving.turns import TurnDetection
 
-DEFAULT_RATE_HZ = 24_000
+DEFAULT_RATE_HZ: Literal[24_000] = 24_000
 
 
 class _Format(BaseModel):

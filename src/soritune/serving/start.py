@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from socket import socket
 
 import uvicorn
 
@@ -85,12 +86,12 @@ def _remote(url: str, name: str) -> Engine:
 class _Server(uvicorn.Server):
     """Says where it listens once it does."""
 
-    async def startup(self, sockets: list[object] | None = None) -> None:
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started:
             for server in self.servers:
-                for socket in server.sockets:
-                    host, port = socket.getsockname()[:2]
+                for listening in server.sockets:
+                    host, port = listening.getsockname()[:2]
                     print(f"listening on http://{host}:{port}", file=sys.stderr, flush=True)
 
 

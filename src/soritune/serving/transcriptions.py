@@ -15,11 +15,12 @@ from openai.types.audio import (
     Translation,
     TranslationVerbose,
 )
+from openai.types.audio.transcription import Logprob
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 
 from soritune.audio.stream import open_recording
-from soritune.decoding.listening import Listening, listen_to
+from soritune.decoding.listening import Listening, hear
 from soritune.decoding.records import Segment, Transcript
 from soritune.serving.asked import TRANSLATED_TO, asked
 from soritune.serving.engines import Caller
@@ -50,6 +51,9 @@ class _Job:
     words: bool
     logprobs: bool
     translated_to: str | None
+
+    def found_logprobs(self, transcript: Transcript) -> list[Logprob] | None:
+        return self.model.logprobs(transcript.segments) if self.logprobs else None
 
     @property
     def language(self) -> str | None:
@@ -105,7 +109,7 @@ async def transcribe(
         _Job(
             model=state.models.find(model),
             file=file.file,
-            listening=replace(listening, words="word" in granularities),
+            listening=listening,
             format=_format(response_format),
             stream=stream,
             words="word" in granularities,
@@ -203,7 +207,7 @@ async def _answer(request: HttpRequest, state: State, job: _Job) -> Response:
         language=job.language,
         translated_to=job.translated_to,
         words=job.words,
-        logprobs=job.logprobs,
+        logprobs=job.found_logprobs(transcript),
     )
 
 
@@ -235,7 +239,7 @@ def _work(job: _Job, caller: Caller) -> Callable[[Callable[[Item], None]], None]
         grows = job.stream and job.listening.request.task is not Task.AST_COT
         growing = replace(caller, on_text=lambda clip, text: put(Growth(clip, text)))
         engine = job.model.engine(growing if grows else caller)
-        for item in listen_to(engine, job.file, job.listening):
+        for item in hear(engine, job.file, job.listening):
             put(item)
 
     return work
@@ -254,7 +258,7 @@ async def _events(
                 yield event
         else:
             state.metrics.audio_seconds.inc(item.duration_s)
-            yield done_event(item, job.logprobs)
+            yield done_event(item, job.found_logprobs(item))
 
 
 async def _chained(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
