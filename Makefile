@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Words for pip's installation of torch alone, for instance an index that has the build you want.
 PIP_TORCH_ARGS ?=
-EXTRAS := demo,hub,dev
+EXTRAS := demo,hub,serve,dev
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -61,8 +61,7 @@ def serve(
     ] = 240,
     page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the page at /.")] = True,
 ) -> None:
-    """Serve a model with OpenAI's audio API, live transcription, and a page.
-    """
+    """Serve a model with OpenAI's audio API, live transcription, and a page."""
     from soritune.serving.settings import MEBIBYTE, ServerSettings, read_keys
 
     try:
