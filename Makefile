@@ -83,8 +83,8 @@ $(VOCABULARY): $(READY)
 # audiomentations brings librosa and numba along, which the demo does without. Where it cannot be
 # installed, the tests of augmentation are skipped.
 $(AUGMENT): $(READY)
-	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,plots,ctranslate2]' \
-		|| echo "audiomentations, kiwipiepy or ctranslate2 could not be installed: some tests are skipped" >&2
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,plots,ctranslate2,media]' \
+		|| echo "audiomentations, kiwipiepy, ctranslate2 or av could not be installed: some tests are skipped" >&2
 	@touch $@
 
 # Ray is large, and its tests start a cluster on this machine: only for all the tests.
