@@ -66,8 +66,8 @@ def _features(seed: int):  # type: ignore[no-untyped-def]
     return log_mel(noise(16_000, seed))
 
 
-def utterances(train: int, test: int, *, translated: bool) -> Iterator[Utterance]:
-    splits: list[tuple[Split, int]] = [("train", train), ("test", test)]
+def utterances(train: int, test: int, dev: int = 0, *, translated: bool) -> Iterator[Utterance]:
+    splits: list[tuple[Split, int]] = [("train", train), ("test", test), ("dev", dev)]
     for split, count in splits:
         for index in range(count):
             buffer = io.BytesIO()
@@ -85,7 +85,7 @@ def utterances(train: int, test: int, *, translated: bool) -> Iterator[Utterance
 
 
 def make_corpus(
-    folder: Path, name: str, *, train: int, test: int = 0, translated: bool = True
+    folder: Path, name: str, *, train: int, test: int = 0, dev: int = 0, translated: bool = True
 ) -> Corpus:
-    prepare_made(name, utterances(train, test, translated=translated), folder)
+    prepare_made(name, utterances(train, test, dev, translated=translated), folder)
     return Corpus.open(folder)

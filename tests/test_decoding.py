@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from soritune.decoding.evaluate import decode_records
 from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.decoding.transcriber import Failure, Transcriber
 from soritune.models import load
-from soritune.models.family import Generated
+from soritune.models.family import IGNORE, Generated, ModelInput
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.prompts import parse
 from soritune.tasks import Request, Task
@@ -62,6 +62,38 @@ def test_a_row_ends_at_its_own_limit(model: Phi4mm) -> None:
     assert together[0].text == alone[0].text
     assert together[0].mean_logprob == pytest.approx(alone[0].mean_logprob, abs=1e-4)
     assert model.generate(inputs[:1], [30])[0].text != alone[0].text  # the limit did cut
+
+
+def test_a_watcher_sees_each_answer_grow_and_ends_one_without_a_trace(model: Phi4mm) -> None:
+    inputs = [model.processor.encode(noise(n, n), ASR) for n in (9_000, 16_000)]
+    alone = model.generate(inputs[1:], [12])[0]
+    seen: list[tuple[str, ...]] = []
+
+    def watch(texts: Sequence[str]) -> list[bool]:
+        seen.append(tuple(texts))
+        return [len(seen) >= 3, False]
+
+    short, long = model.generate(inputs, [12, 12], watch=watch)
+    assert len(short.tokens) == 3
+    assert long.tokens == alone.tokens
+    assert seen[-1] == (short.text, long.text)
+    assert [len(texts[1]) for texts in seen] == sorted(len(texts[1]) for texts in seen)
+
+
+def test_logprobs_are_those_of_a_forward_pass(
+    model: Phi4mm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.module.generation_config, "repetition_penalty", None)
+    item = model.processor.encode(noise(9_000, 9_000), ASR)
+    answer = model.generate([item], [8])[0]
+    targets = ModelInput(item.features, item.prompt_ids, list(answer.tokens))
+    batch = model.processor.collate([targets])
+    labels = batch.pop("labels")
+    with torch.inference_mode():
+        logits = model.module(**batch).logits[labels.roll(-1, 1) != IGNORE]
+    expected = logits.log_softmax(-1)[range(len(answer.tokens)), list(answer.tokens)]
+    assert answer.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+    assert answer.mean_logprob == pytest.approx(float(expected.mean()), abs=1e-4)
 
 
 @pytest.mark.parametrize("end", ["<|end|>", "<|endoftext|>"])

@@ -53,7 +53,7 @@ class StandIns:
         self.interrupt_training = False
 
     def train_case(  # type: ignore[no-untyped-def]
-        self, case, *, name: str, model, corpora, out: Path, seed: int, excluded
+        self, case, *, name: str, model, corpora, out: Path, seed: int, excluded, score_dev
     ):
         self.trained.append(name)
         self.excluded.append(excluded)

@@ -39,6 +39,10 @@ CASES = (
         training_s=3725.0,
         evaluating_s=60.0,
         model="runs/my run/cases/lora-1",
+        learning_rate=3e-3,
+        audio_learning_rate=1.5e-5,
+        batch_size=16,
+        augmentation="telephone (p 0.3)",
     ),
     CaseSummary("audio-4", "audio encoder unfrozen, 4 epochs", "lora+audio"),
 )
@@ -108,10 +112,12 @@ def test_results_table_reads_as_the_issue_draws_it() -> None:
 
 def test_trained_table_tells_parameters_share_and_time() -> None:
     rows = tables(markdown(a_report()))[2]
-    assert rows[2][1:] == ["—", "none", "0", "0 %", "—", "—", "1 min 15 s"]
+    assert rows[2][1:] == ["—", "none", "0", "0 %", *["—"] * 5, "1 min 15 s"]
     assert rows[3][1:3] == ["lora", "LoRA 200; audio encoder 50"]
-    assert rows[3][3:] == ["250", "25 %", "16 of 16", "1 h 02 min", "1 min 00 s"]
-    assert rows[4][2:] == ["—"] * 6
+    assert rows[3][3:6] == ["250", "25 %", "16 of 16"]
+    assert rows[3][6:9] == ["0.003; audio 1.5e-5", "16", "telephone (p 0.3)"]
+    assert rows[3][9:] == ["1 h 02 min", "1 min 00 s"]
+    assert rows[4][2:] == ["—"] * 9
 
 
 def test_transcripts_survive_markdown() -> None:

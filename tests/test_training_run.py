@@ -26,6 +26,7 @@ from soritune.models.phi4mm.model import Phi4mm
 from soritune.recipe import Case, ModelConfig
 from soritune.training import run as run_module
 from soritune.training.checkpoints import last_checkpoint, seal
+from soritune.training.curve import CURVE_FILE, read_curve
 from soritune.training.data import StepDataset
 from soritune.training.run import train_case
 from soritune.training.trainability import set_trainable
@@ -197,6 +198,8 @@ def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     assert checkpoint is not None
     assert checkpoint.name == f"checkpoint-{resumed_at}"
 
+    with (out / CURVE_FILE).open("a") as file:
+        file.write('{"step": 4, "lo')  # as a kill may leave it
     steps = 0
     step = SpeechTrainer.training_step
 
@@ -211,6 +214,8 @@ def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     assert len(same(saved(out), saved(uninterrupted.out))) == len(saved(out))
     assert len(same(resumed.tensors(), uninterrupted.tensors())) == len(resumed.tensors())
     assert not (out / "checkpoints").exists()
+    assert [point.step for point in read_curve(out)] == list(range(1, STEPS + 1))
+    assert read_curve(out) == read_curve(uninterrupted.out)
 
 
 def test_checkpoint_whose_last_file_is_missing_or_cut_short_does_not_count(tmp_path: Path) -> None:

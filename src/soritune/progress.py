@@ -5,6 +5,7 @@ Everything goes to standard error, so that results on standard output can be pip
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,21 +15,26 @@ PLAIN_LINE_EVERY_S = 15.0
 
 Advance = Callable[[float], None]
 """Called with how much more is done, in the unit of the work."""
+Remark = Callable[[], str]
+"""Gives words that stand at the end of a line of progress; "" for none."""
 
 
 @contextmanager
-def track(label: str, total: float | None, unit: str) -> Iterator[Advance]:
+def track(
+    label: str, total: float | None, unit: str, remark: Remark = lambda: ""
+) -> Iterator[Advance]:
     """Show the progress of one stage and yield the function that advances it.
 
     Args:
         total: amount of work in `unit` (utterances, audio s, steps); None where unknown. Leave out
             what was done before an interruption: the rate counts only what happens in this block.
+        remark: gives what else is to be shown, such as `loss 2.31`.
     """
     if sys.stderr.isatty():
-        with _bar(label, total, unit) as advance:
+        with _bar(label, total, unit, remark) as advance:
             yield advance
     else:
-        plain = PlainProgress(label, total, unit)
+        plain = PlainProgress(label, total, unit, remark)
         try:
             yield plain.advance
         except BaseException:
@@ -50,6 +56,11 @@ def duration_text(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def number_text(value: float) -> str:
+    """Return a setting as recipes have it: `0.003`, `4e-5`."""
+    return re.sub(r"e([+-])0*", lambda sign: "e" + sign[1].replace("+", ""), f"{value:g}")
+
+
 class PlainProgress:
     """Writes lines for logs and pipes: label, done of total, rate, time left."""
 
@@ -58,6 +69,7 @@ class PlainProgress:
         label: str,
         total: float | None,
         unit: str,
+        remark: Remark = lambda: "",
         *,
         clock: Callable[[], float] = time.monotonic,
         write: Callable[[str], None] | None = None,
@@ -65,6 +77,7 @@ class PlainProgress:
         self._label = label
         self._total = total
         self._unit = unit
+        self._remark = remark
         self._clock = clock
         self._write = write or _to_stderr
         self._started_s = self._written_s = clock()
@@ -92,6 +105,7 @@ class PlainProgress:
             parts.append(f"{duration_text(elapsed_s)} elapsed")
             if rate > 0 and self._total is not None and self._total >= self.done:
                 parts.append(f"{duration_text((self._total - self.done) / rate)} left")
+        parts += filter(None, [self._remark()])
         self._write(f"{self._label}: {', '.join(parts)}")
 
 
@@ -104,7 +118,7 @@ def _to_stderr(line: str) -> None:
 
 
 @contextmanager
-def _bar(label: str, total: float | None, unit: str) -> Iterator[Advance]:
+def _bar(label: str, total: float | None, unit: str, remark: Remark) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -124,6 +138,10 @@ def _bar(label: str, total: float | None, unit: str) -> Iterator[Advance]:
             rate = f"  {speed:.3g} {unit}/s" if speed else ""
             return Text(f"{_amount(task.completed)}{of_total} {unit}{rate}")
 
+    class Remarks(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(remark())
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -131,6 +149,7 @@ def _bar(label: str, total: float | None, unit: str) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        Remarks(),
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60.0) as progress:
         task_id = progress.add_task(label, total=total)

@@ -19,7 +19,7 @@ from soritune.experiment.check_records import (
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import corpora_of
-from soritune.experiment.summary import case_title
+from soritune.experiment.titles import case_title
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.sources import count_source, published_source

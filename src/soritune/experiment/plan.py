@@ -3,7 +3,7 @@
 <output>/experiment.json        the recipe as it was understood, and the base's identity
 <output>/recipe.yaml            the recipe as it was written
 <output>/corpora/<name>/        prepared speech
-<output>/cases/<case>/          model/, training.json, train.json (stamp),
+<output>/cases/<case>/          model/, training.json, log.jsonl (curve), train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
                                 scores/<evaluation>.json (stamp with the figures)
 <output>/results.json, report.md
@@ -34,6 +34,7 @@ from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
+from soritune.training.curve import CURVE_FILE
 from soritune.training.summary import TrainingSummary
 
 EXPERIMENT_FILE = "experiment.json"
@@ -139,7 +140,7 @@ class Plan:
         depends_on = {
             "format": TRAINING_FORMAT,
             "name": case,
-            "case": settings.model_dump(mode="json", exclude={"shared_sentences"}),
+            "case": settings.model_dump(mode="json", exclude={"shared_sentences", "dev"}),
             "model": self._model_settings(),
             "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
             "excluded": [[each.trained, each.ids] for each in self.excluded(case)],
@@ -150,7 +151,9 @@ class Plan:
             fingerprint=fingerprint(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
-            scratch=(folder / "checkpoints", folder / "hypotheses", folder / "scores"),
+            scratch=tuple(
+                folder / each for each in (CURVE_FILE, "checkpoints", "hypotheses", "scores")
+            ),
         )
 
     def decode_stage(self, case: str, evaluation: str) -> Stage[DecodingOutcome]:

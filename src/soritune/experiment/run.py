@@ -13,13 +13,15 @@ from soritune.corpus.store import Corpus
 from soritune.corpus.subset import subset
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
+from soritune.experiment.dev import dev_scorer
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.selection import other_languages, select_records, spoken_language
-from soritune.experiment.summary import build_report, case_title
+from soritune.experiment.summary import build_report
+from soritune.experiment.titles import case_title
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -113,6 +115,7 @@ class Experiment:
             return
         corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
         excluded = self.plan.excluded(case)
+        score_dev = dev_scorer(case, settings, corpora)
         self._say(f"train {title}")
         for each in excluded:
             self._say(f"  {each}")
@@ -127,6 +130,7 @@ class Experiment:
                 out=self.plan.case_folder(case),
                 seed=self.recipe.seed,
                 excluded={each.trained: frozenset(each.ids) for each in excluded},
+                score_dev=score_dev,
             )
 
         stage.run(work)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from soritune.errors import UserError
+from dataclasses import replace
+
 from soritune.experiment.plan import Plan
-from soritune.recipe import Case, Recipe
+from soritune.experiment.titles import augmentation_words, case_title
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
 from soritune.scoring.score import Score
+from soritune.training.curve import read_curve
 
 # The source whose speech is synthetic, which the report says.
 SYNTHETIC_SOURCE = "demo"
@@ -61,31 +63,6 @@ def build_report(plan: Plan) -> Report:
     )
 
 
-def case_title(name: str, recipe: Recipe) -> str:
-    """Return `baseline (LoRA, 1 epoch, part of the data)`; for the untrained base its name."""
-    return name if name == ORIGINAL else f"{name} ({_words(recipe.cases[name], recipe)})"
-
-
-def _words(case: Case, recipe: Recipe) -> str:
-    words = [" + ".join(_mode_title(word, recipe) for word in case.mode.split("+"))]
-    words.append(f"{case.epochs:g} epoch{'' if case.epochs == 1 else 's'}")
-    if any(part.share < 1 for part in case.train):
-        words.append("part of the data")
-    return ", ".join(words)
-
-
-def _mode_title(word: str, recipe: Recipe) -> str:
-    """Return a mode in words for people, those of the family where it is known."""
-    from soritune.models.registry import family_of
-
-    try:
-        family = family_of(recipe.model.base, recipe.model.revision)
-    except UserError:  # the report of a run whose base is not here any more
-        family = None
-    title = "" if family is None or word not in family.modes else family.modes[word].title
-    return title or word
-
-
 def _language(plan: Plan, evaluation: str) -> str:
     """Return what is spoken in an evaluation that is not done yet, as far as that is known."""
     settings = plan.recipe.evaluate[evaluation]
@@ -102,15 +79,22 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
     if case == ORIGINAL:
         base = plan.recipe.model.base
         return CaseSummary(name=case, title=title, evaluating_s=evaluating_s, model=base)
-    mode = plan.recipe.cases[case].mode
-    done = plan.train_stage(case).done()
-    if done is None:
-        return CaseSummary(name=case, title=title, mode=mode)
-    summary = done.outcome
-    return CaseSummary(
+    settings = plan.recipe.cases[case]
+    planned = CaseSummary(
         name=case,
         title=title,
-        mode=mode,
+        mode=settings.mode,
+        learning_rate=settings.learning_rate,
+        audio_learning_rate=settings.audio_learning_rate,
+        batch_size=settings.batch_size,
+        augmentation=augmentation_words(settings),
+    )
+    done = plan.train_stage(case).done()
+    if done is None:
+        return planned
+    summary = done.outcome
+    return replace(
+        planned,
         trained=summary.trained,
         parameters=summary.parameters,
         trained_tensors=summary.trained_tensors,
@@ -119,4 +103,5 @@ def _case_summary(plan: Plan, case: str, evaluating_s: float | None) -> CaseSumm
         evaluating_s=evaluating_s,
         model=str(plan.model_folder(case)),
         excluded=summary.excluded,
+        curve=read_curve(plan.case_folder(case)),
     )

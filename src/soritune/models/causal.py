@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-from soritune.models.family import IGNORE, Batch, Generated, ModelInput
+from soritune.models.family import IGNORE, Batch, Generated, ModelInput, Watch
 from soritune.models.generation import generate_ids
 from soritune.models.loaded import LoadedModel
 
@@ -42,7 +42,12 @@ class CausalModel(LoadedModel):
 
     @torch.inference_mode()
     def generate(
-        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+        self,
+        inputs: Sequence[ModelInput],
+        limits: Sequence[int],
+        *,
+        beams: int = 1,
+        watch: Watch | None = None,
     ) -> list[Generated]:
         """See `SpeechModel`.
 
@@ -53,19 +58,18 @@ class CausalModel(LoadedModel):
         prompts = {name: tensor.to(self.device) for name, tensor in collated.items()}
         kept = {name: prompts[name] for name in ("input_ids", "attention_mask")}
         ids = self.processor.ids
-        rows, logprobs = generate(
-            self.module,
+        written = generate_ids(
+            self.module.generate,
             kept | {"inputs_embeds": self.embed(prompts)},
-            limits,
+            prompt_length=kept["input_ids"].shape[1],
+            limits=limits,
             end_ids=ids.ends,
             pad_id=ids.pad,
             never_ids=ids.placeholders,
             beams=beams,
+            show=self.show(watch),
         )
-        return [
-            Generated(self.processor.decode(row), logprob)
-            for row, logprob in zip(rows, logprobs, strict=True)
-        ]
+        return self.answers(written)
 
 
 def collate(inputs: Sequence[ModelInput], pad_id: int) -> Batch:
@@ -143,26 +147,3 @@ def row_losses(module: nn.Module, batch: Batch) -> torch.Tensor:
     )
     sums = torch.zeros(len(labels), device=each.device)
     return sums.index_add_(0, keep.nonzero()[:, 0], each) / keep.sum(dim=1)
-
-
-def generate(
-    module: nn.Module,
-    prompts: Batch,
-    limits: Sequence[int],
-    *,
-    end_ids: Sequence[int],
-    pad_id: int,
-    never_ids: Sequence[int] = (),
-    beams: int = 1,
-) -> tuple[list[list[int]], list[float]]:
-    """Generate answers to prompts that are padded on the left; see `generate_ids`."""
-    return generate_ids(
-        module.generate,  # type: ignore[arg-type]
-        prompts,
-        prompt_length=prompts["input_ids"].shape[1],
-        limits=limits,
-        end_ids=end_ids,
-        pad_id=pad_id,
-        never_ids=never_ids,
-        beams=beams,
-    )

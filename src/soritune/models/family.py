@@ -9,7 +9,7 @@ can be checked without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -63,10 +63,18 @@ class Generated:
         text: without special tokens.
         mean_logprob: mean log-probability of the generated tokens, the end token included, in
             nats; with beams, the score of the chosen beam.
+        tokens: ids of the generated tokens, the end token included.
+        logprobs: log-probability of each of `tokens`, in nats; empty with beams.
     """
 
     text: str
     mean_logprob: float
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = field(default=(), compare=False)
+
+
+# Called after each step with the answers so far; returns which of them nobody waits for.
+Watch = Callable[[Sequence[str]], Sequence[bool]]
 
 
 class Processor(Protocol):
@@ -98,6 +106,10 @@ class Processor(Protocol):
 
     def collate(self, inputs: Sequence[ModelInput]) -> Batch:
         """Make a training batch; `labels` are IGNORE except on targets."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, without special tokens."""
         ...
 
     def parse(self, request: Request, text: str) -> Answer:
@@ -163,13 +175,19 @@ class SpeechModel(Protocol):
         ...
 
     def generate(
-        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+        self,
+        inputs: Sequence[ModelInput],
+        limits: Sequence[int],
+        *,
+        beams: int = 1,
+        watch: Watch | None = None,
     ) -> list[Generated]:
         """Generate an answer to each prompt, in order; the batch must leave no trace.
 
         Args:
             limits: most new tokens of each answer.
             beams: 1 is greedy.
+            watch: see `Watch`; greedy decoding only.
         """
         ...
 

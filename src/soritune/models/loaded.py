@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,16 @@ from soritune.models.checkpoint import (
     read_tensor,
     shapes_of,
 )
-from soritune.models.family import LORA, Batch, Family, Generated, LoraStart, ModelInput
+from soritune.models.family import (
+    LORA,
+    Batch,
+    Family,
+    Generated,
+    LoraStart,
+    ModelInput,
+    Watch,
+)
+from soritune.models.generation import Written
 from soritune.models.lora import Lora, read_lora
 from soritune.models.modes import lora_layers, parts_of_mode
 from soritune.models.peft_adapter import (
@@ -92,9 +101,29 @@ class LoadedModel(ABC):
 
     @abstractmethod
     def generate(
-        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+        self,
+        inputs: Sequence[ModelInput],
+        limits: Sequence[int],
+        *,
+        beams: int = 1,
+        watch: Watch | None = None,
     ) -> list[Generated]:
         """See `SpeechModel`."""
+
+    def answers(self, written: Sequence[Written]) -> list[Generated]:
+        """Return what was written as text."""
+        return [
+            Generated(
+                self.processor.decode(row.ids), row.mean_logprob, tuple(row.ids), row.logprobs
+            )
+            for row in written
+        ]
+
+    def show(self, watch: Watch | None) -> Callable[[list[list[int]]], Sequence[bool]] | None:
+        """Return what `generate_ids` calls with ids: `watch`, which gets their texts."""
+        if watch is None:
+            return None
+        return lambda rows: watch([self.processor.decode(row) for row in rows])
 
     def part_of(self, parameter_name: str) -> str:
         """See `SpeechModel`."""

@@ -146,6 +146,18 @@ class TrainPart(Settings):
         return self
 
 
+class DevScoring(Settings):
+    """When a training is scored on a fixed sample of the dev splits that it does not train on.
+
+    Attributes:
+        every: optimizer steps.
+        utterances: of the sample, the same ones each time.
+    """
+
+    every: PositiveInt
+    utterances: PositiveInt = 50
+
+
 class Case(Settings):
     """One training run on the base.
 
@@ -178,6 +190,7 @@ class Case(Settings):
     gradient_checkpointing: bool | None = None  # None: from a billion parameters on
     lora: LoraConfig | None = None  # None: the model's, which also completes keys left out
     shared_sentences: SharedPolicy = "drop-from-train"
+    dev: DevScoring | None = None  # only watches: it changes no weight
 
     @field_validator("mode")
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soritune.files import write_atomically
-from soritune.progress import duration_text
+from soritune.progress import duration_text, number_text
 from soritune.report.content import (
     INTERVAL_NOTE,
     SYNTHETIC_NOTE,
@@ -86,6 +86,17 @@ def moved_text(case: CaseSummary) -> str:
     return f"{case.moved_tensors}{of}"
 
 
+def settings_text(case: CaseSummary) -> tuple[str, str, str]:
+    """Return learning rate (with that of the audio parts), batch size and augmentation."""
+    if case.learning_rate is None or case.batch_size is None:
+        return MISSING, MISSING, MISSING
+    audio = case.audio_learning_rate
+    rate = number_text(case.learning_rate)
+    if audio is not None and audio != case.learning_rate:
+        rate += f"; audio {number_text(audio)}"
+    return rate, str(case.batch_size), case.augmentation or "none"
+
+
 def time_text(seconds: float | None) -> str:
     return MISSING if seconds is None else duration_text(seconds)
 
@@ -139,9 +150,11 @@ def _trained_table(cases: Sequence[CaseSummary]) -> str:
         times = [time_text(case.training_s), time_text(case.evaluating_s)]
         mode = MISSING if case.mode is None else escape(case.mode)
         titles = [escape(case.title), mode, escape(parts)]
-        body.append([*titles, number, share, moved_text(case), *times])
+        settings = map(escape, settings_text(case))
+        body.append([*titles, number, share, moved_text(case), *settings, *times])
     head = ["model", "mode", "trained parts", "parameters", "share", "tensors moved"]
-    return _grid([*head, "training", "evaluation"], body)
+    settings_head = ["learning rate", "batch size", "augmentation"]
+    return _grid([*head, *settings_head, "training", "evaluation"], body)
 
 
 def _scoring_table(report: Report) -> str:

@@ -26,15 +26,15 @@ from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
 from soritune.training.checkpoints import last_checkpoint, remove_all_but
+from soritune.training.curve import CURVE_FILE, CurveLog, steps_between_points
 from soritune.training.data import StepDataset
 from soritune.training.lora_size import lora_size
 from soritune.training.mixture import NOTHING_EXCLUDED, ExcludedIds
 from soritune.training.summary import TrainingSummary
 from soritune.training.trainability import check_moved, checksums, set_trainable, share_text
-from soritune.training.trainer import SpeechTrainer, elapsed_s
+from soritune.training.trainer import ScoreDev, SpeechTrainer, elapsed_s
 
 LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed by default
-LOGGING_STEPS = 10
 # Where the case gives no warm-up; a short run takes a share of its steps, or it would hardly learn.
 WARMUP_STEPS = 50
 WARMUP_SHARE = 0.1
@@ -49,6 +49,7 @@ def train_case(
     out: Path,
     seed: int,
     excluded: ExcludedIds = NOTHING_EXCLUDED,
+    score_dev: ScoreDev | None = None,
 ) -> TrainingSummary:
     """Train one case, write `out/model`, `out/training.json` and `out/log.jsonl`, free its memory.
 
@@ -57,6 +58,7 @@ def train_case(
 
     Args:
         excluded: utterances that are not trained on.
+        score_dev: measures the model every `case.dev.every` steps, in rank 0; changes no weight.
 
     Raises:
         UserError: the data do not fit the tasks.
@@ -65,7 +67,14 @@ def train_case(
     try:
         reset_peak()
         return _train(
-            case, name=name, model=model, corpora=corpora, out=out, seed=seed, excluded=excluded
+            case,
+            name=name,
+            model=model,
+            corpora=corpora,
+            out=out,
+            seed=seed,
+            excluded=excluded,
+            score_dev=score_dev,
         )
     finally:
         # The evaluation loads a model of its own.
@@ -81,6 +90,7 @@ def _train(
     out: Path,
     seed: int,
     excluded: ExcludedIds,
+    score_dev: ScoreDev | None,
 ) -> TrainingSummary:
     # 1. The base, with a LoRA where the mode trains one, and only the mode's parts unfrozen.
     lora = case.lora or model.lora
@@ -118,17 +128,28 @@ def _train(
         excluded=excluded,
     )
     arguments.max_steps = dataset.num_steps
-    arguments.logging_steps = min(LOGGING_STEPS, dataset.num_steps)
+    arguments.logging_steps = steps_between_points(dataset.num_steps)
     arguments.warmup_steps = _warmup_steps(case, dataset.num_steps)
 
     # 3. Training, from the last complete checkpoint if there is one.
     before = checksums(speech_model)
+    curve = CurveLog(out / CURVE_FILE) if world.is_main else None
     with (
         postponed() as stop,
-        _track(f"train {name}", dataset.num_steps, world) as advance,
+        _track(f"train {name}", dataset.num_steps, curve) as advance,
         _quiet(),
     ):
-        trainer = SpeechTrainer(speech_model, case, dataset, trainable, arguments, advance, stop)
+        trainer = SpeechTrainer(
+            speech_model,
+            case,
+            dataset,
+            trainable,
+            arguments,
+            advance,
+            stop,
+            curve,
+            score_dev,
+        )
         # Rank 0 decides: the others may not see its folder yet.
         found = _continue_from(out / "checkpoints", world.size) if world.is_main else None
         chosen = world.broadcast(str(found) if found else None)
@@ -146,7 +167,7 @@ def _train(
     # 4. What moved, and the model.
     moved = check_moved(speech_model, before, checksums(speech_model), trainable)
     epochs = dataset.num_steps / dataset.steps_per_epoch
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     summary = TrainingSummary(
         mode=case.mode,
         trained=trainable.by_part,
@@ -159,7 +180,7 @@ def _train(
         seconds=round(seconds, 1),
         audio_s_per_s=round(dataset.audio_s_per_epoch * epochs / seconds, 1),
         peak_memory_bytes=peak_bytes(speech_model.device),
-        final_loss=float(history[-1]["loss"]) if history else None,
+        final_loss=float(losses[-1]) if losses else None,
         excluded={" ".join(part): len(ids) for part, ids in excluded.items()},
     )
     if world.is_main:
@@ -172,7 +193,7 @@ def _train(
             "settings": json.loads(case.model_dump_json()),
         }
         speech_model.save(out / "model", trained=moved, about=about)
-        _write(out, summary, moved, history)
+        _write(out, summary, moved)
     return summary
 
 
@@ -187,9 +208,11 @@ def _check_lengths(case: Case, corpora: Mapping[str, Corpus], limits: ClipLimits
                 )
 
 
-def _track(label: str, total: int, world: World) -> AbstractContextManager[Advance]:
-    """Show progress in rank 0 alone."""
-    return track(label, total, "steps") if world.is_main else nullcontext(lambda _: None)
+def _track(label: str, total: int, curve: CurveLog | None) -> AbstractContextManager[Advance]:
+    """Show progress with the last loss in rank 0 alone, which has the curve."""
+    if curve is None:
+        return nullcontext(lambda _: None)
+    return track(label, total, "steps", curve.remark)
 
 
 def _warmup_steps(case: Case, num_steps: int) -> int:
@@ -262,10 +285,7 @@ class _quiet:  # noqa: N801 - reads as a word in a with statement
         transformers_logging.set_verbosity(self.verbosity)
 
 
-def _write(
-    out: Path, summary: TrainingSummary, moved: list[str], history: list[dict[str, float]]
-) -> None:
-    write_atomically(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in history))
+def _write(out: Path, summary: TrainingSummary, moved: list[str]) -> None:
     record = {**asdict(summary), "moved": moved}
     write_atomically(out / "training.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     shutil.rmtree(out / "checkpoints", ignore_errors=True)

@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -32,6 +33,7 @@ from soritune.models.family import SpeechModel
 from soritune.models.weights import save_tensors
 from soritune.recipe import Case
 from soritune.training.checkpoints import checkpoint_folder, seal
+from soritune.training.curve import CurveLog, DevScore
 from soritune.training.data import MicroBatch, StepDataset, first_item
 from soritune.training.trainability import (
     Trainable,
@@ -48,6 +50,9 @@ SAVE_SHARE = 0.02
 MAX_NAMED = 10  # utterances in a message
 _PROBE_BYTES = 2**20
 
+ScoreDev = Callable[[SpeechModel], DevScore]
+"""Scores the model as it is on a sample of dev."""
+
 
 class SpeechTrainer(Trainer):
     """Trains a `StepDataset`: one item is one optimizer step of one or more micro-batches."""
@@ -61,12 +66,23 @@ class SpeechTrainer(Trainer):
         arguments: TrainingArguments,
         advance: Callable[[float], None],
         stop: StopRequest | None = None,
+        curve: CurveLog | None = None,
+        score_dev: ScoreDev | None = None,
     ) -> None:
         self.speech_model = model
         self.case = case
         self.trainable = trainable
         self.steps = dataset
-        watcher = _Watcher(model, trainable, advance, stop or StopRequest())
+        self._score_dev = score_dev
+        watcher = _Watcher(
+            model,
+            trainable,
+            advance,
+            stop or StopRequest(),
+            curve,
+            case.dev.every if case.dev and score_dev else None,
+            self._dev_score,
+        )
         super().__init__(
             model=model.module,
             args=arguments,
@@ -158,6 +174,13 @@ class SpeechTrainer(Trainer):
             self._stop(f"the norm of the gradient is {float(norm)}")
         return norm
 
+    def _dev_score(self) -> DevScore:
+        """Return the score on dev; weights and random numbers stay as they are."""
+        assert self._score_dev is not None
+        self.speech_model.module.eval()  # training_step trains again
+        with torch.random.fork_rng(), torch.no_grad(), self.autocast_smart_context_manager():
+            return self._score_dev(self.speech_model)
+
     def _stop(self, what: str, number: int | None = None) -> NoReturn:
         """Raise UserError that names the utterances of this step, or of one micro-batch of it."""
         world = self.watcher.world
@@ -213,8 +236,14 @@ class _Watcher(TrainerCallback):
         trainable: Trainable,
         advance: Callable[[float], None],
         stop: StopRequest,
+        curve: CurveLog | None,
+        dev_every: int | None,
+        score_dev: Callable[[], DevScore],
     ) -> None:
         self.stop = stop
+        self.dev_every = dev_every  # steps; None: never
+        self.score_dev = score_dev
+        self.curve = curve  # None where another rank writes it
         self.stopping = False
         self.model = model
         self.trainable = trainable
@@ -230,6 +259,8 @@ class _Watcher(TrainerCallback):
     ) -> None:
         self.advance(state.global_step)
         self.started = self.last_save = time.monotonic()
+        if self.curve is not None:
+            self.curve.begin(state.log_history)
         if not self.world.is_main and state.global_step == 0:
             # A dropout of its own; a checkpoint restores each rank's random state later.
             torch.manual_seed(args.seed + self.world.rank)
@@ -245,6 +276,8 @@ class _Watcher(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.advance(1)
+        if self.dev_every and self.world.is_main and state.global_step % self.dev_every == 0:
+            self._log_dev(state)
         waited = time.monotonic() - self.last_save
         done = state.global_step >= state.max_steps
         due = waited > max(MIN_SAVE_INTERVAL_S, self.save_s / SAVE_SHARE)
@@ -254,6 +287,25 @@ class _Watcher(TrainerCallback):
             control.should_save = True
             self.stopping = task == "stop"
             self.save_started = time.monotonic()
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self.curve is not None:
+            self.curve.append(state.log_history[-1])
+
+    def _log_dev(self, state: TrainerState) -> None:
+        """Score on dev, which takes no time of the training; a checkpoint keeps the score."""
+        begun = time.monotonic()
+        entry = {
+            "epoch": state.epoch,
+            "step": state.global_step,
+            "dev": asdict(self.score_dev()),
+        }
+        state.log_history.append(entry)  # type: ignore[arg-type]
+        if self.curve is not None:
+            self.curve.append(entry)
+        self.started += time.monotonic() - begun
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -13,7 +13,7 @@ from transformers import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 
 from soritune.models import encoder_decoder
-from soritune.models.family import Batch, Generated, ModelInput
+from soritune.models.family import Batch, Generated, ModelInput, Watch
 from soritune.models.generation import generate_ids
 from soritune.models.loaded import LoadedModel
 from soritune.models.record import read_record
@@ -56,7 +56,12 @@ class Whisper(LoadedModel):
 
     @torch.inference_mode()
     def generate(
-        self, inputs: Sequence[ModelInput], limits: Sequence[int], *, beams: int = 1
+        self,
+        inputs: Sequence[ModelInput],
+        limits: Sequence[int],
+        *,
+        beams: int = 1,
+        watch: Watch | None = None,
     ) -> list[Generated]:
         """See `SpeechModel`.
 
@@ -70,7 +75,7 @@ class Whisper(LoadedModel):
         prompts = self._with_languages(prompts, encoded)
         length = prompts.shape[1]
         end = self.processor.ids.end
-        rows, logprobs = generate_ids(
+        written = generate_ids(
             partial(
                 GenerationMixin.generate,
                 self.module,
@@ -86,11 +91,9 @@ class Whisper(LoadedModel):
             end_ids=[end],
             pad_id=end,
             beams=beams,
+            show=self.show(watch),
         )
-        return [
-            Generated(self.processor.decode(row), logprob)
-            for row, logprob in zip(rows, logprobs, strict=True)
-        ]
+        return self.answers(written)
 
     def _with_languages(self, prompts: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
         """Return prompts in which the model has put the language of the rows that name none."""
