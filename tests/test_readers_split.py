@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from soritune.errors import UserError
 from soritune.sources import read_source
 from soritune.sources.formats.manifest import ManifestSource
-from soritune.sources.split import Keys, Shares, split_entries
+from soritune.sources.split import Keys, Shares, assignments_of, split_entries
 from soritune.utterance import Rejected, Utterance, sentence_key
 
 SHARES = Shares(test=0.1, dev=0.05)
@@ -162,3 +163,81 @@ def test_without_a_speaker_column_sentences_alone_are_split(tmp_path: Path) -> N
     }
     with pytest.raises(UserError, match="split_by speaker needs the speakers' names"):
         read(path, split_by=["speaker"])
+
+
+# -- shares, and what stays when recordings are added
+
+
+def lists(seed: int, speakers: int = 12, each: int = 7) -> list[Keys]:
+    """Speakers of three lists, each reads a part of one: few of them share all their sentences."""
+    rng = random.Random(seed)
+    return [
+        Keys(f"s{s}", f"list{s % 3}-{t}")
+        for s in range(speakers)
+        for t in rng.sample(range(28), each)
+    ]
+
+
+@pytest.mark.parametrize("layout", [crossed(12, 7), lists(0), lists(1), tangled(1)])
+@pytest.mark.parametrize("seed", range(3))
+def test_shares_are_met_where_speakers_share_sentences(layout: list[Keys], seed: int) -> None:
+    counts = Counter(split_entries(layout, SHARES, seed))
+    kept = counts.total() - counts[None]
+    assert 0.06 <= counts["test"] / kept <= 0.15
+    assert 0.02 <= counts["dev"] / kept <= 0.1
+    assert counts[None] <= 0.6 * counts.total()
+
+
+def test_two_speakers_of_their_own_sentences_are_both_used_and_nothing_is_lost() -> None:
+    counts = Counter(split_entries([*own(2, 20), *[Keys("s0", "more")]], SHARES, 0))
+    assert (counts["train"], counts["test"], counts[None]) in {(21, 20, 0), (20, 21, 0)}
+
+
+@pytest.mark.parametrize(
+    "layout", [own(12, 7), crossed(12, 7), lists(2), [Keys(None, f"t{i}") for i in range(84)]]
+)
+def test_what_was_dev_or_test_stays_there_when_recordings_are_added(layout: list[Keys]) -> None:
+    before = split_entries(layout, SHARES, 0)
+    kept = assignments_of(layout, before)
+    added = [*layout, *(Keys(layout[i].speaker, f"new-{i}") for i in range(0, 80, 16))]
+    added += [Keys(layout[0].speaker and "new speaker", f"new {i}") for i in range(5)]
+    after = split_entries(added, SHARES, 0, kept)
+    was = [(old, new) for old, new in zip(before, after, strict=False) if old in ("dev", "test")]
+    assert was
+    assert all(old == new for old, new in was)
+    # Nothing that was trained is tested now, and what is new goes where its speaker is.
+    assert not any(o == "train" and n == "test" for o, n in zip(before, after, strict=False))
+
+
+def test_a_list_that_doubles_gives_new_speakers_to_a_test_that_became_small() -> None:
+    before = split_entries(own(20, 10), SHARES, 0)
+    kept = assignments_of(own(20, 10), before)
+    after = split_entries(own(60, 10), SHARES, 0, kept)
+    assert before[:200].count("test") == 20
+    assert 0.06 <= after.count("test") / 600 <= 0.125
+    assert all(new == "test" for old, new in zip(before, after, strict=False) if old == "test")
+
+
+def test_assignments_of_other_recordings_do_not_count() -> None:
+    other = [Keys(f"x{s}", f"y{t}") for s in range(12) for t in range(7)]
+    kept = assignments_of(other, split_entries(other, SHARES, 0))
+    assert split_entries(own(12, 7), SHARES, 0, kept) == split_entries(own(12, 7), SHARES, 0)
+
+
+def test_ten_thousand_speakers_take_seconds() -> None:
+    rng = random.Random(0)
+    entries = [Keys(f"s{s}", f"t{rng.randrange(20_000)}") for s in range(10_000) for _ in range(3)]
+    started_s = time.process_time()
+    counts = Counter(split_entries(entries, SHARES, 0))
+    assert time.process_time() - started_s < 20
+    assert counts["test"] / (counts.total() - counts[None]) == pytest.approx(0.1, abs=0.03)
+
+
+def test_an_unknown_name_for_the_whole_test_is_refused(tmp_path: Path) -> None:
+    rows = [{"audio": f"{i}.wav", "text": f"t{i}", "split": "train"} for i in range(9)]
+    rows[3]["split"] = rows[5]["split"] = "eval"
+    with pytest.raises(UserError, match=r'"eval" \(2 rows\).*Write train, dev or test'):
+        read(write(tmp_path / "l.jsonl", rows))
+    rows[6]["split"] = "test"  # then the others are two lines of the quarantine
+    found = read(write(tmp_path / "l.jsonl", rows))
+    assert [e.reason for e in found if isinstance(e, Rejected)] == ["bad-split"] * 2

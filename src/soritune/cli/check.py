@@ -13,7 +13,7 @@ from soritune.cli.output import PlainConsole
 from soritune.progress import duration_text
 
 if TYPE_CHECKING:
-    from soritune.experiment.check_records import BaseCheck, CorpusCheck, RunCheck
+    from soritune.experiment.check_records import BaseCheck, CaseCheck, CorpusCheck, RunCheck
 
 UNKNOWN = "unknown until prepared"
 
@@ -34,7 +34,7 @@ def print_check(check: RunCheck, console: Console | None = None) -> None:
 
     cases = _table("case", "trained on", "utterances/epoch", "steps", "state")
     for case in check.cases:
-        state = "done" if case.done else "to train"
+        state = _case_state(case)
         size = _number(case.utterances_per_epoch, case.exact)
         steps = _number(case.steps, case.exact)
         _row(cases, case.title, ", ".join(case.corpora), size, steps, state)
@@ -52,6 +52,8 @@ def print_check(check: RunCheck, console: Console | None = None) -> None:
             f"{each.cases_done} of {each.cases}",
         )
     console.print(evaluations)
+    for line in _reasons(check):
+        console.print(Text(line), soft_wrap=True)
     for note in check.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     for warning in check.warnings:
@@ -68,7 +70,25 @@ def _base_text(base: BaseCheck) -> str:
     return ", ".join(parts)
 
 
+def _case_state(case: CaseCheck) -> str:
+    if case.trained_as is not None:
+        return f"done, as {case.trained_as}"
+    if case.waits_for:
+        return f"to train, if {' or '.join(case.waits_for)} becomes another"
+    again = " again" if case.reasons else ""
+    return "done" if case.done else f"to train{again}"
+
+
+def _reasons(check: RunCheck) -> list[str]:
+    """Return a line for each thing that is done again, with the reason."""
+    found = [("prepare", each.name, each.reasons) for each in check.corpora]
+    found += [("train", each.name, each.reasons) for each in check.cases if not each.done]
+    return [f"{verb} {name} again: {', '.join(why)}" for verb, name, why in found if why]
+
+
 def _download_text(corpus: CorpusCheck) -> str:
+    if corpus.reasons:
+        return "to prepare again"
     if corpus.by_hand:
         return f"missing; get it by hand: {corpus.by_hand}"
     if not corpus.download:

@@ -131,6 +131,9 @@ def report(
     source: Annotated[
         Path, typer.Argument(metavar="RECIPE|FOLDER", help="A recipe, or its output folder.")
     ],
+    history: Annotated[
+        bool, typer.Option("--history", help="List the figures that later runs replaced.")
+    ] = False,
 ) -> None:
     """Print the table of what is done, and write results.json and report.md again."""
     from soritune.experiment.loading import load_experiment
@@ -139,6 +142,12 @@ def report(
     from soritune.experiment.summary import build_report
 
     plan = Plan.read(source) if source.is_dir() else Plan.of(load_experiment(source))
+    if history:
+        from soritune.cli.history import print_history
+        from soritune.experiment.history import read_history
+
+        print_history(read_history(plan.output))
+        return
     found = build_report(plan)
     _show_report(found)
     save_report(found)

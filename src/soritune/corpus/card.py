@@ -38,11 +38,36 @@ class SplitSummary(BaseModel):
     speakers: int
 
 
+class PreviousTest(BaseModel):
+    """The test split as it was before the corpus was prepared again, where it differs.
+
+    `kept` utterances are still in it, `added` are new in it, `gone` are not in it any more.
+    `changed` names the settings of the division that differ, "" where none does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kept: int
+    added: int
+    gone: int
+    changed: str
+
+
+class Division(BaseModel):
+    """How a source without splits of its own was divided: by speaker, by sentence, or both."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    by: list[str]
+    test_share: float
+    dev_share: float
+    previous: PreviousTest | None = None
+
+
 class CorpusCard(BaseModel):
     """taken + quarantined = read. An equal `fingerprint` means the same source and settings.
 
     `license` is that of the recordings, `speakers` counts named speakers, `notes` counts what the
-    selection observed (`selection.NOTE_TEXTS`).
+    selection observed (`selection.NOTE_TEXTS`). `division` is None where the source brings its own
+    splits (and for corpora of earlier versions).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +88,7 @@ class CorpusCard(BaseModel):
     languages: dict[str, int]
     splits: dict[str, SplitSummary]
     shards: list[Shard]
+    division: Division | None = None
 
 
 class TakenGroup(BaseModel):

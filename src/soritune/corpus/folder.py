@@ -1,10 +1,11 @@
 """The folder of a corpus, while it is prepared and afterwards.
 
 corpus.json           the card, written last: a folder that has it is complete
+division.json         how it was divided, where it was (`soritune.corpus.division`)
 quarantine.jsonl      what was left out (id, reason, detail, where)
 shards/NNNNN.parquet  the utterances, a shard for each chunk of which something was taken
-work/                 only during preparation: the fingerprint of the job, and the result of
-                      each finished chunk
+work/                 only during preparation: the fingerprint of the job, the division before,
+                      and the result of each finished chunk
 .lock                 only while a process prepares
 """
 
@@ -21,9 +22,11 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from soritune.corpus.card import CARD_FILE, ChunkResult, CorpusCard, Shard, Totals, read_card
+from soritune.corpus.division import StoredDivision, tested_ids
 from soritune.corpus.job import Job
 from soritune.errors import UserError
 from soritune.files import atomic_file, locked, remove_temporaries, write_atomically
+from soritune.sources.formats.division import DivisionMemory
 
 QUARANTINE_FILE = "quarantine.jsonl"
 SHARD_FOLDER = "shards"
@@ -75,7 +78,13 @@ class CorpusFolder:
         for folder in (self.path, self._work, shards):
             remove_temporaries(folder)
         if not same:
+            # A copy: what is divided in this preparation must not depend on where it was stopped.
+            StoredDivision(self.path).copy_to(self._work)
             write_atomically(marker, job.fingerprint)
+
+    def before(self) -> StoredDivision:
+        """Return the division before this preparation, which has begun."""
+        return StoredDivision(self._work)
 
     @staticmethod
     def shard_name(index: int) -> str:
@@ -100,10 +109,10 @@ class CorpusFolder:
             return None
         return result if result.shard is None or self._is_whole(result.shard) else None
 
-    def finish(self, job: Job, num_chunks: int) -> CorpusCard:
+    def finish(self, job: Job, num_chunks: int, memory: DivisionMemory | None = None) -> CorpusCard:
         """Collect the results of all chunks into the quarantine and the card.
 
-        One result is held at a time.
+        One result is held at a time. `memory` is what is to be kept of the division.
 
         Raises:
             UserError: nothing was taken; the quarantine says why.
@@ -114,7 +123,11 @@ class CorpusFolder:
                 totals.add(result)
                 for line in result.quarantined:
                     file.write((json.dumps(line.model_dump(), ensure_ascii=False) + "\n").encode())
-        card = job.card(totals)
+        stored = self.before()
+        tested: set[int] = set()
+        if memory is not None and memory.basis is not None:
+            tested = tested_ids(self.path, (shard.file for shard in totals.shards))
+        card = job.card(totals, None if memory is None else stored.record(memory, tested))
         if not card.taken:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in card.reasons.items())
             raise UserError(
@@ -130,6 +143,8 @@ class CorpusFolder:
         for path in (self.path / SHARD_FOLDER).iterdir():
             if f"{SHARD_FOLDER}/{path.name}" not in wanted:
                 path.unlink()
+        if memory is not None:
+            stored.write(self.path, memory, tested)
         write_atomically(self.path / CARD_FILE, card.model_dump_json(indent=2) + "\n")
         self.clean()
         return card

@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ
-from soritune.corpus.card import FORMAT_VERSION, CorpusCard, Totals
+from soritune.corpus.card import FORMAT_VERSION, CorpusCard, Division, Totals
 from soritune.corpus.check import MAX_CHARACTERS_PER_S
 from soritune.corpus.licenses import license_of
 from soritune.languages.form import TextForm
@@ -68,7 +68,7 @@ class Job:
             **asdict(DEFAULT_LIMITS),
         }
 
-    def card(self, totals: Totals) -> CorpusCard:
+    def card(self, totals: Totals, division: Division | None = None) -> CorpusCard:
         """Return the card of this job once it is done."""
         return CorpusCard(
             format_version=FORMAT_VERSION,
@@ -88,6 +88,7 @@ class Job:
             languages=dict(sorted(totals.languages.items())),
             splits=totals.splits(),
             shards=totals.shards,
+            division=division,
         )
 
 

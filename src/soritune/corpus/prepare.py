@@ -17,6 +17,7 @@ from soritune.corpus.selection import Entry, Note, select
 from soritune.files import storage_error
 from soritune.seeding import stable_hash
 from soritune.sources import read_source, splits_are_disjoint
+from soritune.sources.formats.division import remembering
 from soritune.sources.options import options_of
 from soritune.utterance import Rejected, Utterance
 
@@ -39,8 +40,8 @@ def prepare(
     """Prepare a source of a recipe as the corpus `name` in the folder `out`.
 
     A complete corpus of the same source and settings is returned at once; an unfinished one is
-    continued; one of another source is replaced. Entries that cannot be used go to the
-    quarantine: taken + quarantined = read.
+    continued; one of another source is replaced, and what it tested stays in test. Entries that
+    cannot be used go to the quarantine: taken + quarantined = read.
 
     Args:
         name: name of the corpus in the recipe.
@@ -71,6 +72,8 @@ def prepare(
             return card
         try:
             folder.begin(job)
+            memory = folder.before().memory()
+            source = remembering(source, memory)
             num_chunks = 0
             for _ in executor(
                 prepare_chunk,
@@ -80,7 +83,7 @@ def prepare(
                 advance=lambda result: advance(result.read),
             ):
                 num_chunks += 1
-            return folder.finish(job, num_chunks)
+            return folder.finish(job, num_chunks, memory)
         except OSError as error:
             raise storage_error(error, out) from error
 

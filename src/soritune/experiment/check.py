@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from soritune.corpus.leakage import held_out_splits, overlaps_of
+from soritune.corpus.split_warnings import Splits, read_splits, split_warnings, splits_of
 from soritune.experiment.check_records import (
     BaseCheck,
     CaseCheck,
@@ -16,10 +18,14 @@ from soritune.experiment.check_records import (
     EvaluationCheck,
     RunCheck,
 )
+from soritune.experiment.corpus_state import CorpusState, corpus_state
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.plan import Plan
+from soritune.experiment.preparation import tested_splits
+from soritune.experiment.renamed import orphan_text, orphans, trained_as
 from soritune.experiment.run import corpora_of
 from soritune.experiment.titles import case_title
+from soritune.experiment.trainable import check_base, rate_warnings, size_warnings
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.sources import count_source, published_source
@@ -32,32 +38,64 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
     Raises UserError where a file, a folder or a built-in base that the recipe names is missing.
     """
     require_evaluations(recipe)
+    check_base(recipe)
     plan = Plan.of(recipe)
     cases = list(only) or [ORIGINAL, *recipe.cases]
-    corpora = {
-        name: _check_corpus(plan, name) for name in corpora_of(recipe, cases, list(recipe.evaluate))
-    }
+    names = corpora_of(recipe, cases, list(recipe.evaluate))
+    # 1. The corpora that a run would prepare count as not prepared, whatever lies there.
+    states = {name: _state(plan, name) for name in names}
+    stale = frozenset(name for name, state in states.items() if state.card is None)
+    plan = replace(plan, stale=stale)
+    # 2. What that leaves of the rest.
+    splits = {name: _splits(plan, name, states[name]) for name in names}
+    corpora = {name: _check_corpus(plan, name, states[name], splits[name]) for name in names}
+    trained = [case for case in cases if case != ORIGINAL]
+    checked = tuple(_check_case(plan, case, corpora) for case in trained)
+    warnings = [
+        str(warning)
+        for name, found in splits.items()
+        if found is not None
+        for warning in split_warnings(found, tested_splits(recipe, name))
+        if name in stale or warning.kind != "other-test"
+    ]
+    for case in checked:
+        warnings += rate_warnings(case.name, recipe.cases[case.name])
+        if case.utterances_per_epoch is not None:
+            number = case.utterances_per_epoch
+            warnings += size_warnings(case.name, recipe.cases[case.name], number)
+    overlaps = overlaps_of(recipe, cases, plan.folders(recipe.corpora))
+    excluded = dict.fromkeys(str(each) for case in trained for each in plan.excluded(case))
     return RunCheck(
         name=recipe.name,
         output=recipe.output,
         base=_check_base(recipe),
         corpora=tuple(corpora.values()),
-        cases=tuple(_check_case(plan, case, corpora) for case in cases if case != ORIGINAL),
+        cases=checked,
         evaluations=tuple(
             _check_evaluation(plan, name, cases, corpora) for name in recipe.evaluate
         ),
-        warnings=tuple(
-            str(overlap) for overlap in overlaps_of(recipe, cases, plan.folders(recipe.corpora))
-        ),
-        notes=tuple(
-            dict.fromkeys(
-                str(excluded)
-                for case in cases
-                if case != ORIGINAL
-                for excluded in plan.excluded(case)
-            )
-        ),
+        warnings=(*map(str, overlaps), *warnings),
+        notes=(*excluded, *_orphan_notes(plan, checked)),
     )
+
+
+def _state(plan: Plan, name: str) -> CorpusState:
+    source = plan.recipe.corpora[name]
+    if plan.card(name) is None and published_source(source) is not None:
+        return CorpusState(None)  # not on this machine: nothing of it can be read
+    return corpus_state(name, source, plan.corpus_folder(name))
+
+
+def _splits(plan: Plan, name: str, state: CorpusState) -> Splits | None:
+    """Return the splits that a corpus has or would get, None where only preparing it tells."""
+    if state.card is not None:
+        return splits_of(name, state.card)
+    return read_splits(name, plan.recipe.corpora[name], plan.corpus_folder(name))
+
+
+def _orphan_notes(plan: Plan, cases: Sequence[CaseCheck]) -> list[str]:
+    kept = {plan.case_folder(case.trained_as) for case in cases if case.trained_as}
+    return [orphan_text(folder) for folder in orphans(plan) if folder not in kept]
 
 
 def _check_base(recipe: Recipe) -> BaseCheck:
@@ -78,9 +116,9 @@ def _check_base(recipe: Recipe) -> BaseCheck:
     return BaseCheck(base, published.parameters, published.num_bytes, download)
 
 
-def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
+def _check_corpus(plan: Plan, name: str, state: CorpusState, found: Splits | None) -> CorpusCheck:
     source = plan.recipe.corpora[name]
-    card = plan.card(name)
+    card = state.card
     if card is not None:
         splits = {split: summary.utterances for split, summary in card.splits.items()}
         return CorpusCheck(
@@ -95,7 +133,17 @@ def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
     published = published_source(source)
     if published is None:
         known = _known_splits(source)
-        return CorpusCheck(name, source.source, False, known, count_source(source))
+        if known is None and found is not None:
+            known = {split: size.utterances for split, size in found.sizes.items()}
+        return CorpusCheck(
+            name,
+            source.source,
+            False,
+            known,
+            count_source(source),
+            reasons=state.reasons,
+            exact=found is None,
+        )
     return CorpusCheck(
         name,
         source.source,
@@ -107,6 +155,7 @@ def _check_corpus(plan: Plan, name: str) -> CorpusCheck:
         languages=published.languages,
         download=not published.by_hand,
         by_hand=published.by_hand,
+        reasons=state.reasons,
     )
 
 
@@ -129,6 +178,13 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
     steps = None
     if utterances is not None:
         steps = max(1, round(math.ceil(utterances / case.batch_size) * case.epochs))
+    stage = plan.train_stage(name)
+    former = trained_as(plan, name)
+    waits = tuple(
+        part.corpus
+        for part in case.train
+        if part.corpus in plan.stale and corpora[part.corpus].reasons
+    )
     return CaseCheck(
         name=name,
         title=case_title(name, plan.recipe),
@@ -136,7 +192,10 @@ def _check_case(plan: Plan, name: str, corpora: Mapping[str, CorpusCheck]) -> Ca
         utterances_per_epoch=utterances,
         steps=steps,
         exact=exact,
-        done=plan.train_stage(name).done() is not None,
+        done=stage.done() is not None or former is not None,
+        reasons=() if waits else tuple(stage.why()),
+        waits_for=tuple(dict.fromkeys(waits)) if stage.stamp.exists() else (),
+        trained_as=former,
     )
 
 

@@ -26,6 +26,8 @@ class CorpusCheck:
         splits: utterances of each; None where only preparing it would tell.
         total: utterances that are read; None where that is not known.
         by_hand: how to get the recordings where they cannot be downloaded.
+        reasons: why it is to be prepared again; empty where it is prepared, or never was.
+        exact: whether `splits` are those that a preparation takes, not only those of the texts.
     """
 
     name: str
@@ -38,11 +40,13 @@ class CorpusCheck:
     languages: Mapping[str, int] | None = None
     download: bool = False
     by_hand: str = ""
+    reasons: tuple[str, ...] = ()
+    exact: bool = True
 
     def utterances(self, split: str) -> tuple[int | None, bool]:
         """Return an upper bound of the utterances of a split, and whether it is exact."""
         if self.splits is not None:
-            return self.splits.get(split, 0), True
+            return self.splits.get(split, 0), self.exact
         return self.total, False
 
     def compares_with(self, other: CorpusCheck) -> bool:
@@ -61,7 +65,13 @@ class CorpusCheck:
 
 @dataclass(frozen=True)
 class CaseCheck:
-    """One case; numbers are upper bounds where `exact` is false, None where nothing is known."""
+    """One case; numbers are upper bounds where `exact` is false, None where nothing is known.
+
+    Attributes:
+        reasons: why it is to be trained again.
+        waits_for: corpora that are prepared again: only with another content it is trained again.
+        trained_as: the former name of a case that was renamed.
+    """
 
     name: str
     title: str
@@ -70,6 +80,9 @@ class CaseCheck:
     steps: int | None
     exact: bool
     done: bool
+    reasons: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    trained_as: str | None = None
 
 
 @dataclass(frozen=True)

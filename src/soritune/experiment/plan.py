@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -45,11 +46,16 @@ NOT_PREPARED = "not prepared"
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe with the identity of its base; knows every path and every stage of a run."""
+    """A recipe with the identity of its base; knows every path and every stage of a run.
+
+    Attributes:
+        stale: corpora that count as not prepared, whatever lies in their folders.
+    """
 
     recipe: Recipe
     output: Path
     base: str
+    stale: frozenset[str] = frozenset()
     _finder: LeftOutFinder = field(default_factory=LeftOutFinder, compare=False, repr=False)
 
     @classmethod
@@ -109,6 +115,8 @@ class Plan:
 
     def card(self, corpus: str) -> CorpusCard | None:
         """Return the card of a prepared corpus, None where it is not prepared."""
+        if corpus in self.stale:
+            return None
         return read_card(self.corpus_folder(corpus))
 
     def folders(self, corpora: Iterable[str]) -> Folders:
@@ -133,7 +141,8 @@ class Plan:
         """Return the training of a case.
 
         It depends on the case, the model's settings, the base, the seed, and the corpora without
-        what is excluded of them.
+        what is excluded of them. The name is part of the fingerprint, but no random number depends
+        on it: see `soritune.experiment.renamed`.
         """
         settings = self.recipe.cases[case]
         folder = self.case_folder(case)
@@ -154,7 +163,24 @@ class Plan:
             scratch=tuple(
                 folder / each for each in (CURVE_FILE, "checkpoints", "hypotheses", "scores")
             ),
+            inputs=self._training_inputs(case, depends_on),
         )
+
+    def _training_inputs(self, case: str, depends_on: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a training depends on as people have written it, without long lists."""
+        settings = dict(depends_on["case"])
+        parts = {f"{part['corpus']} {part['split']}": part for part in settings.pop("train")}
+        model = dict(depends_on["model"])
+        excluded = {" ".join(part): len(ids) for part, ids in depends_on["excluded"]}
+        return {
+            **settings,
+            "train": parts,
+            **{f"corpus {name}": digest for name, digest in depends_on["corpora"].items()},
+            "left out": excluded,
+            "base": model.pop("base"),
+            "model": model,
+            "seed": depends_on["seed"],
+        }
 
     def decode_stage(self, case: str, evaluation: str) -> Stage[DecodingOutcome]:
         """Return the decoding of an evaluation's utterances by a case's model."""
@@ -167,8 +193,16 @@ class Plan:
             "dtype": self.recipe.model.dtype,
         }
         path = self.hypotheses_path(case, evaluation)
+        inputs = {
+            **settings.model_dump(mode="json", exclude={"corpus", "metrics"}),
+            f"corpus {settings.corpus}": depends_on["corpus"],
+            "base" if case == ORIGINAL else "the model": depends_on["model"],
+            "dtype": depends_on["dtype"],
+        }
         stamp = path.with_suffix(".json")
-        return Stage(stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,))
+        return Stage(
+            stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
+        )
 
     def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
         """Return the scoring of what was decoded; other metrics need no other decoding."""
@@ -177,8 +211,12 @@ class Plan:
             "hypotheses": self.decode_stage(case, evaluation).fingerprint,
             "metrics": list(self.recipe.evaluate[evaluation].metric_names),
         }
-        path = self.case_folder(case) / "scores" / f"{evaluation}.json"
-        return Stage(path, fingerprint(depends_on), ScoringOutcome)
+        inputs = {"the hypotheses": depends_on["hypotheses"], "metrics": depends_on["metrics"]}
+        path = self.scores_path(case, evaluation)
+        return Stage(path, fingerprint(depends_on), ScoringOutcome, inputs=inputs)
+
+    def scores_path(self, case: str, evaluation: str) -> Path:
+        return self.case_folder(case) / "scores" / f"{evaluation}.json"
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soritune.corpus.card import CARD_FILE, CorpusCard
+from soritune.corpus.card import CorpusCard
+from soritune.corpus.split_warnings import split_warnings, splits_of
 from soritune.errors import UserError, nearest
+from soritune.experiment.corpus_state import corpus_state
 from soritune.experiment.plan import Plan
 from soritune.progress import duration_text, track
 from soritune.recipe import Recipe
@@ -40,8 +42,10 @@ def prepare_corpora(
 
     for name in _known(names, plan.recipe):
         folder = plan.corpus_folder(name)
-        before = _changed_at(folder / CARD_FILE)
         source = plan.recipe.corpora[name]
+        state = corpus_state(name, source, folder)
+        if state.reasons:
+            say(f"prepare {name} again: {', '.join(state.reasons)}")
         with track(f"prepare {name}", count_source(source), "utterances") as advance:
             card = prepare(
                 name,
@@ -51,10 +55,20 @@ def prepare_corpora(
                 advance=advance,
                 executor=executor or run_chunks,
             )
-        unchanged = before is not None and before == _changed_at(folder / CARD_FILE)
+        unchanged = state.card is not None
         say(f"corpus {name}: {'done before, ' if unchanged else ''}{card_text(card)}")
         for line in _remarks(card, folder):
             say(f"  {line}")
+        for warning in split_warnings(splits_of(name, card), tested_splits(plan.recipe, name)):
+            if not unchanged or warning.kind != "other-test":
+                say(f"warning: {warning}")
+
+
+def tested_splits(recipe: Recipe, corpus: str) -> set[str]:
+    """Return the splits of a corpus that a recipe scores; test where it scores nothing."""
+    if not recipe.evaluate:
+        return {"test"}
+    return {str(each.split) for each in recipe.evaluate.values() if each.corpus == corpus}
 
 
 def card_text(card: CorpusCard) -> str:
@@ -94,7 +108,3 @@ def _known(names: Sequence[str], recipe: Recipe) -> list[str]:
         if name not in recipe.corpora:
             raise UserError(f'the recipe has no corpus "{name}"{nearest(name, recipe.corpora)}')
     return list(names) or list(recipe.corpora)
-
-
-def _changed_at(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.is_file() else None

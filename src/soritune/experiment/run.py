@@ -14,14 +14,17 @@ from soritune.corpus.subset import subset
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
 from soritune.experiment.dev import dev_scorer
+from soritune.experiment.history import keep_figures
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
+from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
 from soritune.experiment.selection import other_languages, select_records, spoken_language
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
+from soritune.experiment.trainable import check_base, training_warnings
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -63,11 +66,16 @@ class Experiment:
         """Do everything, or what the cases in `only` need; the report covers all that is done."""
         require_evaluations(self.recipe)
         cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
+        check_base(self.recipe)
         # 1. The speech of all cases and evaluations, so that a mistake in it shows at once.
         self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
         self.check_evaluations()
         for overlap in overlaps_of(self.recipe, cases, self.plan.folders(self.recipe.corpora)):
             self._say(f"warning: {overlap}")
+        for case in cases:
+            self._adopt(case)
+        for folder in orphans(self.plan):
+            self._say(f"note: {orphan_text(folder)}")
         # 2. The untrained base, then each case: train, evaluate. The report grows with each.
         for case in cases:
             if case != ORIGINAL:
@@ -108,6 +116,7 @@ class Experiment:
         from soritune.training.run import train_case
 
         settings = self.recipe.cases[self._known_case(case, trained=True)]
+        self._adopt(case)
         stage = self.plan.train_stage(case)
         title = case_title(case, self.recipe)
         if stage.done() is not None:
@@ -116,7 +125,10 @@ class Experiment:
         corpora = {part.corpus: self._open(part.corpus) for part in settings.train}
         excluded = self.plan.excluded(case)
         score_dev = dev_scorer(case, settings, corpora)
-        self._say(f"train {title}")
+        reasons = stage.why()
+        self._say(f"train {title}{_again(reasons)}")
+        for warning in training_warnings(case, settings, corpora):
+            self._say(f"  warning: {warning}")
         for each in excluded:
             self._say(f"  {each}")
 
@@ -133,6 +145,7 @@ class Experiment:
                 score_dev=score_dev,
             )
 
+        self._keep(case, list(self.recipe.evaluate), reasons)
         stage.run(work)
 
     def evaluate(self, case: str, evaluations: Sequence[str] = ()) -> None:
@@ -157,6 +170,10 @@ class Experiment:
                 records = select_records(name, self.recipe.evaluate[name], corpus)
                 if self.plan.decode_stage(case, name).done() is None and model is None:
                     model = self._load(case)
+                reasons = self._why(case, name)
+                if reasons:
+                    self._say(f"evaluate {case}, {name}{_again(reasons)}")
+                self._keep(case, [name], reasons)
                 hypotheses, seconds = self._decode(case, name, corpus, records, model)
                 done = stage.run(partial(self._score, case, name, records, hypotheses, seconds))
             figures = ", ".join(
@@ -185,6 +202,26 @@ class Experiment:
             case for case in self.recipe.cases if self.plan.train_stage(case).done() is not None
         ]
         return [ORIGINAL, *done]
+
+    def _adopt(self, case: str) -> None:
+        """Take over the folder of a case that was renamed."""
+        former = None if case == ORIGINAL else trained_as(self.plan, case)
+        if former is not None:
+            adopt(self.plan, case, former)
+            self._say(f"case {case}: was trained as {former} with the same settings; kept")
+
+    def _why(self, case: str, evaluation: str) -> list[str]:
+        """Return why figures are made again; empty where there were none."""
+        return (
+            self.plan.decode_stage(case, evaluation).why()
+            or self.plan.score_stage(case, evaluation).why()
+        )
+
+    def _keep(self, case: str, evaluations: Sequence[str], reasons: Sequence[str]) -> None:
+        kept = keep_figures(self.plan, case, evaluations, reasons)
+        if kept:
+            names = ", ".join(each.evaluation for each in kept)
+            self._say(f"  the figures before ({names}) are kept: soritune report --history")
 
     def _decode(
         self,
@@ -286,6 +323,10 @@ class Experiment:
                 + ", ".join(known)
             )
         return name
+
+
+def _again(reasons: Sequence[str]) -> str:
+    return f" again: {', '.join(reasons)}" if reasons else ""
 
 
 def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:

@@ -23,16 +23,23 @@ def select_records(name: str, evaluation: Evaluation, corpus: Corpus) -> list[Re
         UserError: none is left.
     """
     split = corpus.records(evaluation.split)
+    division = corpus.card.division
+    share = {} if division is None else {"test": division.test_share, "dev": division.dev_share}
     found = [record for record in split if _fits(record, evaluation)]
     if not found:
         wanted, there = "", "choose another corpus or split"
+        empty = there
+        if share.get(evaluation.split) == 0:
+            empty = (
+                f"its {evaluation.split}_share is 0: raise it, or choose another corpus or split"
+            )
         if evaluation.task is not Task.ASR:
             wanted = f" in {evaluation.source_language} with a translation into {evaluation.to}"
             there = f"there are {_pairs(split)}: fix from and to, or choose another corpus"
         raise UserError(
             f'evaluation "{name}": corpus "{evaluation.corpus}" has no utterance of split '
             f'"{evaluation.split}"{wanted} ({len(split)} in the split); '
-            + (there if split else "choose another corpus or split")
+            + (there if split else empty)
         )
     if evaluation.limit is None or evaluation.limit >= len(found):
         return found

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from soritune.experiment.differences import differences
 from soritune.experiment.fingerprint import fingerprint
 from soritune.files import write_atomically
 
 OutcomeT = TypeVar("OutcomeT")
+EARLIER_STAMP = "settings, data or this version changed; the earlier stamp does not say which"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class _Stamp(BaseModel):
     """The file that says how far a stage is.
 
     Attributes:
+        inputs: what the fingerprint was made of, for the words of a later redo; None in stamps of
+            earlier versions.
         checksum: of all the rest, so that no damage of the file goes unseen.
     """
 
@@ -43,11 +47,19 @@ class _Stamp(BaseModel):
     state: Literal["begun", "done"]
     seconds: float | None = None
     outcome: object = None
+    inputs: dict[str, Any] | None = None
     checksum: str | None = None
 
     def computed_checksum(self) -> str:
         """Return the checksum. Raises ValueError where a number is not finite."""
-        return fingerprint(self.model_dump(exclude={"checksum"}))
+        return fingerprint(self.content())
+
+    def content(self) -> dict[str, Any]:
+        """Return all but the checksum; stamps of earlier versions have no inputs."""
+        content = self.model_dump(exclude={"checksum"})
+        if self.inputs is None:
+            del content["inputs"]
+        return content
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,8 @@ class Stage(Generic[OutcomeT]):
         kind: type of the outcome, a record that is valid JSON.
         outputs: files and folders that exist when it is done.
         scratch: what it or later stages may leave besides.
+        inputs: JSON values that the fingerprint stands for, shortened; they say why a stage is
+            done again.
     """
 
     stamp: Path
@@ -70,6 +84,7 @@ class Stage(Generic[OutcomeT]):
     kind: type[OutcomeT]
     outputs: Sequence[Path] = ()
     scratch: Sequence[Path] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     def done(self) -> Done[OutcomeT] | None:
         """Return the finished stage, None where it is not finished for these inputs."""
@@ -82,6 +97,38 @@ class Stage(Generic[OutcomeT]):
             return Done(TypeAdapter(self.kind).validate_python(stamp.outcome), stamp.seconds)
         except ValidationError:
             return None
+
+    def why(self) -> list[str]:
+        """Return why the stage is to be done again; empty where it is done, or never was."""
+        stamp = self._read_any()
+        if stamp is None:
+            return []
+        if stamp.fingerprint == self.fingerprint:
+            lost = [path.name for path in self.outputs if not path.exists()]
+            return [f"{', '.join(lost)} missing"] if lost and stamp.state == "done" else []
+        if stamp.inputs is None:
+            return [EARLIER_STAMP]
+        return differences(stamp.inputs, self.inputs) or [EARLIER_STAMP]
+
+    def outdated(self) -> tuple[str, OutcomeT] | None:
+        """Return fingerprint and outcome of a finished stage of other inputs."""
+        stamp = self._read_any()
+        if stamp is None or stamp.state != "done" or stamp.fingerprint == self.fingerprint:
+            return None
+        try:
+            return stamp.fingerprint, TypeAdapter(self.kind).validate_python(stamp.outcome)
+        except ValidationError:
+            return None
+
+    def restamp(self, old: Stage[OutcomeT]) -> None:
+        """Take over what the `old` stage has done in the same files: nothing else differs."""
+        stamp = old._read()
+        if stamp is not None:
+            self._write(
+                stamp.model_copy(
+                    update={"fingerprint": self.fingerprint, "inputs": dict(self.inputs)}
+                )
+            )
 
     def run(self, work: Callable[[], OutcomeT]) -> Done[OutcomeT]:
         """Do `work` and record that it is done, with its outcome.
@@ -96,7 +143,8 @@ class Stage(Generic[OutcomeT]):
             for path in (*self.outputs, *self.scratch):
                 remove(path)
             self.stamp.parent.mkdir(parents=True, exist_ok=True)
-        self._write(_Stamp(fingerprint=self.fingerprint, state="begun"))
+        inputs = dict(self.inputs) or None
+        self._write(_Stamp(fingerprint=self.fingerprint, state="begun", inputs=inputs))
         started_s = time.monotonic()
         outcome = work()
         seconds = None if resumed else round(time.monotonic() - started_s, 3)
@@ -106,24 +154,29 @@ class Stage(Generic[OutcomeT]):
                 state="done",
                 seconds=seconds,
                 outcome=TypeAdapter(self.kind).dump_python(outcome, mode="json"),
+                inputs=inputs,
             )
         )
         return Done(outcome, seconds)
 
     def _read(self) -> _Stamp | None:
         """Return the stamp of this fingerprint; None where there is none that can be read."""
+        stamp = self._read_any()
+        return stamp if stamp is not None and stamp.fingerprint == self.fingerprint else None
+
+    def _read_any(self) -> _Stamp | None:
+        """Return the stamp of any fingerprint; None where there is none that can be read."""
         try:
             stamp = _Stamp.model_validate_json(self.stamp.read_bytes())
             checksum = stamp.computed_checksum()
         except (OSError, ValueError, RecursionError):
             return None
-        if stamp.checksum not in (checksum, None):
-            return None
-        return stamp if stamp.fingerprint == self.fingerprint else None
+        return stamp if stamp.checksum in (checksum, None) else None
 
     def _write(self, stamp: _Stamp) -> None:
         stamp.checksum = stamp.computed_checksum()
-        text = json.dumps(stamp.model_dump(), ensure_ascii=False, indent=2) + "\n"
+        content = {**stamp.content(), "checksum": stamp.checksum}
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
         write_atomically(self.stamp, text.encode())
 
 

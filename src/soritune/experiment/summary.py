@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from soritune.corpus.split_warnings import split_warnings, splits_of
 from soritune.experiment.plan import Plan
+from soritune.experiment.preparation import tested_splits
 from soritune.experiment.titles import augmentation_words, case_title
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
@@ -58,8 +60,21 @@ def build_report(plan: Plan) -> Report:
         synthetic_speech=any(
             source.source == SYNTHETIC_SOURCE for source in recipe.corpora.values()
         ),
+        warnings=_warnings(plan),
         results_path=plan.results_path,
         report_path=plan.report_path,
+    )
+
+
+def _warnings(plan: Plan) -> tuple[str, ...]:
+    """Return what is to be known of the splits that are evaluated, as far as they are prepared."""
+    evaluated = {each.corpus for each in plan.recipe.evaluate.values()}
+    cards = {name: plan.card(name) for name in plan.recipe.corpora if name in evaluated}
+    return tuple(
+        str(warning)
+        for name, card in cards.items()
+        if card is not None
+        for warning in split_warnings(splits_of(name, card), tested_splits(plan.recipe, name))
     )
 
 

@@ -254,6 +254,20 @@ def _load_addition(model: LoadedModel, addition: Addition, start: LoraStart) -> 
         model.lora_start, model.carried = "merge", set()
 
 
+def check_opens(source: str, revision: str | None = None) -> None:
+    """Open a folder or a built-in model as far as settings and headers go.
+
+    A hub id is not looked at: a run downloads what is missing of it.
+
+    Raises UserError where it could not be loaded.
+    """
+    if not source.startswith(BUILTIN_PREFIX) and not Path(source).is_dir():
+        return
+    with model_errors(source):
+        chain = open_chain(source, revision)
+        chain.family.open_base(chain.base_folder)
+
+
 def describe(source: str | Path, *, revision: str | None = None) -> Summary:
     """Say what a folder, built-in or already downloaded model holds, without loading it.
 

@@ -28,7 +28,11 @@ MAX_SAMPLE_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Report:
-    """All that a report shows. `cases` are in the order of the recipe, with or without results."""
+    """All that a report shows. `cases` are in the order of the recipe, with or without results.
+
+    `warnings` say of the corpora what makes figures weak: a small test, one speaker, another test
+    than before (`soritune.corpus.split_warnings`).
+    """
 
     name: str
     columns: tuple[Column, ...]
@@ -36,6 +40,7 @@ class Report:
     results: tuple[Score, ...]
     samples: tuple[Sample, ...] = ()
     synthetic_speech: bool = False
+    warnings: tuple[str, ...] = ()
     results_path: Path | None = None
     report_path: Path | None = None
 

@@ -44,7 +44,7 @@ def markdown(report: Report) -> str:
     unfinished = unfinished_sentence(report)
     if unfinished:
         parts.append(escape(unfinished))
-    parts += [escape(warning) for warning in not_comparable(report)]
+    parts += [escape(warning) for warning in (*not_comparable(report), *report.warnings)]
     parts += [_best(report), "## What is certain", INTERVAL_NOTE]
     parts += _certainty_table(report)
     parts += ["## What was trained", _trained_table(report.cases)]

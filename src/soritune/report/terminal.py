@@ -36,7 +36,7 @@ def print_report(console: Console, report: Report) -> None:
     console.print(Rule(Text(report.name, style="bold")))
     for indices in _column_groups(report, console.width):
         console.print(_results_table(report, indices))
-    notes = [*not_comparable(report), unfinished_sentence(report)]
+    notes = [*not_comparable(report), *report.warnings, unfinished_sentence(report)]
     for note in [SYNTHETIC_NOTE if report.synthetic_speech else None, *notes]:
         if note:
             console.print(Text(note, style="yellow"))

@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from soritune.errors import UserError
 from soritune.sources.options import SourceOptions
-from soritune.sources.split import Keys, Shares, split_entries
+from soritune.sources.split import (
+    NOTHING_ASSIGNED,
+    Assignments,
+    Keys,
+    Shares,
+    assignments_of,
+    split_entries,
+)
 from soritune.utterance import Split, sentence_key
+
+
+@dataclass(frozen=True)
+class DivisionBasis:
+    """How a source is divided. What was in test can only stay there while this is the same.
+
+    Attributes:
+        by: "speaker", "sentence"; the speaker only where one is named.
+    """
+
+    by: tuple[str, ...]
+    test_share: float
+    dev_share: float
+    seed: int
+
+
+@dataclass
+class DivisionMemory:
+    """What a corpus remembers of its division, while its source is read again.
+
+    Attributes:
+        before: basis and assignments of the corpus as it was; None where there is none.
+        basis, assignments: those of the entries just read; None where they were not divided.
+    """
+
+    before: tuple[DivisionBasis, Assignments] | None = None
+    basis: DivisionBasis | None = None
+    assignments: Assignments = field(default_factory=Assignments)
+
+    def kept(self, basis: DivisionBasis) -> Assignments:
+        """Return what must stay where it was."""
+        if self.before is None or self.before[0] != basis:
+            return NOTHING_ASSIGNED
+        return self.before[1]
 
 
 class DividedSource(SourceOptions):
@@ -24,6 +66,18 @@ class DividedSource(SourceOptions):
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     dev_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     seed: int = 0
+    _memory: DivisionMemory = PrivateAttr(default_factory=DivisionMemory)
+
+    @property
+    def memory(self) -> DivisionMemory:
+        """What was divided before, and is now; not a setting."""
+        return self._memory
+
+    def remembering(self, memory: DivisionMemory) -> Self:
+        """Return the same settings with another memory."""
+        copy = self.model_copy()
+        copy._memory = memory
+        return copy
 
 
 class OwnRecordings(DividedSource):
@@ -75,12 +129,20 @@ def divide(
         for speaker, sentence in entries
         if sentence and (speaker or not by_speaker)
     ]
+    basis = DivisionBasis(
+        tuple(name for name, does in (("speaker", by_speaker), ("sentence", by_sentence)) if does),
+        settings.test_share,
+        settings.dev_share,
+        settings.seed,
+    )
+    memory = settings.memory
+    shares = Shares(basis.test_share, basis.dev_share)
     try:
-        shared_out = iter(
-            split_entries(keys, Shares(settings.test_share, settings.dev_share), settings.seed)
-        )
+        splits = split_entries(keys, shares, basis.seed, memory.kept(basis))
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
+    memory.basis, memory.assignments = basis, assignments_of(keys, splits)
+    shared_out = iter(splits)
     outcome: list[Split | Unusable] = []
     for speaker, sentence in entries:
         if not sentence:
@@ -91,6 +153,11 @@ def divide(
             split = next(shared_out)
             outcome.append(CONFLICT if split is None else split)
     return outcome
+
+
+def remembering(source: BaseModel, memory: DivisionMemory) -> BaseModel:
+    """Return a source that divides as `memory` says; others as they are."""
+    return source.remembering(memory) if isinstance(source, DividedSource) else source
 
 
 CONFLICT = Unusable("split-conflict", "its speaker and its sentence belong to different splits")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,15 +129,31 @@ def split_folders(
 def _division(
     without_audio: Read, source: DividedSource, name: str
 ) -> list[Split | Unusable] | None:
-    """Return the split of each row; None where the list itself names splits."""
+    """Return the split of each row; None where the list itself names splits.
+
+    Raises UserError where a split has a name that is not known, and train or test would be empty
+    for it.
+    """
     spoken: list[tuple[str | None, str]] = []
+    given: Counter[str] = Counter()
     for row in without_audio():
         if isinstance(row, Rejected):
             continue
         if row.split is not None:
-            return None
+            given[row.split] += 1
         spoken.append((row.metadata.speaker, row.metadata.text))
-    return divide(spoken, source, name)
+    if not given:
+        return divide(spoken, source, name)
+    known = {SPLITS[split] for split in given if split in SPLITS}
+    # One row is a slip of the pen, for the quarantine; several are a name.
+    unknown = {s: number for s, number in given.items() if s not in SPLITS and number > 1}
+    if unknown and not {"train", "test"} <= known:
+        words = ", ".join(f'"{split}" ({number:,} rows)' for split, number in unknown.items())
+        raise UserError(
+            f"{name}: the column split says {words}, which is none of {', '.join(SPLITS)}. "
+            f"Write train, dev or test there"
+        )
+    return None
 
 
 def _is_valid(text: str) -> bool:

@@ -1,0 +1,53 @@
+"""What can be known to go wrong with a training before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from soritune.corpus.store import Corpus
+from soritune.progress import number_text
+from soritune.recipe import Case, Recipe
+
+HIGHEST_USUAL_RATE = 0.1
+"""AdamW moves each weight by about that in a step; published recipes stay below 0.01."""
+
+
+def check_base(recipe: Recipe) -> None:
+    """Open settings and headers of a base that is on this machine, as training will.
+
+    Raises UserError where it is damaged, not whole, or of no family that this version trains.
+    """
+    from soritune.models.open import check_opens
+
+    if recipe.cases:
+        check_opens(recipe.model.base, recipe.model.revision)
+
+
+def training_warnings(name: str, case: Case, corpora: Mapping[str, Corpus]) -> list[str]:
+    """Return warnings of a case whose corpora are prepared."""
+    number = sum(
+        max(1, round(len(corpora[part.corpus].records(part.split)) * part.share))
+        for part in case.train
+        if part.replay is None
+    )
+    return [*rate_warnings(name, case), *size_warnings(name, case, number)]
+
+
+def rate_warnings(name: str, case: Case) -> Iterator[str]:
+    """Yield a warning for each learning rate that no training survives."""
+    for key in ("learning_rate", "audio_learning_rate"):
+        rate = getattr(case, key)
+        if rate is not None and rate > HIGHEST_USUAL_RATE:
+            yield (
+                f"case {name}: {key} is {number_text(rate)}, which destroys the weights in a few "
+                f"steps; usual are 1e-5 to 3e-3"
+            )
+
+
+def size_warnings(name: str, case: Case, utterances: int) -> Iterator[str]:
+    """Yield a warning where a step would take more than there is."""
+    if utterances < case.batch_size:
+        yield (
+            f"case {name}: batch_size is {case.batch_size}, but an epoch has {utterances:,} "
+            f"utterances, so it is one step; lower batch_size, or raise epochs"
+        )

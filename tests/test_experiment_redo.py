@@ -1,0 +1,185 @@
+"""Why work is done again, what is kept of the figures before, and what is not done again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from test_experiment import StandIns, folder, stand_ins
+
+from soritune.experiment.check import check
+from soritune.experiment.check_records import RunCheck
+from soritune.experiment.differences import differences
+from soritune.experiment.history import read_history
+from soritune.experiment.loading import load_experiment
+from soritune.experiment.run import Experiment
+
+__all__ = ["folder", "stand_ins"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ({"a": 1e-3}, {"a": 5e-4}, ["a 0.001 → 0.0005"]),
+        ({"a": {"b": None}}, {"a": {"b": "x"}}, ["a.b none → x"]),
+        ({"a": "0" * 64}, {"a": "1" * 64}, ["a changed"]),
+        ({}, {"corpus b": "1" * 64}, ["corpus b added"]),
+        ({"t": {"x": 1}}, {}, ["t removed"]),
+        ({"m": ["cer"]}, {"m": ["cer", "wer"]}, ["m [cer] → [cer, wer]"]),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 2}, []),
+    ],
+)
+def test_differences_name_the_setting_with_both_values(
+    before: dict[str, object], now: dict[str, object], expected: list[str]
+) -> None:
+    assert differences(before, now) == expected
+
+
+def run(folder: Path) -> list[str]:
+    """Run the recipe and return the lines about it."""
+    lines: list[str] = []
+    Experiment(load_experiment(folder / "recipe.yaml"), lines.append).run()
+    return lines
+
+
+def checked(folder: Path) -> RunCheck:
+    return check(load_experiment(folder / "recipe.yaml"))
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    path = folder / "recipe.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+SOURCE = "path: list.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        ("trim_silence_s: 0.1", "trim_silence_s none → 0.1"),
+        ("shared_speakers: drop-from-train", "shared_speakers none → drop-from-train"),
+        ("remove_offset: true", "remove_offset none → true"),
+        ("max_utterances: 3", "max_utterances none → 3"),
+        ("split_by: [sentence]", "split_by [speaker, sentence] → [sentence]"),
+        ("exclude: ids.txt", "exclude added"),
+        ("license: mine", "license none → mine"),
+    ],
+)
+def test_check_and_run_say_the_same_of_a_corpus_that_changed(
+    folder: Path, stand_ins: StandIns, new: str, reason: str
+) -> None:
+    (folder / "ids.txt").write_text("train-0.wav\n")
+    run(folder)
+    assert checked(folder).corpora[0].prepared
+    change(folder, SOURCE, f"{SOURCE}, {new}")
+    (corpus,) = checked(folder).corpora
+    assert not corpus.prepared
+    assert any(reason in each for each in corpus.reasons)
+    lines = run(folder)
+    assert f"prepare mine again: {', '.join(corpus.reasons)}" in lines
+    assert checked(folder).corpora[0].prepared
+
+
+def test_more_lines_of_a_list_are_counted(folder: Path, stand_ins: StandIns) -> None:
+    run(folder)
+    path = folder / "list.jsonl"
+    line = json.loads(path.read_text().splitlines()[0])
+    more = [json.dumps({**line, "id": f"m{i}", "text": f"하나 더 {i}"}) for i in range(2)]
+    path.write_text(path.read_text() + "\n".join(more) + "\n")
+    assert checked(folder).corpora[0].reasons == ("list.jsonl changed (+2 lines)",)
+    states = {case.name: (case.done, case.waits_for) for case in checked(folder).cases}
+    assert states == {"first": (False, ("mine",)), "second": (False, ("mine",))}
+    lines = run(folder)
+    assert "prepare mine again: list.jsonl changed (+2 lines)" in lines
+    assert any(
+        line.startswith("train first") and "again: corpus mine changed" in line for line in lines
+    )
+
+
+def test_a_training_says_which_setting_made_it_again_and_keeps_the_figures(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    run(folder)
+    change(folder, "epochs: 4", "epochs: 3, learning_rate: 1e-3")
+    (second,) = [case for case in checked(folder).cases if case.name == "second"]
+    assert second.reasons == ("epochs 4 → 3", "learning_rate 4e-5 → 0.001")
+    lines = run(folder)
+    assert any(
+        line.startswith("train second") and line.endswith(", ".join(second.reasons))
+        for line in lines
+    )
+    history = read_history(folder / "out")
+    assert [(each.case, each.evaluation) for each in history] == [
+        ("second", "korean"),
+        ("second", "ko2en"),
+    ]
+    assert history[0].reasons == second.reasons
+    assert history[0].figures[0].metric == "cer"
+    run(folder)  # nothing is replaced, nothing is kept
+    assert read_history(folder / "out") == history
+
+
+def test_figures_are_kept_once_when_a_run_is_stopped_in_between(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    run(folder)
+    change(folder, "task: asr", "task: asr, limit: 2")
+    stand_ins.interrupt_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        run(folder)
+    stand_ins.interrupt_after = None
+    lines = run(folder)
+    kept = [(each.case, each.evaluation, each.reasons) for each in read_history(folder / "out")]
+    reason = ("limit none → 2",)
+    assert kept == [(case, "korean", reason) for case in ("original", "first", "second")]
+    assert "evaluate first, korean again: limit none → 2" in lines
+
+
+def test_a_renamed_case_is_neither_trained_nor_decoded_again(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    run(folder)
+    decoded = len(stand_ins.decoded)
+    change(folder, "  second:", "  better-name:")
+    assert {c.name: c.trained_as for c in checked(folder).cases}["better-name"] == "second"
+    lines = run(folder)
+    assert "case better-name: was trained as second with the same settings; kept" in lines
+    assert stand_ins.trained == ["first", "second"]
+    assert len(stand_ins.decoded) == decoded
+    assert not (folder / "out" / "cases" / "second").exists()
+    results = json.loads((folder / "out" / "results.json").read_text())
+    assert {each["case"] for each in results} == {"original", "first", "better-name"}
+    assert all(case.done for case in checked(folder).cases)
+
+
+def test_a_case_that_left_the_recipe_is_named_and_not_taken_for_another(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    run(folder)
+    change(folder, "  second: {like: first, mode: lora+audio, epochs: 4}", "")
+    (note,) = [note for note in checked(folder).notes if "second" in note]
+    assert "the recipe has no case of that name" in note
+    assert f"note: {note}" in run(folder)
+    change(folder, "cases:", "cases:\n  third: {mode: lora+audio, train: [mine], epochs: 5}")
+    run(folder)
+    assert stand_ins.trained == ["first", "second", "third"]
+
+
+def test_a_rate_or_a_batch_that_cannot_be_meant_is_warned_of(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    change(folder, "epochs: 4", "epochs: 4, learning_rate: 3e3, batch_size: 2")
+    warnings = checked(folder).warnings
+    assert any("case second: learning_rate is 3000" in each for each in warnings)
+    assert any("case first: batch_size is 16, but an epoch has 4" in each for each in warnings)
+    assert not any("case second: batch_size" in each for each in warnings)
+
+
+def test_history_without_a_file_or_with_a_damaged_line_is_what_is_left(tmp_path: Path) -> None:
+    assert read_history(tmp_path) == []
+    (tmp_path / "history.jsonl").write_bytes(b"\n{\xff\n[]\n")
+    assert read_history(tmp_path) == []
