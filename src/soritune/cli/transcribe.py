@@ -98,6 +98,18 @@ def transcribe(
             help="Longest stretch that the model hears at once.",
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="ENGINE",
+            help="local; openai:URL for an OpenAI-compatible server (--model is its name there, "
+            "OPENAI_API_KEY its key); ray for a cluster.",
+        ),
+    ] = "local",
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="Requests to a server, or models on a cluster, at a time."),
+    ] = 4,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -123,11 +135,12 @@ def transcribe(
         if code is not None:
             known_language(code)  # reports an unknown language before the model is loaded
 
-    import soritune
+    from soritune.decoding.engines import check_engine, transcribe_with
     from soritune.decoding.inputs import find_inputs, total_s
     from soritune.decoding.results import Job
     from soritune.decoding.transcriber import Failure, Options
 
+    check_engine(engine)
     inputs = find_inputs(files or [], lists or [])
     if format_.has_times and len(inputs) > 1 and out is None:
         raise UserError(
@@ -143,7 +156,7 @@ def transcribe(
         "keep_unsure": keep_unsure,
         "window_s": window,
     }
-    settings = {"model": model, "base": base, **options}
+    settings = {"model": model, "base": base, "engine": engine, **options}
     options["batch_size"] = batch_size
     num_failed = 0
     with Job(inputs, out, format_, settings) as job:
@@ -151,14 +164,18 @@ def transcribe(
             say(f"{len(inputs) - len(job.waiting):,} of {len(inputs):,} recordings are done")
         if not job.waiting:
             return
-        transcriber = soritune.load(model, base=base)
         with track("transcribe", total_s(job.waiting), "audio s") as advance:
-            results = transcriber.stream(
+            results = transcribe_with(
+                engine,
+                model,
+                base,
                 [each.source for each in job.waiting],
+                options,
+                workers=workers,
                 advance=advance,
-                **options,
             )
-            for each, result in zip(job.waiting, results, strict=True):
+            for place, result in results:
+                each = job.waiting[place]
                 if isinstance(result, Failure):
                     show_error(result.error)
                     num_failed += 1
