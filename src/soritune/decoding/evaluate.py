@@ -55,6 +55,7 @@ def decode_records(
             decoded = decode_batch(model, pieces, beams=beams)
             for record, output in zip(batch, decoded, strict=True):
                 answer = output.answer
+                assert output.mean_logprob is not None  # the local engine gives it
                 hypothesis = Hypothesis(
                     id=record.id,
                     reference=record.text if task is Task.ASR else (record.translation or ""),
