@@ -105,9 +105,7 @@ def main() -> None:
     options = parser.parse_args()
     clips = make_clips(options.clips)
     local = soritune.load(options.model)
-    expected = [
-        local.transcribe(io.BytesIO(clip), language="en")[0].text.strip() for clip in clips
-    ]
+    expected = [local.transcribe(io.BytesIO(clip), language="en")[0].text.strip() for clip in clips]
     started = time.perf_counter()
     command = [sys.executable, "-m", "soritune.cli", "serve", options.model]
     command += ["--port", str(options.port), "--max-requests", "512"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,7 +14,8 @@ import uvicorn
 import soritune
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
-from soritune.serving.served import local_model
+from soritune.serving.metrics import Metrics
+from soritune.serving.served import ServedModel, local_model
 from soritune.serving.settings import ServerSettings
 from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.utterance import RenderedAudio
@@ -38,22 +39,24 @@ def running(
 ) -> Iterator[str]:
     """Serve one loaded model under several names; yield the address."""
     model = transcriber.model  # type: ignore[attr-defined]
-    app = make_app(
-        settings,
-        lambda metrics: [
-            local_model(
-                name,
-                Batcher(
-                    model,
-                    batch_size=settings.batch_size,
-                    wait_s=settings.batch_wait_s,
-                    max_waiting=settings.max_waiting,
-                    on_batch=metrics.on_batch,
-                ),
-            )
+
+    def make_models(metrics: Metrics) -> list[ServedModel]:
+        options = {"batch_size": settings.batch_size, "max_waiting": settings.max_waiting}
+        return [
+            local_model(name, Batcher(model, on_batch=metrics.on_batch, **options))
             for name in names
-        ],
-    )
+        ]
+
+    with serving(settings, make_models) as address:
+        yield address
+
+
+@contextmanager
+def serving(
+    settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
+) -> Iterator[str]:
+    """Serve in a thread; yield the address."""
+    app = make_app(settings, make_models)
     config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)

@@ -12,10 +12,12 @@ import httpx2
 import numpy as np
 import pytest
 import soundfile
-from serving_server import english_clips, running, tiny
+from serving_server import english_clips, running, serving, tiny
 
 openai = pytest.importorskip("openai", reason="the server needs soritune[serve]")
 
+from soritune.decoding.engine_openai import OpenAIEngine  # noqa: E402
+from soritune.serving.served import remote_model  # noqa: E402
 from soritune.serving.settings import ServerSettings  # noqa: E402
 
 KEY = "secret-key"
@@ -226,3 +228,15 @@ def test_work_ends_when_the_client_leaves(transcriber: Any, clips: list[bytes]) 
         metrics = httpx2.get(f"{address}/metrics").text
         heard = next(line for line in metrics.splitlines() if line.startswith("soritune_audio_s"))
         assert float(heard.split()[-1]) < 60, json.dumps(heard)
+
+
+def test_another_server_can_stand_behind_this_one(
+    address: str, clips: list[bytes], expected: list[str]
+) -> None:
+    known = remote_model("tiny", OpenAIEngine(f"{address}/v1", "tiny", key=KEY))
+    unknown = remote_model("gone", OpenAIEngine(f"{address}/v1", "gone", key=KEY))
+    with serving(ServerSettings(), lambda _: [known, unknown]) as front:
+        assert post(front, file=clips[0]).json()["text"] == expected[0]
+        answer = post(front, file=clips[0], model="gone")
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "upstream"

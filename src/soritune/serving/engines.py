@@ -8,8 +8,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
+from soritune.errors import UserError
 from soritune.models.family import ClipLimits
 from soritune.serving.batcher import Batcher, Job
+from soritune.serving.errors import ApiError
 from soritune.tasks import Request
 
 PIECES_AHEAD = 8
@@ -101,9 +103,14 @@ class WatchedEngine:
 
     def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded | Refused]]:
         """See `Engine`; raises `ClientGoneError` when the client has left."""
-        for answer in self.engine.decode(self._while_wanted(pieces)):
-            self._check_wanted()
-            yield answer
+        try:
+            for answer in self.engine.decode(self._while_wanted(pieces)):
+                self._check_wanted()
+                yield answer
+        except UserError as error:  # the mistake of whoever started the server, not of the client
+            raise ApiError(
+                503, f"the server behind this one failed: {error}", code="upstream"
+            ) from error
 
     def _while_wanted(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         for piece in pieces:

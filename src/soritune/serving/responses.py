@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from soritune.decoding import formats
 from soritune.decoding.guard import compression_ratio
 from soritune.decoding.records import Segment, Transcript
+from soritune.decoding.subtitles import timed_words
 from soritune.languages.names import language_name
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -108,7 +109,7 @@ def _verbose(
     found = [
         TranscriptionWord(word=word.text, start=round(word.start_s, 3), end=round(word.end_s, 3))
         for segment in transcript.segments
-        for word in segment.words
+        for word in timed_words(segment)
     ]
     return TranscriptionVerbose(
         duration=duration_s,

@@ -11,6 +11,7 @@ from socket import socket
 import uvicorn
 
 from soritune.decoding.engine import Engine
+from soritune.decoding.engines import OPENAI
 from soritune.errors import UserError
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
@@ -18,8 +19,6 @@ from soritune.serving.metrics import Metrics
 from soritune.serving.served import ServedModel, local_model, remote_model
 from soritune.serving.settings import ServerSettings
 from soritune.serving.vllm import vllm_server
-
-OPENAI = "openai:"
 
 
 def run_server(
@@ -78,9 +77,9 @@ def _local(settings: ServerSettings, name: str, folder: str, metrics: Metrics) -
 
 
 def _remote(url: str, name: str) -> Engine:
-    from soritune.decoding.remote import RemoteEngine
+    from soritune.decoding.engine_openai import OpenAIEngine
 
-    return RemoteEngine(url, name)
+    return OpenAIEngine(url, name)
 
 
 class _Server(uvicorn.Server):
