@@ -21,6 +21,7 @@ from soritune.cli import (
     inspect,
     publish,
     score,
+    serve,
     transcribe,
 )
 from soritune.cli.help import Command, Group, examples
@@ -67,6 +68,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "transcribe": transcribe.transcribe,
     "score": score.score,
     "compare": compare.compare,
+    "serve": serve.serve,
     "inspect": inspect.inspect,
     "export": export.export,
     "publish": publish.publish,

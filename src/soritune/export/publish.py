@@ -100,11 +100,10 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
 
     A repository that soritune has not written is not touched.
     """
+    import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
-    # What its HTTP library raises, whichever that is.
-    not_reached: type[Exception] = HfHubHTTPError.__bases__[0]
     api = HfApi()
     try:
         made = api.create_repo(repository, private=private, exist_ok=True)
@@ -132,7 +131,7 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         advice = _LOGIN if status in (401, 403) else "try again later"
         raise UserError(f"{repository}: the hub refused it ({reason}); {advice}") from None
-    except (OSError, not_reached) as error:
+    except (OSError, httpx2.HTTPError) as error:
         raise UserError(f"{repository}: the hub cannot be reached ({error}); {_AGAIN}") from None
     return str(made)
 

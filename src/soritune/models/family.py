@@ -202,11 +202,13 @@ class ClipLimits:
 
     Attributes:
         min_samples: at 16 kHz.
-        max_duration_s: of one clip; longer recordings are cut into segments first.
+        max_duration_s: of one clip; longer recordings are cut into windows first.
+        fixed_cost: whether a short clip costs as much as the longest, so that long windows pay.
     """
 
     min_samples: int
     max_duration_s: float
+    fixed_cost: bool = False
 
 
 @dataclass(frozen=True)
