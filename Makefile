@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Words for pip's installation of torch alone, for instance an index that has the build you want.
 PIP_TORCH_ARGS ?=
-EXTRAS := demo,hub,dev
+EXTRAS := demo,hub,serve,dev
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vllm fuzz lint format bench clean
+.PHONY: help demo test test-all test-vllm notebook fuzz lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 test-vllm: $(READY) $(VLLM_ENV)/.soritune ## Serve exports with vLLM and compare its texts with soritune's (minutes)
 	SORITUNE_VLLM_PYTHON=$(abspath $(VLLM_ENV))/bin/python \
 		$(BIN)/python -m pytest plugins/vllm/tests --timeout 1800
+
+notebook: $(READY) $(AUGMENT) ## Run the notebook again and keep its outputs (after make demo: with its model)
+	cd notebooks && ../$(BIN)/jupyter-execute --inplace --timeout 1200 korean_speech.ipynb
 
 fuzz: $(READY) ## Read ten thousand damaged files of each kind (minutes)
 	SORITUNE_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py --timeout 7200
@@ -90,8 +93,8 @@ $(VOCABULARY): $(READY)
 # audiomentations brings librosa and numba along, which the demo does without. Where it cannot be
 # installed, the tests of augmentation are skipped.
 $(AUGMENT): $(READY)
-	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,notebook,ctranslate2]' \
-		|| echo "audiomentations, kiwipiepy, ctranslate2 or nbclient could not be installed: some tests are skipped" >&2
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,notebook,ctranslate2,media]' \
+		|| echo "audiomentations, kiwipiepy, ctranslate2, nbclient or av could not be installed: some tests are skipped" >&2
 	@touch $@
 
 # vLLM excludes our versions of what both need, so it lives apart, with the plug-in (2.7 GB). What is

@@ -249,7 +249,7 @@ def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
     trained = train(case_of(mode))
     tensors = trained.tensors()
     base = dict(load(small_base, dtype="float32").module.named_parameters())
-    free = {name for name in tensors if parts.part_of(name) in parts_of_mode(FAMILY, mode)}
+    free = {name for name in tensors if FAMILY.part_of(name) in parts_of_mode(FAMILY, mode)}
 
     # 1. Exactly the parts of the mode moved, each of their matrices.
     for name, tensor in tensors.items():
@@ -267,7 +267,7 @@ def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
     # 2. The record says so.
     record = json.loads((trained.out / "training.json").read_text(encoding="utf-8"))
     assert set(record["moved"]) <= free
-    assert {parts.part_of(name) for name in record["moved"]} == parts_of_mode(FAMILY, mode)
+    assert {FAMILY.part_of(name) for name in record["moved"]} == parts_of_mode(FAMILY, mode)
     assert sum(record["trained"].values()) == sum(tensors[name].numel() for name in free)
     assert record["steps"] == 5
     assert record["utterances"] == 40
@@ -366,7 +366,7 @@ def test_step_is_the_mean_over_all_target_tokens_however_it_is_cut(
 def test_audio_of_a_bfloat16_base_is_trained_and_saved_in_fp32(train: Train) -> None:
     trained = train(case_of("audio", learning_rate=4e-5), dtype="bfloat16")
     for name, tensor in trained.tensors().items():
-        free = parts.part_of(name) in parts.AUDIO_PARTS
+        free = FAMILY.part_of(name) in parts.AUDIO_PARTS
         assert tensor.dtype == (torch.float32 if free else torch.bfloat16), name
     for name, tensor in saved(trained.out).items():
         assert tensor.dtype == torch.float32, name

@@ -20,6 +20,7 @@ from soritune.cli import (
     export,
     inspect,
     score,
+    serve,
     transcribe,
 )
 from soritune.cli.help import Command, Group, examples
@@ -66,6 +67,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "transcribe": transcribe.transcribe,
     "score": score.score,
     "compare": compare.compare,
+    "serve": serve.serve,
     "inspect": inspect.inspect,
     "export": export.export,
     "blend": blend.blend,

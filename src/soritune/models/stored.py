@@ -20,9 +20,11 @@ from soritune.models.checkpoint import (
 from soritune.models.family import Family
 from soritune.models.guard import check_layers, model_errors
 from soritune.models.lora import Lora, configured_lora, join, merge_into, read_lora
+from soritune.models.lora_folder import write_lora
 from soritune.models.open import Addition, open_chain
 from soritune.models.other_files import check_links
 from soritune.models.record import RECORD_FILE, TRAINED_FILE, check_export, stable_name
+from soritune.models.registry import loadable_name
 from soritune.models.tensors import LazyTensor
 
 
@@ -102,6 +104,11 @@ class StoredModel:
         share = 1.0 if lora_weight is None else lora_weight
         return self.in_base_dtype(merge_into(self.weights, self.lora, share)), share
 
+    def write_adapter(self, lora: Lora, folder: Path) -> None:
+        """Write an adapter of this model as a PEFT folder that names its base."""
+        base = (loadable_name(self.base_name), self.base_revision)
+        write_lora(lora, folder, self.family.lora, *base, weights=self.base.weights)
+
     def trained_parts(self) -> dict[str, int]:
         """Return the number of trained tensors of each part, the LoRA left out."""
         parts: dict[str, int] = {}
@@ -177,14 +184,11 @@ def check_base(family: Family, folder: Path) -> None:
         stored.lora.check(stored.weights, str(folder))
 
 
-def open_plain_base(family: Family, folder: Path, *, tied_head: str | None = None) -> StoredBase:
-    """Open a base whose folder has config.json, safetensors and perhaps `speech-lora/`.
-
-    Args:
-        tied_head: name of the head where it is the embeddings once more, in the files or not.
-    """
+def open_plain_base(family: Family, folder: Path) -> StoredBase:
+    """Open a base whose folder has config.json, safetensors and perhaps `speech-lora/`."""
     config = read_json(folder / CONFIG_FILE)
-    entries = [e for e in read_checkpoint(folder, family.to_native) if e.native.name != tied_head]
+    found = read_checkpoint(folder, family.to_native)
+    entries = [entry for entry in found if entry.native.name != family.tied_head]
     return StoredBase(
         folder=folder,
         layout=family.layout_of(config),

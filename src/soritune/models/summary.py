@@ -77,10 +77,12 @@ class Summary:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def is_only_lora(self) -> bool:
-        """Whether the adapter is all that the model adds to its base."""
+    def adapter_path(self) -> str | None:
+        """Folder of the adapter, None where the model adds anything else to its base."""
         start = (self.trained or {}).get("lora_start")
-        return set(self.parts) <= {LORA} and start != "merge"
+        if not self.adapters or not set(self.parts) <= {LORA} or start == "merge":
+            return None
+        return str(Path(self.path) / self.adapters[0].where)
 
 
 def layout_text(family: str | None, layout: str) -> str:

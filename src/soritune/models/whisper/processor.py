@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase, WhisperFeatureExtractor
 
 from soritune.errors import UserError
-from soritune.models.family import IGNORE, Batch, ModelInput
+from soritune.models.family import IGNORE, Batch, ModelInput, Processor
 from soritune.models.tokenizers import special_ids, text_ids
 from soritune.models.whisper import constants as c
 from soritune.models.whisper import prompts
@@ -34,6 +34,7 @@ class TokenIds:
     Attributes:
         end: also the padding token of every published checkpoint, so it must not mark padding.
         languages: by code in the token; empty in a checkpoint that knows English only.
+        previous: begins what was said before; None where the tokenizer has no such token.
     """
 
     start: int
@@ -41,9 +42,10 @@ class TokenIds:
     no_timestamps: int
     tasks: Mapping[Task, int]
     languages: Mapping[str, int]
+    previous: int | None
 
 
-class WhisperProcessor:
+class WhisperProcessor(Processor):
     """Turns clips and text into model inputs and token ids into text.
 
     `language` is the language of a clip where the request names none: the one that the model was
@@ -85,6 +87,7 @@ class WhisperProcessor:
                 for code, index in languages.items()
                 if multilingual and index is not None
             },
+            previous=vocabulary.get(c.PREVIOUS_TOKEN),
         )
 
     def prompt_ids(self, request: Request) -> list[int]:
@@ -93,6 +96,21 @@ class WhisperProcessor:
         Raises UserError where the checkpoint cannot do what is asked.
         """
         prompts.check_request(request)
+        return [*self._context_ids(request), *self._task_ids(request)]
+
+    def _context_ids(self, request: Request) -> list[int]:
+        """Return the end of what was said before, as openai/whisper has it: half of the decoder."""
+        if not request.context:
+            return []
+        if self.ids.previous is None:
+            raise UserError(
+                f"this Whisper checkpoint has no token {c.PREVIOUS_TOKEN}: it takes neither a "
+                "prompt nor keywords. Leave them out"
+            )
+        kept = self.max_positions // 2 - 1
+        return [self.ids.previous, *text_ids(self.tokenizer, f" {request.context}")[-kept:]]
+
+    def _task_ids(self, request: Request) -> list[int]:
         language = request.source_language or self.language
         if not self.ids.languages:
             if request.task is not Task.ASR or language not in (None, "en"):
@@ -136,15 +154,6 @@ class WhisperProcessor:
     def max_new_tokens(self, duration_s: float) -> int:
         """Return the room that the decoder has after the longest prompt, as in transformers."""
         return self.max_positions - 4
-
-    def encode(
-        self, samples: npt.NDArray[np.float32], request: Request, answer: Answer | None = None
-    ) -> ModelInput:
-        """Encode one clip (16 kHz mono, up to 30 s); an answer makes it a training example.
-
-        Raises ValueError for a clip over 30 s, UserError for what Whisper cannot do.
-        """
-        return self.encode_features(self.features(samples), request, answer)
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the features of a clip, shape (frames, mels); see `log_mel`."""
