@@ -137,29 +137,23 @@ class SpeechModel(Protocol):
     @property
     def feature_fill(self) -> torch.Tensor:
         """Value of masked features (SpecAugment), float32 of shape (mels,) on the CPU."""
-        ...
 
     def part_of(self, parameter_name: str) -> str:
         """Return the part that a parameter belongs to ("audio encoder", LORA, …)."""
-        ...
 
     def parts_of_mode(self, mode: str) -> frozenset[str]:
         """Return the parts that a training mode, or a sum of modes, trains."""
-        ...
 
     def add_lora(
         self, *, r: int, alpha: float, dropout: float, seed: int, mode: str = "lora"
     ) -> None:
         """Add a fresh LoRA to the layers that a mode adapts, or keep the one of the base."""
-        ...
 
     def checkpoint_layers(self) -> None:
         """Recompute activations in the backward pass, those of the encoder included."""
-        ...
 
     def num_targets(self, batch: Batch) -> int:
         """Return the number of target tokens in a batch of `collate`."""
-        ...
 
     def loss(
         self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
@@ -168,11 +162,9 @@ class SpeechModel(Protocol):
 
         `module` takes the place of `self.module`: its wrapper for several processes.
         """
-        ...
 
     def row_losses(self, batch: Batch) -> torch.Tensor:
         """Return the mean cross-entropy of each row's target tokens, in nats, shape (rows,)."""
-        ...
 
     def generate(
         self,
@@ -189,11 +181,9 @@ class SpeechModel(Protocol):
             beams: 1 is greedy.
             watch: see `Watch`; greedy decoding only.
         """
-        ...
 
     def save(self, folder: Path, *, trained: Sequence[str], about: Mapping[str, Any]) -> None:
         """Write what differs from the base (the named parameters) so that `load` finds it."""
-        ...
 
 
 @dataclass(frozen=True)

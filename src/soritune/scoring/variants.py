@@ -19,12 +19,6 @@ from soritune.scoring.score import RAW
 SEED_VARIANT, NO_SPACES = "seed", "no-spaces"
 NO_PUNCTUATION, READING = "no-punctuation", "reading"
 
-_SPACES = "seed", "no-spaces"
-NO_PUNCTUATION, READING = "no-punctuation", "reading"
-
-MARKS = "~～∼〜ㆍ♩♪♫♬"
-"""Marks that Unicode calls symbols or letters: tildes, the dot of Korean keyboards, notes. The form
-of a corpus (`punctuation: drop`) takes them away as well."""
 _SPACES = re.compile(r"\s\s+")
 
 
