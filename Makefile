@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Words for pip's installation of torch alone, for instance an index that has the build you want.
 PIP_TORCH_ARGS ?=
-EXTRAS := demo,hub,dev
+EXTRAS := demo,hub,serve,dev
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -93,8 +93,8 @@ $(VOCABULARY): $(READY)
 # audiomentations brings librosa and numba along, which the demo does without. Where it cannot be
 # installed, the tests of augmentation are skipped.
 $(AUGMENT): $(READY)
-	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,notebook,ctranslate2]' \
-		|| echo "audiomentations, kiwipiepy, ctranslate2 or nbclient could not be installed: some tests are skipped" >&2
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,notebook,ctranslate2,media]' \
+		|| echo "audiomentations, kiwipiepy, ctranslate2, nbclient or av could not be installed: some tests are skipped" >&2
 	@touch $@
 
 # vLLM excludes our versions of what both need, so it lives apart, with the plug-in (2.7 GB). What is

@@ -6,7 +6,7 @@ import errno
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 import soritune
 from soritune.cli import app
-from soritune.cli.transcribe import subtitle, subtitle_time
+from soritune.decoding.formats import Format, clock, shown
+from soritune.decoding.records import Segment, Transcript
 from soritune.errors import UserError
 
 COMMANDS: list[str] = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -148,18 +149,17 @@ class FakeTranscriber:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None, str | None, int]] = []
 
-    def try_transcribe(
-        self, files: Any, *, task: Any, to: Any, language: Any, batch_size: int
-    ) -> list[Any]:
-        from soritune.decoding.transcriber import Failure, Transcript
+    def stream(self, files: Any, *, task: Any, to: Any, **options: Any) -> Iterator[Any]:
+        from soritune.decoding.transcriber import Failure
 
-        self.asked.append((str(task), to, language, batch_size))
-        return [
-            Failure(str(file), f"{file}: there is no such file")
-            if "bad" in str(file)
-            else Transcript(str(file), f"말 {file.stem}", 61.5, "words" if to else None)
-            for file in files
-        ]
+        self.asked.append((str(task), to, options["language"], options["batch_size"]))
+        for file in files:
+            if "bad" in str(file):
+                yield Failure(str(file), f"{file}: there is no such file")
+                continue
+            text, translation = f"말 {file.stem}", "words" if to else None
+            segment = Segment(0.0, 5.5, text, -0.1, 0.0, translation)
+            yield Transcript(str(file), text, 61.5, translation, (segment,))
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_a_file_that_fails_costs_a_line_and_the_others_go_on(transcriber: FakeTr
     assert "error: bad.wav: there is no such file\n" in done.stderr
 
 
-SUBTITLE = "1\n00:00:00,000 --> 00:01:01,500\n말 a\n\n"
+SUBTITLE = "1\n00:00:00,000 --> 00:00:05,500\n말 a\n\n"
 
 
 def test_one_file_gives_one_subtitle_file_on_standard_output(transcriber: FakeTranscriber) -> None:
@@ -236,15 +236,15 @@ def test_out_takes_a_file_for_each_recording(
     assert done.exit_code == 2
     assert (out / name).read_text(encoding="utf-8") == content
     other = f"b.c{Path(name).suffix}"
-    assert {path.name for path in out.iterdir()} == {name, other}
+    assert {path.name for path in out.iterdir()} == {name, other, "results.jsonl"}
     assert done.stdout == f"{out / name}\n{out / other}\n"
 
 
 def test_two_recordings_never_share_a_file(transcriber: FakeTranscriber, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = invoke("transcribe", "x/a.wav", "y/a.mp3", "--model", "m", "--out", str(out))
+    done = invoke("transcribe", "x/a.wav", "y/a.wav", "--model", "m", "--out", str(out))
     assert done.exit_code == 2
-    assert "x/a.wav and y/a.mp3 would both be written to" in done.stderr
+    assert "x/a.wav and y/a.wav would both be written to" in done.stderr
     assert transcriber.asked == []
     assert not out.exists()
 
@@ -277,11 +277,12 @@ def test_an_unknown_language_is_told_before_a_model_is_loaded(
     ],
 )
 def test_subtitle_times_carry_over(seconds: float, written: str) -> None:
-    assert subtitle_time(seconds) == written
+    assert clock(seconds) == written
 
 
 def test_a_line_break_in_a_transcript_does_not_end_its_subtitle() -> None:
-    assert subtitle(1, 0.0, 1.0, ["a\n\nb"]).splitlines()[2] == "a b"
+    said = Transcript("a.wav", "a\n\nb", 1.0, None, (Segment(0.0, 1.0, "a\n\nb", -0.1, 0.0),))
+    assert shown(said, Format.SRT).splitlines()[2] == "a b"
 
 
 def test_check_tells_the_steps_of_the_published_baseline(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import pytest
 import soundfile
 from pydantic import TypeAdapter
 
-from soritune.cli.transcribe import Format, _shown
 from soritune.corpus.check import check_utterance
 from soritune.corpus.shard import Taken
+from soritune.decoding.formats import Format, shown
 from soritune.decoding.transcriber import Transcript
 from soritune.errors import UserError
 from soritune.languages.names import language_code
@@ -285,5 +285,5 @@ def test_a_file_name_in_cp949_is_told_as_a_name(tmp_path: Path) -> None:
     assert isinstance(outcome, Rejected)
     assert "the name is not UTF-8" in outcome.detail
     transcript = Transcript(file=f"{name}.wav", text="모레", translation=None, duration_s=1.0)
-    line = _shown(transcript, Format.JSON, named=True)
+    line = shown(transcript, Format.JSON, named=True)
     assert json.loads(line.encode("utf-8"))["file"] == f"{name}.wav"

@@ -13,6 +13,7 @@ import small
 from soritune.errors import UserError
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.phi4mm.prompts import instruction
+from soritune.tasks import Request, Task
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +186,10 @@ def test_a_tokenizer_of_another_family_is_named_as_such() -> None:
     )
     with pytest.raises(UserError, match=r"no token <\|user\|>"):
         Phi4mmProcessor(other)
+
+
+def test_prompts_and_keywords_are_refused() -> None:
+    from soritune.models.phi4mm.family import FAMILY
+
+    with pytest.raises(UserError, match="neither a prompt nor keywords"):
+        FAMILY.check_request(Request(Task.ASR, "ko", prompt="날씨"))

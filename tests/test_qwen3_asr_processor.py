@@ -234,3 +234,17 @@ def test_a_folder_without_its_template_says_which_file_is_missing(
     (base / "chat_template.jinja").unlink()
     with pytest.raises(UserError, match=r"chat_template\.jinja"):
         load(base, device="cpu")
+
+
+def test_prompt_and_keywords_stand_in_the_turn_of_the_system(processor: Qwen3AsrProcessor) -> None:
+    turns = [
+        {"role": "system", "content": [{"type": "text", "text": "날씨 비, 바람"}]},
+        {"role": "user", "content": [{"type": "audio"}]},
+    ]
+    expected = processor.tokenizer.apply_chat_template(
+        turns, tokenize=True, add_generation_prompt=True, return_dict=False
+    )
+    request = Request(Task.ASR, None, prompt="날씨", keywords=("비", "바람"))
+    assert processor.prompt_ids(request, 1) == expected
+    typed = processor.prompt_ids(Request(Task.ASR, None, prompt=c.AUDIO_TOKEN), 2)
+    assert typed.count(processor.ids.audio) == 2

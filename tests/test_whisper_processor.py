@@ -202,3 +202,27 @@ def test_text_is_decoded_without_special_tokens_and_timestamps(
     timestamp = processor.ids.no_timestamps + 1
     ids = [timestamp, *text, timestamp + 50, processor.ids.end, *text]
     assert processor.decode(ids) == "오늘"
+
+
+def test_a_prompt_is_that_of_transformers(processor: WhisperProcessor) -> None:
+    request = Request(Task.ASR, "ko", prompt="오늘 날씨", keywords=("비", "바람"))
+    bare = processor.prompt_ids(ASR)
+    said = processor.tokenizer.get_prompt_ids("오늘 날씨 비, 바람").tolist()
+    assert processor.prompt_ids(request) == [*said, *bare]
+    long = processor.prompt_ids(Request(Task.ASR, "ko", prompt="날씨 " * 2_000))
+    assert len(long) == processor.max_positions // 2 + len(bare)
+    assert long[0] == said[0]
+    typed = processor.prompt_ids(Request(Task.ASR, "ko", prompt="<|endoftext|>"))
+    assert processor.ids.end not in typed
+
+
+def test_the_language_is_detected_without_what_a_prompt_says(folder: Path) -> None:
+    model = load(folder, device="cpu", dtype="float32")
+    encoded = torch.randn(1, 1500, 16)
+    asked = (Request(Task.ASR), Request(Task.ASR, prompt="오늘 날씨"))
+    bare, after = (
+        model._with_languages(torch.tensor([model.processor.prompt_ids(each)]), encoded)
+        for each in asked
+    )
+    assert DETECT not in bare
+    assert after[0, -4:].tolist() == bare[0].tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -30,7 +31,7 @@ MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 """Half a telephone's rate, and the highest that converters have: beyond, a header is wrong."""
 READ_BLOCK = 1 << 18
 """Values of all channels that are read at a time: a header may claim a thousand channels."""
-LOSSY_READ_BLOCK = 1 << 24  # 5.8 minutes at 48 kHz
+LOSSY_READ_BLOCK = 1 << 22  # 87 s at 48 kHz
 UNKNOWN_FRAMES = 1 << 60
 MP3_LENGTH_TOLERANCE = 0.05
 """Of layers I and II the length is estimated from the bit rate."""
@@ -61,12 +62,49 @@ def decode(
     if num_bytes == 0:
         raise AudioError("empty", "is an empty file (0 bytes)", where)
     channel = None if part is None else part.channel
+    levels = Levels()
     with _open(file, num_bytes, part, where) as sound:
-        samples, loudest = _read(sound, file, num_bytes, part, channel, max_duration_s, where)
-    if loudest is not None:
+        read = _read(sound, file, num_bytes, part, channel, max_duration_s, where, levels)
+        samples = _joined(list(read))
+    if (loudest := levels.louder_than_mean()) is not None:
         with _open(file, num_bytes, part, where) as sound:
-            samples, _ = _read(sound, file, num_bytes, part, loudest, max_duration_s, where)
+            read = _read(sound, file, num_bytes, part, loudest, max_duration_s, where, levels)
+            samples = _joined(list(read))
     return samples, sound.samplerate
+
+
+@contextmanager
+def stream(
+    file: BinaryIO, num_bytes: int, where: str
+) -> Iterator[tuple[int, float | None, Iterator[Samples]]]:
+    """Open a file of any length: its rate in Hz, its length in seconds, and mono blocks.
+
+    The length is None where the file does not name it. A file with several channels is read twice,
+    to see whether they cancel each other. Raises AudioError as `decode`, while blocks are read as
+    well.
+    """
+    if num_bytes == 0:
+        raise AudioError("empty", "is an empty file (0 bytes)", where)
+    levels = Levels()
+    with _open(file, num_bytes, None, where) as sound:
+        # Said before hours of it are heard, not after.
+        if _is_cut(sound, file, num_bytes, None):
+            raise AudioError("truncated", "breaks off before the end its header names", where)
+        if sound.channels > 1:
+            for _ in _read(sound, file, num_bytes, None, None, None, where, levels):
+                pass
+    with _open(file, num_bytes, None, where) as sound:
+        length_s = sound.frames / sound.samplerate if sound.frames < UNKNOWN_FRAMES else None
+        loudest = levels.louder_than_mean()
+        yield (
+            sound.samplerate,
+            length_s or None,
+            _read(sound, file, num_bytes, None, loudest, None, where, levels),
+        )
+
+
+def _joined(blocks: list[Samples]) -> Samples:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> Any:
@@ -188,8 +226,9 @@ def _read(
     channel: int | None,
     max_duration_s: float | None,
     where: str,
-) -> tuple[Samples, int | None]:
-    """Return mono samples, and the channel to take instead where the channels cancel each other."""
+    levels: Levels,
+) -> Iterator[Samples]:
+    """Yield mono blocks; `levels` learns whether the channels cancel each other."""
     import soundfile
 
     rate_hz, claimed = sound.samplerate, sound.frames
@@ -215,19 +254,18 @@ def _read(
         last = claimed if last is None else min(last, claimed)
     if max_duration_s is not None and last is not None:
         check_length(last - first, rate_hz, max_duration_s, where)
-    blocks: list[Samples] = []
-    levels = Levels()
     num_frames = 0
     try:
         for block in _blocks(sound, first, last):
             if channel is not None or sound.channels == 1:
-                blocks.append(block[:, channel or 0])
+                mono = block[:, channel or 0]
             else:
-                blocks.append(block.mean(axis=1, dtype=np.float32))
-                levels.add(block, blocks[-1])
+                mono = block.mean(axis=1, dtype=np.float32)
+                levels.add(block, mono)
             num_frames += len(block)
             if max_duration_s is not None:
                 check_length(num_frames, rate_hz, max_duration_s, where)
+            yield mono
     except soundfile.SoundFileError as error:
         detail = f"breaks off or is damaged after {num_frames / rate_hz:.2f} s"
         raise AudioError("truncated", detail, where) from error
@@ -245,8 +283,6 @@ def _read(
             )
             raise AudioError("truncated", detail, where)
         raise AudioError("empty", "holds no samples", where)
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    return samples, levels.louder_than_mean()
 
 
 def _frames(part: Excerpt, rate_hz: int, where: str) -> tuple[int, int | None]:

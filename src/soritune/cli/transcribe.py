@@ -1,43 +1,34 @@
-"""`soritune transcribe`: files in, text, JSON or subtitles out."""
+"""`soritune transcribe`: recordings in, text, JSON or subtitles out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soritune.cli.errors import EXIT_USER_ERROR, plain_errors, show_error
-from soritune.cli.output import echo
+from soritune.cli.output import echo, say
+from soritune.decoding.formats import Format
 from soritune.errors import UserError
 from soritune.languages.names import known_language
 from soritune.progress import track
 from soritune.tasks import Task
 
 if TYPE_CHECKING:
-    from soritune.decoding.transcriber import Transcript
-
-# Files that are read, transcribed and printed together, in batches: results come while a long
-# list is still at work.
-BATCHES_AT_ONCE = 8
-
-
-class Format(StrEnum):
-    """What is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    SRT = "srt"
+    from soritune.decoding.records import Transcript
 
 
 @plain_errors
 def transcribe(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Recordings: wav, flac, mp3, ogg, …")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE…",
+            help="Recordings of any length (wav, flac, mp3, ogg, …; mp4, m4a, webm with the extra "
+            "media), or folders of them.",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -66,23 +57,75 @@ def transcribe(
             "trained for, else what it detects.",
         ),
     ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="What the recording is about, or text before it (Whisper, Qwen3-ASR)."),
+    ] = None,
+    keywords: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="Words and names that may occur (Whisper, Qwen3-ASR)."),
+    ] = "",
     format_: Annotated[
-        Format, typer.Option("--format", help="Text lines, JSON records, or subtitles.")
+        Format, typer.Option("--format", help="What is written of each recording.")
     ] = Format.TEXT,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write a file for each recording there: a.wav to DIR/a.srt."
+            metavar="PATH",
+            help="Folder for a file of each recording (a.wav to PATH/a.srt), or a .jsonl file for "
+            "all results; run again, and what is done is kept.",
         ),
     ] = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help='A path a line, or JSON lines like {"audio": "a.wav", "start_s": 1, '
+            '"duration_s": 4}.',
+        ),
+    ] = None,
+    keep_unsure: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unsure", help="Keep texts for silence, music or noise that are held back."
+        ),
+    ] = False,
+    window: Annotated[
+        float | None,
+        typer.Option(
+            "--window",
+            metavar="SECONDS",
+            min=2,
+            help="Longest stretch that the model hears at once.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="ENGINE",
+            help="local; openai:URL for an OpenAI-compatible server (--model is its name there, "
+            "OPENAI_API_KEY its key); ray for a cluster.",
+        ),
+    ] = "local",
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="Requests to a server, or models on a cluster, at a time."),
+    ] = 4,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", metavar="NUMBER", min=1, help="Files decoded together.")
+        int,
+        typer.Option(
+            "--batch-size",
+            metavar="NUMBER",
+            min=1,
+            help="Windows of the longest kind that are decoded together.",
+        ),
     ] = 8,
 ) -> None:
-    """Transcribe or translate short recordings with a model (most models take up to 30 s).
+    """Transcribe or translate recordings of any length with a model.
 
-    A file that cannot be read is reported on standard error; the others are transcribed, and the
-    exit code is 2.
+    A recording that cannot be read is reported on standard error; the others are transcribed, and
+    the exit code is 2.
     """
     if model is None:
         raise UserError(
@@ -96,97 +139,68 @@ def transcribe(
     for code in (language, to):
         if code is not None:
             known_language(code)  # reports an unknown language before the model is loaded
-    if format_ is Format.SRT and len(files) > 1 and out is None:
+
+    from soritune.decoding.engines import check_engine, transcribe_with
+    from soritune.decoding.inputs import find_inputs, total_s
+    from soritune.decoding.results import Job
+    from soritune.decoding.transcriber import Failure, Options
+
+    check_engine(engine)
+    inputs = find_inputs(files or [], lists or [])
+    if format_.has_times and len(inputs) > 1 and out is None:
         raise UserError(
-            "--format srt of several files: subtitles belong to one recording; add --out DIR for "
-            "a .srt file each, or give one file"
+            f"--format {format_.value} of several recordings: times belong to one; add --out DIR "
+            "for a file each, or give one recording"
         )
-    places = [] if out is None else _places(files, out, format_)
-
-    import soritune
-    from soritune.decoding.transcriber import Failure
-    from soritune.files import write_atomically
-
-    transcriber = soritune.load(model, base=base)
+    options: Options = {
+        "task": task,
+        "to": to,
+        "language": language,
+        "prompt": prompt,
+        "keywords": tuple(word.strip() for word in keywords.split(",") if word.strip()),
+        "keep_unsure": keep_unsure,
+        "window_s": window,
+    }
+    settings = {"model": model, "base": base, "engine": engine, **options}
+    options["batch_size"] = batch_size
     num_failed = 0
-    at_once = batch_size * BATCHES_AT_ONCE
-    with track("transcribe", len(files), "files") as advance:
-        for start in range(0, len(files), at_once):
-            group = files[start : start + at_once]
-            results = transcriber.try_transcribe(
-                group, task=task, to=to, language=language, batch_size=batch_size
+    with Job(inputs, out, format_, settings) as job:
+        if len(job.waiting) < len(inputs):
+            say(f"{len(inputs) - len(job.waiting):,} of {len(inputs):,} recordings are done")
+        if not job.waiting:
+            return
+        with track("transcribe", total_s(job.waiting), "audio s") as advance:
+            results = transcribe_with(
+                engine,
+                model,
+                base,
+                [each.source for each in job.waiting],
+                options,
+                workers=workers,
+                advance=advance,
             )
-            for number, result in enumerate(results, start=start):
+            for place, result in results:
+                each = job.waiting[place]
                 if isinstance(result, Failure):
                     show_error(result.error)
                     num_failed += 1
                     continue
-                shown = _shown(result, format_, named=out is None and len(files) > 1)
-                if out is None:
-                    echo(shown)
-                else:
-                    write_atomically(places[number], f"{shown}\n".encode())
-                    echo(places[number])
-            advance(len(group))
+                for remark in _remarks(result):
+                    say(remark)
+                line = job.take(each, result, named=len(inputs) > 1)
+                if line is not None:
+                    echo(line)
     if num_failed:
         raise typer.Exit(EXIT_USER_ERROR)
 
 
-def _places(files: Sequence[Path], out: Path, format_: Format) -> list[Path]:
-    """Return the file that each recording is written to.
-
-    Raises:
-        UserError: two would be one, or the folder cannot be made.
-    """
-    suffix = "txt" if format_ is Format.TEXT else format_.value
-    places = [out / f"{file.stem}.{suffix}" for file in files]
-    taken: dict[Path, Path] = {}
-    for file, place in zip(files, places, strict=True):
-        other = taken.setdefault(place, file)
-        if other != file:
-            raise UserError(
-                f"{other} and {file} would both be written to {place}; transcribe them into "
-                "different folders"
-            )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a folder") from None
-    return places
-
-
-def _shown(transcript: Transcript, format_: Format, *, named: bool) -> str:
-    if format_ is Format.JSON:
-        record = {
-            "file": transcript.file,
-            "text": transcript.text,
-            "translation": transcript.translation,
-            "duration_s": round(transcript.duration_s, 3),
-        }
-        line = json.dumps(
-            {key: value for key, value in record.items() if value is not None}, ensure_ascii=False
-        )
-        # A file name in another encoding: its bytes as escapes, which JSON has.
-        return line.encode("utf-8", "backslashreplace").decode("utf-8")
-    lines = [transcript.text]
-    if transcript.translation is not None:
-        lines.append(transcript.translation)
-    if format_ is Format.SRT:
-        return subtitle(1, 0.0, transcript.duration_s, lines)
-    text = "\t".join(" ".join(line.split()) for line in lines)
-    return f"{transcript.file}\t{text}" if named else text
-
-
-def subtitle(number: int, start_s: float, end_s: float, lines: list[str]) -> str:
-    """One cue of a SubRip file, with the empty line that ends it."""
-    shown = "\n".join(" ".join(line.split()) for line in lines)
-    return f"{number}\n{subtitle_time(start_s)} --> {subtitle_time(end_s)}\n{shown}\n"
-
-
-def subtitle_time(seconds: float) -> str:
-    """`01:02:03,456`, rounded to milliseconds."""
-    total_ms = round(seconds * 1000)
-    total_s, ms = divmod(total_ms, 1000)
-    minutes, s = divmod(total_s, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours:02d}:{minute:02d}:{s:02d},{ms:03d}"
+def _remarks(transcript: Transcript) -> list[str]:
+    """Return what the user should know of a transcript: its file's tracks, texts held back."""
+    lines = [transcript.note] if transcript.note else []
+    for segment in transcript.dropped:
+        span = f"{segment.start_s:.1f} to {segment.end_s:.1f} s"
+        text = f': "{segment.text[:60]}"' if segment.text else ""
+        lines.append(f"{transcript.file}: held back {span} ({segment.unsure}){text}")
+    if transcript.dropped:
+        lines.append("what is held back is kept with --keep-unsure")
+    return lines

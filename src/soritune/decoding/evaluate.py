@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from soritune.corpus.store import Corpus, Record
+from soritune.decoding.engine import Piece, decode_batch
 from soritune.decoding.hypotheses import Hypothesis, drop_damaged_lines, read_hypotheses
 from soritune.models.family import SpeechModel
 from soritune.tasks import Request, Task
@@ -47,23 +48,23 @@ def decode_records(
     with out.open("a", encoding="utf-8") as file:
         for start in range(0, len(waiting), batch_size):
             batch = waiting[start : start + batch_size]
-            requests = [Request(task, r.language, to) for r in batch]
-            inputs = [
-                model.processor.encode(corpus.samples(r), request)
-                for r, request in zip(batch, requests, strict=True)
+            pieces = [
+                Piece((0, number), corpus.samples(record), Request(task, record.language, to))
+                for number, record in enumerate(batch, start=start)
             ]
-            limits = [model.processor.max_new_tokens(r.duration_s) for r in batch]
-            outputs = model.generate(inputs, limits, beams=beams)
-            for record, request, output in zip(batch, requests, outputs, strict=True):
-                answer = model.processor.parse(request, output.text)
+            decoded = decode_batch(model, pieces, beams=beams)
+            for record, output in zip(batch, decoded, strict=True):
+                answer = output.answer
+                assert output.mean_logprob is not None  # the local engine gives it
                 hypothesis = Hypothesis(
                     id=record.id,
                     reference=record.text if task is Task.ASR else (record.translation or ""),
-                    output=output.text,
+                    output=output.output,
                     transcript=answer.transcript,
                     translation=answer.translation,
                     mean_logprob=output.mean_logprob,
                     duration_s=record.duration_s,
+                    tokens=len(output.tokens) or None,
                 )
                 file.write(json.dumps(asdict(hypothesis), ensure_ascii=False) + "\n")
                 done[record.id] = hypothesis

@@ -1,133 +1,149 @@
-"""From audio files to text with a loaded model: `soritune.load(...).transcribe(...)`."""
+"""From recordings to text with a loaded model: `soritune.load(...).transcribe(...)`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from soritune.audio import SAMPLE_RATE_HZ, AudioError, Limits, load_mono_16k
-from soritune.models.family import ClipLimits, SpeechModel
+from soritune.audio import AudioError
+from soritune.audio.stream import Sound, Source
+from soritune.decoding.engine import LocalEngine
+from soritune.decoding.listening import Listening, listen, segments
+from soritune.decoding.records import Failure, Segment, Transcript
+from soritune.errors import UserError
+from soritune.models.family import SpeechModel
 from soritune.tasks import Request, Task
 
+__all__ = ["Failure", "Segment", "Transcriber", "Transcript"]
 
-@dataclass(frozen=True)
-class Transcript:
-    """What is said in one file.
+Given: TypeAlias = Source | npt.NDArray[Any]
 
-    With plain translation, `text` is the translation and `translation` None.
+
+class Options(TypedDict, total=False):
+    """What `Transcriber` is asked.
+
+    Attributes:
+        sampling_rate: of arrays, in Hz.
+        task: "asr" (the default), "ast" or "ast-cot"; the last two need `to`.
+        to: code of the language to translate into ("en").
+        language: code of the language that is spoken; None, the default, where it is not known.
+        prompt: text that came before, where the family can use it.
+        keywords: words and names that may occur, where the family can use them.
+        keep_unsure: keep texts that the guard would hold back (`Transcript.dropped`).
+        window_s: longest window that the model hears at once; by default, as long as it can.
+        batch_size: windows of the longest kind that are decoded together; 8 by default.
+        beams: 1, the default, is greedy.
     """
 
-    file: str
-    text: str
-    duration_s: float
-    translation: str | None = None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A file that could not be transcribed, and why in one line."""
-
-    file: str
-    error: str
+    sampling_rate: int | None
+    task: Task | str
+    to: str | None
+    language: str | None
+    prompt: str | None
+    keywords: Sequence[str]
+    keep_unsure: bool
+    window_s: float | None
+    batch_size: int
+    beams: int
 
 
 @dataclass(frozen=True)
 class Transcriber:
-    """A loaded model that transcribes and translates files."""
+    """A loaded model that transcribes and translates recordings of any length.
+
+    Recordings are paths, bytes of files, file objects that can seek, or arrays of shape
+    (samples,) or (samples, channels): floats within [-1, 1] or integers.
+    """
 
     model: SpeechModel
 
     def transcribe(
-        self,
-        files: str | Path | Sequence[str | Path],
-        *,
-        task: Task | str = Task.ASR,
-        to: str | None = None,
-        language: str | None = None,
-        batch_size: int = 8,
-        beams: int = 1,
+        self, recordings: Given | Sequence[Given], **options: Unpack[Options]
     ) -> list[Transcript]:
-        """Transcribe files of any format that libsndfile reads; the order is kept.
-
-        Args:
-            task: "asr", "ast" or "ast-cot"; the last two need `to`.
-            to: code of the language to translate into ("en").
-            language: code of the language that is spoken; None where it is not known.
+        """Transcribe one recording or several; the order is kept. See `Options`.
 
         Raises:
-            AudioError (a UserError): the first file that is missing, empty, not audio, or too short
-                or too long for the model.
+            AudioError (a UserError): the first recording that cannot be read.
+            UserError: the model cannot do what is asked.
         """
-        results = self.try_transcribe(
-            files, task=task, to=to, language=language, batch_size=batch_size, beams=beams
-        )
         transcripts = []
-        for result in results:
+        for result in self.try_transcribe(recordings, **options):
             if isinstance(result, Failure):
                 raise AudioError("unusable", result.error)
             transcripts.append(result)
         return transcripts
 
     def try_transcribe(
-        self,
-        files: str | Path | Sequence[str | Path],
-        *,
-        task: Task | str = Task.ASR,
-        to: str | None = None,
-        language: str | None = None,
-        batch_size: int = 8,
-        beams: int = 1,
-        advance: Callable[[int], None] = lambda _: None,
+        self, recordings: Given | Sequence[Given], **options: Unpack[Options]
     ) -> list[Transcript | Failure]:
-        """As `transcribe`, but return a Failure in place of a bad file."""
-        paths = [files] if isinstance(files, str | Path) else list(files)
-        request = Request(Task(task), language, to)
-        results: dict[int, Transcript | Failure] = {}
-        for batch in _batches(paths, self.model.family.clip_limits, batch_size, results):
-            inputs = [self.model.processor.encode(samples, request) for _, samples in batch]
-            durations = [len(samples) / SAMPLE_RATE_HZ for _, samples in batch]
-            limits = [self.model.processor.max_new_tokens(duration) for duration in durations]
-            outputs = self.model.generate(inputs, limits, beams=beams)
-            for (index, _), duration, output in zip(batch, durations, outputs, strict=True):
-                answer = self.model.processor.parse(request, output.text)
-                text, translation = answer.transcript, answer.translation
-                if request.task is Task.AST:
-                    text, translation = translation, None
-                elif request.task is Task.AST_COT:
-                    translation = translation or ""
-                results[index] = Transcript(str(paths[index]), text or "", duration, translation)
-            advance(len(batch))
-        return [results[index] for index in range(len(paths))]
+        """As `transcribe`, but return a Failure in place of a bad recording."""
+        return list(self.stream(recordings, **options))
+
+    def stream(
+        self,
+        recordings: Given | Sequence[Given],
+        *,
+        advance: Callable[[float], None] = lambda _: None,
+        **options: Unpack[Options],
+    ) -> Iterator[Transcript | Failure]:
+        """As `try_transcribe`, but yield each result as soon as it and those before it are done.
+
+        `advance` is called with seconds of sound that are done.
+        """
+        given = sources(recordings, options.get("sampling_rate"))
+        return listen(self._engine(options), given, asked(options), advance=advance)
+
+    def segments(self, recording: Given, **options: Unpack[Options]) -> Iterator[Segment]:
+        """Yield the segments of one recording in the order of time, while it is still at work.
+
+        Segments that the guard holds back are yielded with the reason in `unsure`. A smaller
+        `batch_size` gives the first one sooner. Errors are those of `transcribe`.
+        """
+        (source,) = sources([recording], options.get("sampling_rate"))
+        return segments(self._engine(options), source, asked(options))
+
+    def _engine(self, options: Options) -> LocalEngine:
+        return LocalEngine(self.model, options.get("batch_size", 8), options.get("beams", 1))
 
 
-def _load(file: Path, limits: ClipLimits) -> npt.NDArray[np.float32]:
-    """Read a clip that the model can take. Raises AudioError."""
-    samples = load_mono_16k(file, Limits(max_duration_s=limits.max_duration_s))
-    if len(samples) < limits.min_samples:
-        needed_ms = 1000 * limits.min_samples / SAMPLE_RATE_HZ
-        raise AudioError("too-short", f"is shorter than {needed_ms:.0f} ms", str(file))
-    return samples
+def asked(options: Options) -> Listening:
+    """Return options as what is asked of recordings."""
+    request = Request(
+        Task(options.get("task", Task.ASR)),
+        options.get("language"),
+        options.get("to"),
+        options.get("prompt"),
+        tuple(options.get("keywords", ())),
+    )
+    return Listening(
+        request,
+        keep_unsure=options.get("keep_unsure", False),
+        window_s=options.get("window_s"),
+    )
 
 
-def _batches(
-    paths: Sequence[str | Path],
-    limits: ClipLimits,
-    batch_size: int,
-    failures: dict[int, Transcript | Failure],
-) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
-    """Yield batches of readable clips with their index; a window of files is sorted by length."""
-    window = 8 * batch_size
-    for start in range(0, len(paths), window):
-        clips: list[tuple[int, npt.NDArray[np.float32]]] = []
-        for index in range(start, min(start + window, len(paths))):
-            try:
-                clips.append((index, _load(Path(paths[index]), limits)))
-            except AudioError as error:
-                failures[index] = Failure(str(paths[index]), str(error))
-        clips.sort(key=lambda clip: -len(clip[1]))
-        for first in range(0, len(clips), batch_size):
-            yield clips[first : first + batch_size]
+def sources(recordings: Given | Sequence[Given], sampling_rate: int | None = None) -> list[Source]:
+    """Return recordings in the forms that are read; arrays with their rate.
+
+    Raises UserError for an array without a rate.
+    """
+    if not isinstance(recordings, Sequence) or isinstance(recordings, str | bytes):
+        return [_source(recordings, sampling_rate, "the array")]
+    return [
+        _source(each, sampling_rate, f"array {number}")
+        for number, each in enumerate(recordings, start=1)
+    ]
+
+
+def _source(given: Given, sampling_rate: int | None, name: str) -> Source:
+    if not isinstance(given, np.ndarray):
+        return given
+    if sampling_rate is None:
+        raise UserError(
+            f"{name} comes without its sampling rate. Add sampling_rate=16000, or its own"
+        )
+    return Sound(given, sampling_rate, name)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soritune.errors import UserError
 from soritune.languages.names import known_language
 from soritune.models import family
 from soritune.models.checkpoint import ADAPTER_FILES, INDEX_FILE, TensorName, weight_files
@@ -71,7 +72,12 @@ class Phi4mmFamily(family.Family):
     whole_target = "native"
 
     def check_request(self, request: Request) -> None:
-        """See `Family`: every task, into every language that has a name."""
+        """See `Family`: every task, into every language that has a name, by a fixed instruction."""
+        if request.context:
+            raise UserError(
+                "Phi-4-multimodal is asked with fixed instructions: it takes neither a prompt nor "
+                "keywords. Leave them out, or take Whisper or Qwen3-ASR"
+            )
         if request.target_language is not None:
             known_language(request.target_language)
 

@@ -26,6 +26,8 @@ from soritune.models.tokenizers import special_ids, text_ids
 from soritune.tasks import Answer, Request
 
 _MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "audio"}]}]
+_PLACE = "CONTEXT-STANDS-HERE"
+_CONTEXT: dict[str, Any] = {"role": "system", "content": [{"type": "text", "text": _PLACE}]}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,28 @@ class Qwen3AsrProcessor(CausalProcessor):
             place = ids.index(self.ids.audio)
             self._prompts[prefill] = (ids[:place], ids[place + 1 :])
         before, after = self._prompts[prefill]
+        if request.context:
+            before = self._context_ids(request.context)
         return [*before, *[self.ids.audio] * num_audio_tokens, *after]
+
+    def _context_ids(self, context: str) -> list[int]:
+        """Return the ids before the sound where the system turn says what it is about.
+
+        What looks like a special token in it stays plain text.
+        """
+        turns = str(
+            self.tokenizer.apply_chat_template(
+                [_CONTEXT, *_MESSAGES], tokenize=False, add_generation_prompt=True
+            )
+        )
+        head, place, tail = turns.partition(_PLACE)
+        if not place:
+            raise UserError(
+                "the chat template of this Qwen3-ASR has no system turn: it takes neither a prompt "
+                "nor keywords. Leave them out"
+            )
+        first, last = (self.tokenizer.encode(t, add_special_tokens=False) for t in (head, tail))
+        return [*first, *text_ids(self.tokenizer, context), *last[: last.index(self.ids.audio)]]
 
     def target_ids(self, request: Request, answer: Answer) -> list[int]:
         """Return the ids of a transcript with the end token."""

@@ -17,6 +17,7 @@ END_TOKEN = "<|endoftext|>"
 TRANSCRIBE_TOKEN = "<|transcribe|>"
 TRANSLATE_TOKEN = "<|translate|>"
 NO_TIMESTAMPS_TOKEN = "<|notimestamps|>"
+PREVIOUS_TOKEN = "<|startofprev|>"
 
 _LANGUAGES = """
 en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr

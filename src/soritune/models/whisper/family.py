@@ -18,7 +18,9 @@ class WhisperFamily(family.Family):
     title = "Whisper"
     model_types = ("whisper",)
     clip_limits = family.ClipLimits(
-        min_samples=constants.WINDOW_SAMPLES, max_duration_s=constants.MAX_DURATION_S
+        min_samples=constants.WINDOW_SAMPLES,
+        max_duration_s=constants.MAX_DURATION_S,
+        fixed_cost=True,
     )
     modes = parts.MODES
     part_patterns = parts.PATTERNS

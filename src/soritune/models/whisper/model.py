@@ -93,7 +93,8 @@ class Whisper(EncoderDecoderModel):
         )
         logits = self.module(
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
-            decoder_input_ids=prompts[:, :1],
+            # The start token, without what a prompt says: it may be in another language.
+            decoder_input_ids=torch.full_like(prompts[:, :1], self.processor.ids.start),
             use_cache=False,
         ).logits[:, -1, languages]
         return torch.where(unknown, languages[logits.argmax(dim=-1)][:, None], prompts)

@@ -34,6 +34,7 @@ class TokenIds:
     Attributes:
         end: also the padding token of every published checkpoint, so it must not mark padding.
         languages: by code in the token; empty in a checkpoint that knows English only.
+        previous: begins what was said before; None where the tokenizer has no such token.
     """
 
     start: int
@@ -41,6 +42,7 @@ class TokenIds:
     no_timestamps: int
     tasks: Mapping[Task, int]
     languages: Mapping[str, int]
+    previous: int | None
 
 
 class WhisperProcessor(Processor):
@@ -85,6 +87,7 @@ class WhisperProcessor(Processor):
                 for code, index in languages.items()
                 if multilingual and index is not None
             },
+            previous=vocabulary.get(c.PREVIOUS_TOKEN),
         )
 
     def prompt_ids(self, request: Request) -> list[int]:
@@ -93,6 +96,21 @@ class WhisperProcessor(Processor):
         Raises UserError where the checkpoint cannot do what is asked.
         """
         prompts.check_request(request)
+        return [*self._context_ids(request), *self._task_ids(request)]
+
+    def _context_ids(self, request: Request) -> list[int]:
+        """Return the end of what was said before, as openai/whisper has it: half of the decoder."""
+        if not request.context:
+            return []
+        if self.ids.previous is None:
+            raise UserError(
+                f"this Whisper checkpoint has no token {c.PREVIOUS_TOKEN}: it takes neither a "
+                "prompt nor keywords. Leave them out"
+            )
+        kept = self.max_positions // 2 - 1
+        return [self.ids.previous, *text_ids(self.tokenizer, f" {request.context}")[-kept:]]
+
+    def _task_ids(self, request: Request) -> list[int]:
         language = request.source_language or self.language
         if not self.ids.languages:
             if request.task is not Task.ASR or language not in (None, "en"):

@@ -1,0 +1,184 @@
+"""Any server with OpenAI's `/v1/audio/transcriptions` as an engine: `--engine openai:URL`.
+
+A few requests at a time; a server that is busy or failing for a moment is asked again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import httpx2
+import soundfile
+
+from soritune.audio import SAMPLE_RATE_HZ
+from soritune.decoding.engine import Decoded, Piece, Refused
+from soritune.errors import UserError
+from soritune.models.family import ClipLimits
+from soritune.tasks import Answer, Request, Task
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+TRIES = 6
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+TIMEOUT_S = 300.0  # a server that decodes on a CPU answers late
+PIECE_S = 30.0
+"""What such servers take without cutting again."""
+AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Of these answers, and of no or a garbled one, a later try may be better."""
+
+
+@dataclass(frozen=True)
+class OpenAIEngine:
+    """A server at `url` (up to and with `/v1`) that knows `model`.
+
+    Attributes:
+        concurrency: requests at a time.
+        key: sent as a bearer token; None takes the environment's OPENAI_API_KEY, if there is one.
+    """
+
+    url: str
+    model: str
+    concurrency: int = 8
+    key: str | None = None
+    clip_limits: ClipLimits = field(default=ClipLimits(400, PIECE_S), init=False)
+
+    def check(self, request: Request) -> None:
+        """See `Engine`."""
+        if request.task is Task.AST_COT:
+            raise UserError(
+                "--engine openai: the interface has transcriptions and translations, no chain of "
+                "thought. Ask for asr or ast"
+            )
+        if request.task is Task.AST and request.target_language not in ("en", "english"):
+            raise UserError("--engine openai: translations go into English. Give --to en")
+        if not self.url.startswith(("http://", "https://")):
+            raise UserError(
+                f'--engine openai:{self.url}: "{self.url}" is not an address. Give one like '
+                "openai:http://127.0.0.1:8000/v1"
+            )
+
+    def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded | Refused]]:
+        """See `Engine`.
+
+        Raises:
+            UserError: the server cannot be reached, or refuses the key or the model.
+        """
+        key = self.key or os.environ.get(KEY_VARIABLE)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with (
+            httpx2.Client(headers=headers, timeout=TIMEOUT_S) as client,
+            ThreadPoolExecutor(self.concurrency) as pool,
+        ):
+            asked: dict[Future[Decoded | Refused], Piece] = {}
+            ended = Event()
+            try:
+                for piece in pieces:
+                    asked[pool.submit(self._answer, client, piece, ended)] = piece
+                    if len(asked) >= 2 * self.concurrency:
+                        yield from _finished(asked)
+                while asked:
+                    yield from _finished(asked)
+            finally:
+                ended.set()  # nobody waits for a next try
+                for future in asked:
+                    future.cancel()
+
+    def _answer(self, client: httpx2.Client, piece: Piece, ended: Event) -> Decoded | Refused:
+        wait_s, problem, unreachable = FIRST_WAIT_S, "", False
+        for number in range(TRIES):
+            if number and ended.wait(wait_s * random.uniform(0.75, 1.25)):
+                break
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            unreachable = False
+            try:
+                response = self._post(client, piece, "verbose_json")
+                if response.status_code == 400 and "response_format" in response.text:
+                    response = self._post(client, piece, "json")
+            except httpx2.TransportError as error:
+                problem = f"{self.url}: {type(error).__name__} ({error})"
+                unreachable = isinstance(error, httpx2.ConnectError)
+                continue
+            if response.status_code == 200:
+                try:
+                    return _decoded(piece, response.json())
+                except (ValueError, TypeError, AttributeError):
+                    problem = f"{self.url}: answered with what is not a transcript"
+                    continue
+            problem = f"{self.url}: {response.status_code} {_message(response)}"
+            if response.status_code in (401, 403, 404):
+                raise UserError(f"{problem}. Check the address, the model and {KEY_VARIABLE}")
+            if response.status_code not in AGAIN:
+                return Refused(problem)
+            wait_s = max(wait_s, _asked_to_wait_s(response))
+        if unreachable:
+            raise UserError(f"{problem}. Start the server, and run the same command again")
+        return Refused(f"{problem}; asked {TRIES} times")
+
+    def _post(self, client: httpx2.Client, piece: Piece, form: str) -> httpx2.Response:
+        request = piece.request
+        fields = {"model": self.model, "response_format": form, "temperature": "0"}
+        if request.source_language is not None:
+            fields["language"] = request.source_language
+        if request.context:
+            fields["prompt"] = request.context
+        route = "translations" if request.task is Task.AST else "transcriptions"
+        return client.post(
+            f"{self.url.rstrip('/')}/audio/{route}",
+            data=fields,
+            files={"file": ("audio.wav", _wav(piece), "audio/wav")},
+        )
+
+
+def _finished(
+    asked: dict[Future[Decoded | Refused], Piece],
+) -> Iterator[tuple[Piece, Decoded | Refused]]:
+    done, _ = wait(asked, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield asked.pop(future), future.result()
+
+
+def _wav(piece: Piece) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, piece.samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def _decoded(piece: Piece, body: Any) -> Decoded:
+    """Return an answer; raises ValueError, TypeError or AttributeError where it is not one."""
+    text = body["text"] if isinstance(body, dict) and "text" in body else None
+    if not isinstance(text, str):
+        raise ValueError("no text")
+    text = text.strip()
+    parts = [
+        (part["avg_logprob"], max(part["end"] - part["start"], 0.0))
+        for part in body.get("segments") or []
+        if part.get("avg_logprob") is not None
+    ]
+    weight = sum(seconds for _, seconds in parts)
+    mean = sum(value * seconds for value, seconds in parts) / weight if weight else None
+    of_ast = piece.request.task is Task.AST
+    return Decoded(text, Answer(translation=text) if of_ast else Answer(text), mean)
+
+
+def _message(response: httpx2.Response) -> str:
+    """Return what a server says is wrong, in one short line."""
+    try:
+        error = response.json()["error"]
+        text = error["message"] if isinstance(error, dict) else error
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+        text = response.text
+    return " ".join(str(text).split())[:200]
+
+
+def _asked_to_wait_s(response: httpx2.Response) -> float:
+    try:
+        return min(float(response.headers.get("retry-after", 0)), LONGEST_WAIT_S)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,89 @@
+"""Joins the texts of two windows that heard some of the same speech, without lost or doubled words.
+
+Letters and digits alone are compared: windows differ in case, punctuation and spaces at their
+edges, and Korean is spaced freely.
+"""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+import regex
+
+SLACK = 1.5
+"""How many times the even share of a window's text the overlap may have: speech is not even."""
+FEWEST = 3
+"""Letters that must agree for two texts to be joined on them."""
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+
+
+def one_text(texts: list[str]) -> str:
+    """Return texts that follow each other as one, with spaces where the script has them."""
+    whole = ""
+    for text in texts:
+        if whole and text:
+            whole += "" if unspaced(whole[-1]) and unspaced(text[0]) else " "
+        whole += text
+    return whole
+
+
+def cut_apart(before: str, after: str, before_share: float, after_share: float) -> tuple[str, str]:
+    """Return both texts without what they have twice.
+
+    They meet within the longest stretch of letters that both have, among those that the overlap
+    can have: between two words where there are some, nearest to the middle, since words at the
+    edges of a window are heard worst. Where they have none in common, each gives up the half of
+    the overlap at its edge.
+
+    Args:
+        before_share: share of the first window that the second has heard as well.
+        after_share: share of the second window that the first has heard.
+    """
+    left, right = _letters(before), _letters(after)
+    tail = left[len(left) - _count(left, before_share * SLACK) :]
+    head = right[: _count(right, after_share * SLACK)]
+    match = SequenceMatcher(
+        None, [before[i].casefold() for i in tail], [after[i].casefold() for i in head], False
+    ).find_longest_match()
+    if match.size < FEWEST:
+        keep, skip = len(left) - _count(left, before_share / 2), _count(right, after_share / 2)
+        end = _word_start(before, left[keep]) if keep < len(left) else len(before)
+        start = _word_start(after, right[skip]) if skip < len(right) else len(after)
+        return before[:end].rstrip(), after[start:].lstrip()
+    both = [
+        (tail[match.a + place], head[match.b + place], abs(place - match.size / 2))
+        for place in range(match.size)
+    ]
+    starts = [
+        (not _starts(after, b), distance, a, b) for a, b, distance in both if _starts(before, a)
+    ] or [(False, distance, a, b) for a, b, distance in both if _starts(after, b)]
+    if starts:
+        _, _, end, start = min(starts)
+        return before[:end].rstrip(), after[start:].lstrip()
+    end, start, _ = both[match.size // 2]
+    rest = start + len(after[start:].split(maxsplit=1)[0])
+    return before[:end] + after[start:rest], after[rest:].lstrip()
+
+
+def unspaced(letter: str) -> bool:
+    """Return whether a letter is of a script that has no spaces between words."""
+    return _UNSPACED.match(letter) is not None
+
+
+def _letters(text: str) -> list[int]:
+    """Return the places of letters and digits."""
+    return [place for place, letter in enumerate(text) if letter.isalnum()]
+
+
+def _count(letters: list[int], share: float) -> int:
+    return min(len(letters), round(len(letters) * share))
+
+
+def _starts(text: str, place: int) -> bool:
+    return place == 0 or text[place - 1].isspace() or unspaced(text[place])
+
+
+def _word_start(text: str, place: int) -> int:
+    while not _starts(text, place):
+        place -= 1
+    return place

@@ -1,0 +1,298 @@
+"""From recordings of any length to transcripts: cut, decode, guard, join.
+
+Recordings are read block by block while the engine works, so memory depends on the engine's pool
+and not on their length; windows of several recordings share batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples
+from soritune.audio.stream import Source, name_of, open_recording
+from soritune.decoding.cutting import Window, windows
+from soritune.decoding.engine import Decoded, Engine, Piece, Refused
+from soritune.decoding.guard import Guard
+from soritune.decoding.joining import cut_apart, one_text
+from soritune.decoding.records import Failure, Segment, Token, Transcript
+from soritune.tasks import Request, Task
+
+PAUSE_S = 1.0
+"""Pause that always ends a window: nothing is said in it, but something may be invented."""
+PAUSE_FIXED_COST_S = 3.0
+"""As `PAUSE_S`, where each window costs as much as the longest."""
+SHORTEST_WINDOW_S = 2.0
+_NOTHING = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What is asked of recordings.
+
+    Attributes:
+        request: what the model is asked for each window.
+        guard: when a text is held back.
+        keep_unsure: keep what the guard would hold back; such segments still say why.
+        window_s: longest window; None is the longest that the engine takes.
+    """
+
+    request: Request
+    guard: Guard = field(default_factory=Guard)
+    keep_unsure: bool = False
+    window_s: float | None = None
+
+
+Advance = Callable[[float], None]
+
+
+def listen(
+    engine: Engine,
+    sources: Iterable[Source],
+    asked: Listening,
+    *,
+    advance: Advance = lambda _: None,
+) -> Iterator[Transcript | Failure]:
+    """Yield what is said in each recording, in their order, as soon as it is known.
+
+    Args:
+        advance: called with seconds of recordings that are done.
+
+    Raises:
+        UserError: what is asked cannot be done at all.
+    """
+    for done in _heard(engine, sources, asked, advance):
+        if not isinstance(done, Segment):
+            yield done
+
+
+def segments(
+    engine: Engine, source: Source, asked: Listening, *, advance: Advance = lambda _: None
+) -> Iterator[Segment]:
+    """Yield the segments of one recording in the order of time, each as soon as it is decoded.
+
+    Held back segments are yielded as well: those with a reason in `unsure`.
+
+    Raises:
+        AudioError: the recording cannot be read, or breaks off.
+        UserError: what is asked cannot be done.
+    """
+    for done in hear(engine, source, asked, advance=advance):
+        if isinstance(done, Segment):
+            yield done
+
+
+def hear(
+    engine: Engine, source: Source, asked: Listening, *, advance: Advance = lambda _: None
+) -> Iterator[Segment | Transcript]:
+    """Yield the segments of one recording as `segments` does, and its transcript at the end."""
+    for done in _heard(engine, [source], asked, advance):
+        if isinstance(done, Failure):
+            raise AudioError("unusable", done.error)
+        yield done
+
+
+@dataclass
+class _Hearing:
+    """One recording on its way: its windows, and what has been decoded of them."""
+
+    file: str
+    asked: Listening
+    windows: dict[int, Window] = field(default_factory=dict)  # those that wait, without samples
+    answers: dict[int, Decoded | None] = field(default_factory=dict)  # None: nothing is said
+    num_windows: int | None = None  # known at the end
+    next_window: int = 0
+    held: tuple[Window, Segment] | None = None  # the next one may take from its end
+    done: list[Segment] = field(default_factory=list)
+    duration_s: float = 0.0
+    advanced_s: float = 0.0
+    note: str = ""
+    error: str | None = None
+
+    def measured(
+        self, sound: Samples | Iterator[Samples], min_samples: int
+    ) -> Samples | Iterator[Samples]:
+        """Return `sound`, whose length is counted while it is read. Raises AudioError."""
+        if not isinstance(sound, np.ndarray):
+            return self._counted(sound)
+        if len(sound) < min_samples:
+            needed_ms = 1000 * min_samples / SAMPLE_RATE_HZ
+            raise AudioError("too-short", f"is shorter than {needed_ms:.0f} ms", self.file)
+        self.duration_s = len(sound) / SAMPLE_RATE_HZ
+        return sound
+
+    def _counted(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        for block in blocks:
+            yield block
+            self.duration_s += len(block) / SAMPLE_RATE_HZ
+
+    def ready(self) -> Iterator[Segment]:
+        """Yield segments that nothing can change any more."""
+        while self.next_window in self.answers:
+            window = self.windows.pop(self.next_window)
+            segment = self._segment(window, self.answers.pop(self.next_window))
+            self.next_window += 1
+            if self.held is not None:
+                before, earlier = self.held
+                if window.overlap_s and earlier.unsure is None and segment.unsure is None:
+                    earlier, segment = _apart(before, earlier, window, segment)
+                yield from self._finished(earlier)
+            self.held = (window, segment)
+        if self.held is not None and self.num_windows == self.next_window:
+            yield from self._finished(self.held[1])
+            self.held = None
+
+    @property
+    def complete(self) -> bool:
+        return self.num_windows is not None and self.held is None and not self.windows
+
+    def transcript(self) -> Transcript | Failure:
+        """Return the whole, once it is complete."""
+        if self.error is not None:
+            return Failure(self.file, self.error)
+        keep = self.asked.keep_unsure
+        kept = [segment for segment in self.done if keep or segment.unsure is None]
+        translations = [s.translation for s in kept if s.translation is not None]
+        of_chain = self.asked.request.task is Task.AST_COT
+        return Transcript(
+            self.file,
+            one_text([segment.text for segment in kept]),
+            self.duration_s,
+            one_text(translations) if of_chain else None,
+            tuple(kept),
+            tuple(segment for segment in self.done if not keep and segment.unsure is not None),
+            self.note,
+        )
+
+    def _finished(self, segment: Segment) -> Iterator[Segment]:
+        if segment.text or segment.translation or segment.unsure is not None:
+            self.done.append(segment)
+            yield segment
+
+    def _segment(self, window: Window, decoded: Decoded | None) -> Segment:
+        start_s = window.speech[0][0] if window.speech else window.start_s
+        end_s = window.speech[-1][1] if window.speech else window.end_s
+        guard = self.asked.guard
+        tokens: tuple[Token, ...] = ()
+        if decoded is None:
+            text, translation, logprob = "", None, None
+            unsure = guard.heard(window.speech_prob)
+        else:
+            text, translation = texts(self.asked.request, decoded)
+            logprob, tokens = decoded.mean_logprob, decoded.tokens
+            unsure = guard.unsure(
+                text,
+                logprob,
+                window.speech_s or window.duration_s,
+                window.speech_prob,
+            )
+        return Segment(
+            start_s=start_s,
+            end_s=end_s,
+            text=text,
+            mean_logprob=logprob,
+            no_speech_prob=1 - window.speech_prob,
+            translation=translation,
+            tokens=tokens,
+            speech=window.speech,
+            unsure=unsure,
+        )
+
+
+def texts(request: Request, decoded: Decoded) -> tuple[str, str | None]:
+    """Return text and translation as a `Segment` has them."""
+    answer = decoded.answer
+    if request.task is Task.AST:
+        return answer.translation or "", None
+    if request.task is Task.AST_COT:
+        return answer.transcript or "", answer.translation or ""
+    return answer.transcript or "", None
+
+
+def _heard(
+    engine: Engine,
+    sources: Iterable[Source],
+    asked: Listening,
+    advance: Advance,
+) -> Iterator[Segment | Transcript | Failure]:
+    """Yield segments of recordings as they come, and each recording's end, in order."""
+    engine.check(asked.request)
+    waiting: dict[int, _Hearing] = {}
+    first = 0
+
+    def ended() -> Iterator[Segment | Transcript | Failure]:
+        nonlocal first
+        while first in waiting:
+            hearing = waiting[first]
+            yield from hearing.ready()
+            if not hearing.complete:
+                return
+            advance(hearing.duration_s - hearing.advanced_s)
+            yield hearing.transcript()
+            del waiting[first]
+            first += 1
+
+    for piece, outcome in engine.decode(_pieces(engine, sources, asked, advance, waiting)):
+        index, number = piece.key
+        hearing = waiting[index]
+        if isinstance(outcome, Refused):
+            hearing.error = hearing.error or outcome.error
+            hearing.answers[number] = None
+        else:
+            hearing.answers[number] = outcome
+        step_s = min(piece.duration_s, hearing.duration_s - hearing.advanced_s)
+        hearing.advanced_s += step_s
+        advance(step_s)
+        yield from ended()
+    yield from ended()
+
+
+def _pieces(
+    engine: Engine,
+    sources: Iterable[Source],
+    asked: Listening,
+    advance: Advance,
+    waiting: dict[int, _Hearing],
+) -> Iterator[Piece]:
+    """Cut recordings into pieces for the engine; windows without speech are not asked about."""
+    limits = engine.clip_limits
+    longest_s = limits.max_duration_s
+    if asked.window_s is not None:
+        longest_s = min(longest_s, max(asked.window_s, SHORTEST_WINDOW_S))
+    pause_s = PAUSE_FIXED_COST_S if limits.fixed_cost else PAUSE_S
+    for index, source in enumerate(sources):
+        hearing = waiting[index] = _Hearing(name_of(source), asked)
+        number = 0
+        try:
+            with open_recording(source) as recording:
+                hearing.note = recording.note
+                sound = hearing.measured(recording.read(longest_s), limits.min_samples)
+                for window in windows(sound, longest_s=longest_s, pause_s=pause_s):
+                    hearing.windows[number] = replace(window, samples=_NOTHING)
+                    silent = asked.guard.heard(window.speech_prob) is not None
+                    if silent and not asked.keep_unsure:
+                        hearing.answers[number] = None
+                    else:
+                        yield Piece((index, number), window.samples, asked.request)
+                    number += 1
+        except AudioError as error:
+            hearing.error = str(error)
+        hearing.num_windows = number
+
+
+def _apart(
+    before: Window, earlier: Segment, after: Window, later: Segment
+) -> tuple[Segment, Segment]:
+    """Return two segments whose windows overlap without the text that both have."""
+    shares = after.overlap_s / before.duration_s, after.overlap_s / after.duration_s
+    middle_s = after.start_s + after.overlap_s / 2
+    texts = cut_apart(earlier.text, later.text, *shares)
+    translations: tuple[str | None, str | None] = earlier.translation, later.translation
+    if earlier.translation is not None and later.translation is not None:
+        translations = cut_apart(earlier.translation, later.translation, *shares)
+    return (
+        replace(earlier, text=texts[0], translation=translations[0], end_s=middle_s),
+        replace(later, text=texts[1], translation=translations[1], start_s=middle_s),
+    )

@@ -1,0 +1,231 @@
+"""Recordings of any length: nothing lost, nothing doubled, nothing invented."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+from spoken_numbers import RATE_HZ, WORD_S, LevelDetector, LevelEngine, spoken, word
+
+from soritune.audio.stream import Sound, Source
+from soritune.decoding import cutting
+from soritune.decoding.guard import Guard
+from soritune.decoding.joining import cut_apart, one_text
+from soritune.decoding.listening import Listening, listen, segments
+from soritune.decoding.records import Failure, Transcript
+from soritune.tasks import Request, Task
+
+ASR = Listening(Request(Task.ASR))
+Samples = npt.NDArray[np.float32]
+
+
+@pytest.fixture(autouse=True)
+def levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "VoiceDetector", LevelDetector)
+
+
+def heard(source: Source, engine: LevelEngine | None = None, asked: Listening = ASR) -> Transcript:
+    (found,) = listen(engine or LevelEngine(), [source], asked)
+    assert isinstance(found, Transcript), found
+    return found
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * RATE_HZ), np.float32)
+
+
+def words(*numbers: int) -> str:
+    return " ".join(map(word, numbers))
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.05, 0.2, 0.5, 1.5, 4.0])
+@pytest.mark.parametrize("window_s", [4.0, 11.3, 30.0])
+def test_no_word_is_lost_or_doubled_whatever_the_pauses(pause_s: float, window_s: float) -> None:
+    recording = spoken(range(120), pause_s)
+    asked = Listening(ASR.request, window_s=window_s)
+    engine = LevelEngine()
+    found = heard(Sound(recording, RATE_HZ), engine, asked)
+    assert found.text.split() == [word(number) for number in range(120)]
+    assert max(piece.duration_s for piece in engine.pieces) <= window_s
+    assert found.duration_s == pytest.approx(len(recording) / RATE_HZ)
+
+
+def test_segments_stand_where_their_words_are_spoken() -> None:
+    recording = np.concatenate([silence(7), spoken([1]), silence(50), spoken([2, 3]), silence(9)])
+    first, second = heard(Sound(recording, RATE_HZ)).segments
+    assert (first.text, second.text) == (words(1), words(2, 3))
+    frame_s = 0.032
+    assert first.start_s == pytest.approx(7, abs=frame_s)
+    assert first.end_s == pytest.approx(7 + WORD_S, abs=frame_s)
+    assert second.start_s == pytest.approx(57 + WORD_S, abs=frame_s)
+    assert second.end_s == pytest.approx(57 + 3 * WORD_S, abs=frame_s)
+
+
+def test_what_fits_into_a_window_is_heard_whole() -> None:
+    """Its text is then that of the clip alone, as in evaluations."""
+    recording = np.concatenate([silence(1), spoken([1]), silence(5), spoken([2]), silence(1)])
+    engine = LevelEngine()
+    heard(Sound(recording, RATE_HZ), engine)
+    assert [len(piece.samples) for piece in engine.pieces] == [len(recording)]
+
+
+def test_cutting_does_not_depend_on_the_blocks_that_are_read() -> None:
+    recording = spoken(range(150), 0.3)
+
+    def cut(block: int) -> list[tuple[float, float]]:
+        blocks = (recording[i : i + block] for i in range(0, len(recording), block))
+        found = cutting.windows(blocks, longest_s=10, pause_s=1)
+        return [(window.start_s, window.end_s) for window in found]
+
+    assert cut(777) == cut(16_000) == cut(len(recording))
+
+
+def test_memory_does_not_grow_with_the_length_of_a_recording() -> None:
+    cutter = cutting.Cutter(longest_s=30, pause_s=1)
+    held = 0
+    for minute in range(12):
+        sound = spoken(range(150)) if minute % 2 else silence(60)
+        cutter.feed(sound)
+        held = max(held, len(cutter._samples))
+    assert held <= 60 * RATE_HZ
+
+
+def test_nothing_is_asked_where_nobody_speaks() -> None:
+    engine = LevelEngine()
+    assert heard(Sound(silence(100), RATE_HZ), engine).text == ""
+    short = heard(Sound(silence(10), RATE_HZ), engine)
+    assert not engine.pieces
+    assert short.text == ""
+    assert [segment.unsure for segment in short.dropped] == ["no speech"]
+    heard(Sound(silence(10), RATE_HZ), engine, Listening(ASR.request, keep_unsure=True))
+    assert len(engine.pieces) == 1
+
+
+def test_what_the_guard_holds_back_is_reported_and_can_be_kept() -> None:
+    recording = Sound(spoken([1, 2, 3]), RATE_HZ)
+    found = heard(recording, LevelEngine(logprob=-2.5))
+    assert found.text == ""
+    (dropped,) = found.dropped
+    assert dropped.text == words(1, 2, 3)
+    assert dropped.unsure == "mean log-probability -2.50"
+    kept = heard(recording, LevelEngine(logprob=-2.5), Listening(ASR.request, keep_unsure=True))
+    assert kept.text == words(1, 2, 3)
+    assert kept.segments[0].unsure == dropped.unsure
+    assert not kept.dropped
+
+
+@pytest.mark.parametrize(
+    ("text", "logprob", "speech_s", "speech_prob", "reason"),
+    [
+        ("오늘 날씨가 좋습니다", -0.3, 2.0, 0.99, None),
+        ("오늘 날씨가 좋습니다", -1.5, 2.0, 0.99, None),
+        ("오늘 날씨가 좋습니다", -1.5, 2.0, 0.7, "mean log-probability"),
+        ("감사합니다", -0.1, 2.0, 0.2, "no speech"),
+        ("네 네 " * 40, -0.1, 20.0, 0.99, "repeats itself"),
+        ("thank you for watching " * 5, -0.1, 9.0, 0.99, "repeats itself"),
+        ("the quick brown fox jumps over a lazy dog", -0.1, 0.5, 0.99, "characters a second"),
+        ("", -9.0, 1.0, 0.9, None),
+    ],
+)
+def test_reasons_of_the_guard(
+    text: str, logprob: float, speech_s: float, speech_prob: float, reason: str | None
+) -> None:
+    found = Guard().unsure(text, logprob, speech_s, speech_prob)
+    assert (found is None) == (reason is None)
+    assert (reason or "") in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whole"),
+    [
+        ("one two three four fi", "ee four five six", "one two three four five six"),
+        ("one two, three four", "Two three. Four five", "one two, three Four five"),
+        ("저는 학생 입니다 그리", "학생입니다 그리고 갑니다", "저는 학생 입니다 그리고 갑니다"),
+        ("今日はいい天気で", "いい天気ですね", "今日はいい天気ですね"),
+        ("one two three four", "five six seven eight", "one two three six seven eight"),
+        ("", "one two", "one two"),
+    ],
+)
+def test_texts_meet_where_they_agree(before: str, after: str, whole: str) -> None:
+    """By hand. Where they agree nowhere, half of what both could have heard is given up by each."""
+    assert one_text(list(cut_apart(before, after, 0.5, 0.5))) == whole
+
+
+def test_segments_come_while_the_recording_is_still_read() -> None:
+    read = 0
+
+    class Watched(io.BytesIO):
+        def readinto(self, buffer: object) -> int:  # type: ignore[override]
+            nonlocal read
+            count = super().readinto(buffer)  # type: ignore[arg-type]
+            read += count
+            return count
+
+    file = io.BytesIO()
+    soundfile.write(file, spoken(range(200), 1.2), RATE_HZ, format="WAV")
+    found = segments(LevelEngine(), Watched(file.getvalue()), ASR)
+    assert next(found).text == words(0)
+    assert read < 0.3 * len(file.getvalue())
+    assert sum(1 for _ in found) == 199
+
+
+@pytest.fixture
+def forms(tmp_path: Path) -> Iterator[list[Source]]:
+    recording = spoken(range(20), 0.3)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, recording, RATE_HZ, subtype="FLOAT")
+    whole = (recording * 32768).round().astype(np.int16)
+    with path.open("rb") as file:
+        yield [
+            path,
+            str(path),
+            path.read_bytes(),
+            file,
+            Sound(recording, RATE_HZ),
+            Sound(whole, RATE_HZ),
+            Sound(np.stack([recording, recording], axis=1), RATE_HZ),
+            Sound(np.repeat(recording, 2), 2 * RATE_HZ),
+        ]
+
+
+def test_paths_bytes_file_objects_and_arrays_are_one(forms: list[Source]) -> None:
+    expected = [word(number) for number in range(20)]
+    for found in listen(LevelEngine(), forms, ASR):
+        assert isinstance(found, Transcript), found
+        assert found.text.split() == expected
+
+
+def test_bad_recordings_fail_in_their_place(tmp_path: Path) -> None:
+    good = tmp_path / "good.wav"
+    soundfile.write(good, spoken(range(100), 0.2), RATE_HZ)
+    lying = tmp_path / "lying.wav"
+    lying.write_bytes(good.read_bytes()[:-40_000])
+    empty = tmp_path / "empty.wav"
+    empty.write_bytes(b"")
+    nan = Sound(np.full(40 * RATE_HZ, np.nan, np.float32), RATE_HZ, "nan")
+    wide = Sound(np.zeros((2, RATE_HZ), np.float32), RATE_HZ, "wide")
+    slow = Sound(spoken([1]), 3, "slow")
+    given: list[Source] = [lying, good, empty, nan, tmp_path, tmp_path / "none", wide, slow, good]
+    found = list(listen(LevelEngine(), given, ASR))
+    assert [isinstance(each, Failure) for each in found] == [each is not good for each in given]
+    words_of_failures = [each.error for each in found if isinstance(each, Failure)]
+    for error, said in zip(
+        words_of_failures,
+        [
+            "breaks off",
+            "empty file",
+            "not numbers",
+            "folder",
+            "no such file",
+            "(samples, ch",
+            "3 Hz",
+        ],
+        strict=True,
+    ):
+        assert said in error
+        assert "\n" not in error

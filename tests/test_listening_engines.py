@@ -1,0 +1,207 @@
+"""Engines: batches across recordings, and servers that are busy, broken or not there."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from small_model import ASR, noise
+
+from soritune.audio.stream import Sound
+from soritune.decoding import engine_openai
+from soritune.decoding.engine import Decoded, LocalEngine, Piece, Refused, token_batches
+from soritune.decoding.engine_openai import OpenAIEngine
+from soritune.decoding.engines import check_engine
+from soritune.decoding.listening import Listening, listen
+from soritune.decoding.records import Failure, Transcript
+from soritune.errors import UserError
+from soritune.models.phi4mm.model import Phi4mm
+from soritune.tasks import Request, Task
+
+LENGTHS = (3_000, 90_000, 16_000, 5_000, 40_000, 3_100, 15_000, 8_000)
+
+
+def pieces() -> list[Piece]:
+    return [Piece((0, n), noise(length, length), ASR) for n, length in enumerate(LENGTHS)]
+
+
+def test_batches_keep_a_budget_of_tokens_and_every_piece(
+    load_small: Callable[[], Phi4mm],
+) -> None:
+    model = load_small()
+    budget = model.processor.num_tokens(30.0, ASR)
+    batches = list(token_batches(model, pieces(), batch_size=1))
+    assert sorted(piece.key for batch in batches for piece in batch) == [
+        piece.key for piece in pieces()
+    ]
+    assert len(batches) < len(LENGTHS)
+    for batch in batches:
+        longest = max(model.processor.num_tokens(piece.duration_s, ASR) for piece in batch)
+        assert len(batch) == 1 or len(batch) * longest <= budget
+    others = [Piece((1, 0), noise(3_000), Request(Task.AST, "ko", "en"))]
+    assert len(list(token_batches(model, [*pieces(), *others], batch_size=64))) == 2
+
+
+def test_texts_are_those_of_one_by_one(
+    load_small: Callable[[], Phi4mm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_small()
+    monkeypatch.setattr(model.processor, "max_new_tokens", lambda _: 5, raising=False)
+    together = {p.key: d.output for p, d in LocalEngine(model, 2).decode(pieces())}
+    for piece in pieces():
+        ((_, alone),) = LocalEngine(model, 1).decode([piece])
+        assert together[piece.key] == alone.output
+    assert len(set(together.values())) > 2
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers what the test put into `answers`, then transcripts with the bytes that came."""
+
+    answers: list[tuple[int, str]]
+    requests: list[bytes]
+    busy = most_busy = 0
+    lock = threading.Lock()
+
+    def do_POST(self) -> None:
+        kind = type(self)
+        with kind.lock:
+            kind.busy += 1
+            kind.most_busy = max(kind.busy, kind.most_busy)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            kind.requests.append(self.path.encode() + b"\n" + body)
+            code, answer = kind.answers.pop(0) if kind.answers else (200, "")
+        if not answer:
+            parts = [{"start": 0.0, "end": 1.0, "avg_logprob": -0.25}]
+            answer = json.dumps({"text": f" {len(body)}", "segments": parts})
+        with kind.lock:
+            kind.busy -= 1
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(answer.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, type[Server]]]:
+    monkeypatch.setattr(engine_openai, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(engine_openai, "LONGEST_WAIT_S", 0.002)
+
+    class One(Server):
+        answers = []  # noqa: RUF012
+        requests = []  # noqa: RUF012
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), One)
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{running.server_port}/v1", One
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def answer(engine: OpenAIEngine, request: Request = ASR) -> Decoded | Refused:
+    ((_, found),) = engine.decode([Piece((0, 0), noise(3_000), request)])
+    return found
+
+
+GARBAGE = (200, "<html>busy</html>")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(429, '{"error": {"message": "slow down"}}')],
+        [(500, "oops"), (503, "oops"), (502, "")],
+        [GARBAGE, (200, "[1]"), (200, '{"text": null}')],
+    ],
+)
+def test_a_busy_or_failing_server_is_asked_again(
+    server: tuple[str, type[Server]], answers: list[tuple[int, str]]
+) -> None:
+    url, kind = server
+    kind.answers = list(answers)
+    found = answer(OpenAIEngine(url, "m"))
+    assert isinstance(found, Decoded)
+    assert found.mean_logprob == -0.25
+    assert len(kind.requests) == len(answers) + 1
+
+
+def test_what_the_server_never_answers_costs_its_recording_alone(
+    server: tuple[str, type[Server]],
+) -> None:
+    url, kind = server
+    kind.answers = [(500, "down")] * engine_openai.TRIES
+    sounds = [Sound(noise(9_000, n), 16_000, f"{n}.wav") for n in range(3)]
+    asked = Listening(ASR, keep_unsure=True)
+    first, *others = listen(OpenAIEngine(url, "m", concurrency=1), sounds, asked)
+    assert isinstance(first, Failure)
+    assert "500 down; asked 6 times" in first.error
+    assert all(isinstance(each, Transcript) and each.text for each in others)
+
+
+def test_a_request_that_is_wrong_is_not_repeated(server: tuple[str, type[Server]]) -> None:
+    url, kind = server
+    kind.answers = [(413, '{"error": {"message": "too\\nlarge"}}')]
+    assert answer(OpenAIEngine(url, "m")) == Refused(f"{url}: 413 too large")
+    kind.answers = [(401, '{"error": {"message": "no key"}}')]
+    with pytest.raises(UserError, match="401 no key"):
+        answer(OpenAIEngine(url, "m"))
+
+
+def test_a_server_without_verbose_json_is_asked_for_json(server: tuple[str, type[Server]]) -> None:
+    url, kind = server
+    refusal = '{"error": {"message": "no verbose", "param": "response_format"}}'
+    kind.answers = [(400, refusal), (200, '{"text": "말"}')]
+    found = answer(OpenAIEngine(url, "m"), Request(Task.AST, "ko", "en", "산", ("한라",)))
+    assert isinstance(found, Decoded)
+    assert (found.answer.translation, found.mean_logprob) == ("말", None)
+    first, second = kind.requests
+    assert first.startswith(b"/v1/audio/translations")
+    assert b"verbose_json" in first
+    assert b"verbose_json" not in second
+    for field in ("산 한라", "RIFF", 'name="language"\r\n\r\nko'):
+        assert field.encode() in second
+
+
+def test_requests_are_bounded_and_each_piece_is_answered_once(
+    server: tuple[str, type[Server]],
+) -> None:
+    url, kind = server
+    many = [Piece((0, n), np.zeros(800 + n, np.float32), ASR) for n in range(40)]
+    found = list(OpenAIEngine(url, "m", concurrency=3).decode(many))
+    assert sorted(piece.key for piece, _ in found) == [piece.key for piece in many]
+    assert len(kind.requests) == 40
+    assert kind.most_busy <= 3
+
+
+def test_a_server_that_is_not_there_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_openai, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(engine_openai, "LONGEST_WAIT_S", 0.001)
+    with pytest.raises(UserError, match="Start the server, and run the same command again"):
+        answer(OpenAIEngine("http://127.0.0.1:9/v1", "m"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (Request(Task.AST_COT, "ko", "en"), "no chain of thought"),
+        (Request(Task.AST, "en", "ko"), "--to en"),
+    ],
+)
+def test_what_the_interface_cannot_do_is_said_at_once(request_: Request, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        OpenAIEngine("http://127.0.0.1:9/v1", "m").check(request_)
+
+
+def test_an_unknown_engine_is_told() -> None:
+    check_engine("openai:http://x/v1")
+    with pytest.raises(UserError, match="Give local, ray, or a server"):
+        check_engine("vlm")
+    with pytest.raises(UserError, match="is not an address"):
+        OpenAIEngine("localhost:8000", "m").check(ASR)
