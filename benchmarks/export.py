@@ -22,7 +22,8 @@ import torch
 import transformers
 
 from soritune.models import resolve
-from soritune.models.lora import Lora, write_lora
+from soritune.models.lora import Lora
+from soritune.models.lora_folder import write_lora
 from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.layout import TIED_HEAD, is_adapted
 from soritune.models.phi4mm.loading import read_config

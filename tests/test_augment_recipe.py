@@ -61,6 +61,8 @@ def test_each_form_of_an_augmentation_is_read(
     [
         ("fast-slo", 'there is no transform "fast-slo": did you mean "fast-slow"?'),
         ("[addgaussiannoise]", 'did you mean "AddGaussianNoise"?'),
+        ("[hall]", "there are: fast-slow, telephone, room, babble, specaugment, Compose"),
+        ("[hall]", "and of audiomentations AddBackgroundNoise, AddColorNoise"),
         (
             "[{transform: Gain, min_gain_d: 3}]",
             'Gain has no parameter "min_gain_d": did you mean "min_gain_db"?',

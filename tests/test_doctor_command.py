@@ -28,6 +28,7 @@ from soritune.doctor.findings import Audit
 from soritune.doctor.lists import add_to_lists
 from soritune.doctor.page import hours_text, page, write_page
 from soritune.doctor.players import MAX_CLIP_S, players
+from soritune.doctor.remedies import remedy
 from soritune.doctor.terminal import sparkline
 from soritune.progress import track
 from soritune.sources.corpora.zeroth import ZerothSource
@@ -379,3 +380,78 @@ def test_a_small_plot_has_a_bar_for_every_count() -> None:
     assert sparkline([0, 1, 50, 100, 0]) == " ▁▄█ "
     assert sparkline([]) == ""
     assert sparkline([0, 0]) == "  "
+
+
+def raw(folder: Path) -> Path:
+    """The ill corpus as recordings with a list, in two folders of speakers."""
+    clips = [*TRAIN[:1], replace(TRAIN[1], samples=LONG), replace(TEST[0], text=TRAIN[0].text)]
+    lines = []
+    for number, clip in enumerate(clips):
+        path = folder / f"s{number % 2}" / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, clip.samples, RATE_HZ)
+        path.with_suffix(".txt").write_text(clip.text, encoding="utf-8")
+        lines.append(f"{path.relative_to(folder)};{clip.text};{clip.split}")
+    text = "\n".join(["파일;전사;split", *lines])
+    (folder / "내 녹음.csv").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_list_and_a_folder_of_recordings_are_prepared_into_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = raw(tmp_path / "raw")
+    options = ("--language", "korean", "--no-html", "--workers", "1")
+    listed = invoke(folder / "내 녹음.csv", *options)
+    assert listed.exit_code == 0, listed.output
+    assert "1 of 1 (100 %) sentences are trained on and tested with" in listed.stdout
+    assert "under `corpora.내-녹음` in the recipe, then `soritune prepare RECIPE`" in listed.stdout
+    assert sorted(path.name for path in (tmp_path / "cache/soritune").iterdir()) == ["doctor"]
+    again = invoke(folder / "내 녹음.csv", *options)
+    assert "done before" in again.stderr
+    (folder / "내 녹음.csv").unlink()
+    both = invoke(folder, *options)
+    assert both.exit_code == 0, both.output
+    assert "3/0/0" in both.stdout  # nothing is held back
+    assert re.search(r"speakers +2 ", both.stdout)
+    assert sorted(path.name for path in folder.iterdir()) == ["s0", "s1"]  # nothing is written
+
+
+def test_raw_recordings_need_a_language(tmp_path: Path) -> None:
+    done = invoke(raw(tmp_path / "raw"), "--no-html")
+    assert (done.exit_code, "such as --language ko" in done.stderr) == (2, True)
+
+
+def test_a_corpus_older_than_its_recipe_is_named(tmp_path: Path) -> None:
+    folder = raw(tmp_path / "raw")
+    recipe = tmp_path / "r.yaml"
+    text = (
+        f"name: r\noutput: {tmp_path}/out\nlanguage: ko\nmodel: {{base: builtin:tiny}}\n"
+        f"corpora:\n  mine: {{source: manifest, path: '{folder}/내 녹음.csv'}}\n"
+    )
+    recipe.write_text(text, encoding="utf-8")
+    assert CliRunner().invoke(app, ["prepare", str(recipe)]).exit_code == 0
+    options = ("--no-html", "--workers", "1")
+    fresh = invoke(recipe, *options)
+    assert "was prepared before its recipe" not in fresh.stdout
+    assert f"then `soritune prepare {recipe}`" in " ".join(fresh.stdout.split())
+    recipe.write_text(text.replace(".csv'", ".csv', remove_offset: true"), encoding="utf-8")
+    outdated = "mine: was prepared before its recipe or recordings changed; run soritune prepare"
+    assert outdated in invoke(recipe, *options).stdout
+    # A run folder stands for its corpora, as it was recorded there.
+    assert "was prepared before its recipe" not in invoke(tmp_path / "out", *options).stdout
+
+
+def test_a_remedy_says_where_it_goes_and_what_it_drops(audited: Audited, ill: Path) -> None:
+    shown = " ".join(invoke(ill, "--no-html", "--workers", "1").stdout.split())
+    shared = next(f for f in audited.audit.findings if f.check == "shared-sentence")
+    assert sum(map(len, shared.leave_out.values())) == 1
+    where = "under `corpora.ill` in the recipe, then `soritune prepare RECIPE`; "
+    assert f"{where}drops 1 of 5" in shown
+    text = " ".join(Parsed(page(audited.audit, {})).text.split())
+    assert "drops 1 of 5" in text
+    characters = next(f for f in audited.audit.findings if f.check == "characters")
+    assert remedy(characters, audited.audit.corpora)[1].endswith(
+        f"`exclude` drops {len(characters.ids)} of 5, `text` drops none"
+    )

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from soritune.errors import UserError
 from soritune.export.export import export
-from soritune.models.lora import Lora, join, merge, merge_into, read_lora, scaled, write_lora
+from soritune.models.lora import Lora, join, merge, merge_into, read_lora, scaled
+from soritune.models.lora_folder import write_lora
 from soritune.models.phi4mm.family import FAMILY
 from soritune.models.stored import open_stored
 from soritune.models.tensors import LazyTensor

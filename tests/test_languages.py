@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pydantic import TypeAdapter
 from sacrebleu.metrics.bleu import BLEU
 
 from soritune.errors import UserError
@@ -10,13 +13,16 @@ from soritune.languages import find_language, languages_with_modules
 from soritune.languages.encoding import decode_text
 from soritune.languages.names import LANGUAGE_NAMES, known_language
 from soritune.models.phi4mm.prompts import instruction
+from soritune.models.whisper.prompts import check_request
 from soritune.recipe.schema import Evaluation, TrainPart
+from soritune.sources import SourceConfig
 from soritune.tasks import Request, Task
 
 
 def test_the_two_letter_codes_are_those_of_iso_639_1() -> None:
     codes = [code for code in LANGUAGE_NAMES if len(code) == 2]
-    assert len(codes) == 183  # 184 with the withdrawn Serbo-Croatian (sh)
+    # 184 with the withdrawn Serbo-Croatian (sh) and with Kanuri (kr), which is kau here.
+    assert len(codes) == 182
     # Languages that Phi-4-multimodal writes, by its model card.
     card = {
         *("Arabic", "Chinese", "Czech", "Danish", "Dutch", "English", "Finnish", "French"),
@@ -32,7 +38,8 @@ def test_the_two_letter_codes_are_those_of_iso_639_1() -> None:
     ("given", "name"),
     [
         *[("ko", "Korean"), ("Korean", "Korean"), ("korean", "Korean")],
-        *[("yue", "Cantonese"), ("Jejueo", "Jejueo")],
+        *[("ko-KR", "Korean"), ("kor_Hang", "Korean"), ("KO", "Korean"), ("한국어", "Korean")],
+        *[("yue", "Cantonese"), ("Jejueo", "Jejueo"), ("kau", "Kanuri")],
     ],
 )
 def test_codes_and_names_give_the_name(given: str, name: str) -> None:
@@ -44,7 +51,12 @@ def test_codes_and_names_give_the_name(given: str, name: str) -> None:
     ("given", "hint"),
     [
         *[("koraen", 'did you mean "korean"?'), ("engl", 'did you mean "english"?')],
-        *[("kr-KR", "codes are like"), ("EN US", "codes are like"), ("zz", "codes are like")],
+        *[
+            ("kr-KR", "write ko for Korean"),
+            ("jp", "write ja for Japanese"),
+            ("EN US", "codes are like"),
+            ("zz", "codes are like"),
+        ],
     ],
 )
 def test_what_is_not_a_language_never_stands_in_a_prompt(given: str, hint: str) -> None:
@@ -61,6 +73,27 @@ def test_a_recipe_translates_into_known_languages_only() -> None:
         TrainPart.model_validate({"corpus": "c", "tasks": {"ast": 1}, "to": "qq"})
     with pytest.raises(ValueError, match='"qq" is not a language'):
         Evaluation.model_validate({"corpus": "c", "task": "ast", "from": "ko", "to": "qq"})
+
+
+@pytest.mark.parametrize("given", ["ko", "ko-KR", "ko_kr", "kor", "korean", "Korean"])
+def test_a_recipe_takes_a_language_in_any_form(given: str) -> None:
+    source: TypeAdapter[Any] = TypeAdapter(SourceConfig)
+    for settings, key, kept in (
+        ({"source": "manifest", "path": "l.csv", "language": given}, "language", "ko"),
+        ({"source": "folder", "path": "d", "translation_language": given}, "", ""),
+        ({"source": "demo", "language": given}, "language", "ko"),
+        ({"source": "fleurs", "languages": [given]}, "languages", ["ko_kr"]),
+        ({"source": "minds14", "locale": given}, "locale", "ko-KR"),
+        ({"source": "common-voice", "path": "cv", "locale": given}, "locale", "ko"),
+    ):
+        read = source.validate_python(settings)
+        assert getattr(read, key or "translation_language") == (kept or "ko")
+    evaluation = {"corpus": "c", "task": "ast", "from": given, "to": "english"}
+    read = Evaluation.model_validate(evaluation)
+    assert (read.source_language, read.to) == ("ko", "en")
+    assert check_request(Request(Task.AST, given, "English")) is None
+    with pytest.raises(ValueError, match="write ko for Korean"):
+        source.validate_python({"source": "manifest", "path": "l.csv", "language": "kr"})
 
 
 def test_a_language_is_found_by_its_code_its_tag_or_its_name() -> None:

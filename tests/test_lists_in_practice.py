@@ -84,6 +84,70 @@ def test_a_list_as_excel_in_korea_saves_it(tmp_path: Path) -> None:
     assert texts(entries(tmp_path, "kaldi")) == ["내일 봐요"]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "heading",
+    [("audio", "text", "speaker"), ("파일", "전사", "화자"), ("파일명", "문장", "화자명")],
+)
+def test_a_table_is_read_by_what_separates_its_headings(
+    tmp_path: Path, separator: str, heading: tuple[str, ...]
+) -> None:
+    path = tmp_path / "l.csv"
+    rows = [heading, ("a.wav", "내일; 아니 모레" if separator == "," else "내일, 모레", "미나")]
+    path.write_text("\n".join(map(separator.join, rows)), encoding="utf-8")
+    [found] = entries(path)
+    assert isinstance(found, Utterance)
+    assert (found.text, found.speaker) == (rows[1][1], "미나")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            "녹음;내용\na.wav;내일\n",
+            r"no column for the audio; it has 녹음, 내용\. Call one audio, or",
+        ),
+        ("녹음;내용\na.wav;내일\n", r"columns: \{audio: 녹음\}$"),
+        ("파일,내용\na.wav,내일\n", r"no column for the text; .*columns: \{text: 내용\}$"),
+        ("a.wav,내일\nb.wav,모레\n", r"a line above it that names the columns, such as audio,text"),
+    ],
+)
+def test_headings_that_say_nothing_are_reported_with_the_key_that_says_it(
+    tmp_path: Path, table: str, words: str
+) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text(table, encoding="utf-8")
+    with pytest.raises(UserError, match=words):
+        entries(path)
+
+
+def test_a_list_may_name_files_of_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "l.csv").write_text("audio,text\n~/a.wav,글\n", encoding="utf-8")
+    [found] = entries(tmp_path / "l.csv")
+    assert isinstance(found, Utterance)
+    assert found.audio == tmp_path / "home/a.wav"
+
+
+def test_recordings_that_are_too_long_or_of_a_phone_are_refused_with_what_to_do(
+    tmp_path: Path,
+) -> None:
+    clip(tmp_path / "long.wav", 31.0)
+    # The first box of a file of a phone: ISO/IEC 14496-12, section 4.3.
+    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x1cftypM4A \0\0\0\0M4A mp42isom" + bytes(4096))
+    (tmp_path / "l.csv").write_text("audio,text\nlong.wav,글\na.m4a,글\n", encoding="utf-8")
+    found = [check_utterance(each, 0) for each in entries(tmp_path / "l.csv")]  # type: ignore[arg-type]
+    assert [each.reason for each in found if isinstance(each, Rejected)] == [
+        "too-long",
+        "unreadable",
+    ]
+    details = [each.detail for each in found if isinstance(each, Rejected)]
+    assert "lasts 31.0 s; at most 30 s are taken. Cut it at its pauses" in details[0]
+    assert "is MPEG-4 (m4a, mp4, 3gp), which is not read. Convert it: ffmpeg" in details[1]
+
+
 NFC, NFD = (unicodedata.normalize(form, "녹음") for form in ("NFC", "NFD"))
 
 

@@ -69,7 +69,21 @@ CASES = [
     ("mode: lora", "<<: {}", '8: merge keys (<<) are not read; use "like" in a case'),
     # Types and bounds.
     ("epochs: 4", "epochs: four", '10: "epochs" in case "lora-4" must be a number, not "four"'),
-    ("epochs: 4", 'epochs: "4"', '10: "epochs" in case "lora-4" must be a number, not "4"'),
+    (
+        "epochs: 4",
+        'epochs: "4"',
+        '10: "epochs" in case "lora-4" must be a number, not "4"; remove the quotes',
+    ),
+    (
+        "epochs: 4",
+        "learning_rate: '3e-3'",
+        '10: "learning_rate" in case "lora-4" must be a number, not "3e-3"; remove the quotes',
+    ),
+    (
+        "epochs: 4",
+        'learning_rate: "0,5"',
+        '10: "learning_rate" in case "lora-4" must be a number, not "0,5"; write 0.5',
+    ),
     ("epochs: 4", "epochs: true", '10: "epochs" in case "lora-4" must be a number, not true'),
     ("name: small", "name: s\nseed: -1", '2: "seed" must be at least 0, not -1'),
     (
@@ -91,9 +105,35 @@ CASES = [
         'did you mean "cosine"?',
     ),
     ("name: small", "name: 5", '1: "name" must be text, not 5; put it in quotes'),
-    ("[korean]", "korean", '9: "train" in case "lora-1" must be a list, not "korean"'),
+    (
+        "[korean]",
+        "korean",
+        '9: "train" in case "lora-1" must be a list, not "korean"; write [korean]',
+    ),
     ("[korean]", "[]", '9: "train" in case "lora-1" is empty'),
-    ("{like: lora-1, epochs: 4}", "", '10: case "lora-4" must be a mapping of keys, not nothing'),
+    (
+        "{like: lora-1, epochs: 4}",
+        "",
+        '10: case "lora-4" must be a mapping of keys, not nothing; write its keys below it, each '
+        "indented by two spaces more",
+    ),
+    (
+        "{source: demo, language: ko, train: 10}",
+        "{source: manifest, path: x.csv, split_by: speaker}",
+        '5: "split_by" in corpus "korean" must be a list, not "speaker"; write [speaker]',
+    ),
+    (
+        "evaluate:\n  korean: {corpus: korean, task: asr}",
+        "  evaluate:\n    korean: {corpus: korean, task: asr}",
+        '11: "evaluate" stands in "cases", but it is a key of the recipe itself; write it without '
+        "indentation",
+    ),
+    (
+        "    train: [korean]",
+        "  train: [korean]",
+        '9: case "train" must be a mapping of keys, not a list; if "train" is a key of the case '
+        "above it, indent it further",
+    ),
     ("{base: builtin:tiny}", "x", '3: "model" must be a mapping of keys, not "x"'),
     (
         "lora-4:",
@@ -141,8 +181,14 @@ CASES = [
     ),
     (
         "task: asr",
-        "task: ast, from: Korean, to: en",
-        '12: "from" in evaluation "korean" must be a language code such as "en", not "Korean"',
+        "task: ast, from: kr, to: en",
+        '12: evaluation "korean": "kr" is not a language that soritune knows; "kr" is a country, '
+        "write ko for Korean",
+    ),
+    (
+        "language: ko,",
+        "language: kr,",
+        '5: "language" in corpus "korean" must be one of ko, en, not "kr"',
     ),
     # What must fit together.
     (
@@ -187,6 +233,11 @@ CASES = [
         '5: source "librispeech" is not available in this version; available: SOURCES',
     ),
     (
+        "source: demo",
+        "source: csv",
+        '5: source "csv" is not available in this version; available: SOURCES; use manifest',
+    ),
+    (
         "{source: demo, language: ko, train: 10}",
         "{source: manifest, path: nowhere.jsonl}",
         '5: "path" in corpus "korean": nowhere.jsonl does not exist, '
@@ -213,7 +264,7 @@ CASES = [
     (
         "mode: lora",
         "mode: [lora",
-        "9: not valid YAML: while parsing a flow sequence, expected ',' or ']', but got ':'",
+        "8: [ is not closed; add ] (and a comma between two entries)",
     ),
     (
         "mode: lora",
@@ -223,6 +274,70 @@ CASES = [
     ("mode: lora", "mode: !mine lora", "8: tag !mine is not allowed in a recipe"),
     ("mode: lora", "mode: &here [*here]", "8: an alias (*name) repeats too much"),
     ("mode: lora", "mode: lora\x07", "8: not valid YAML: character U+0007 is not allowed"),
+    # What people write that is not YAML, or something else there.
+    (
+        "    mode: lora",
+        "     mode: lora",
+        "9: the line begins with 4 spaces, which fits no line above it; give it 2 or 5",
+    ),
+    (
+        "    train: [korean]",
+        "      train: [korean]",
+        "9: the line begins with 6 spaces, the one above, which has a value already, with 4 "
+        "spaces; give both the same indentation",
+    ),
+    (
+        "    mode: lora",
+        "\tmode: lora",
+        "8: the line begins with a tab; YAML takes spaces only, so replace it by spaces",
+    ),
+    ("mode: lora", "mode lora", '8: a colon is missing after "mode"; write mode: …'),
+    ("output: runs", "output runs", '2: a colon is missing after "output"; write output: …'),
+    ("cases:", "cases", '6: a colon is missing after "cases"'),
+    (
+        "task: asr",
+        "task asr",
+        '12: evaluation "korean": a colon is missing after "task"; write task: …',
+    ),
+    ("mode: lora", "mode:lora", '8: a space is missing after the colon of "mode"; write mode: …'),
+    (
+        "mode: lora",
+        "mode\uff1a lora",
+        '8: the colon after "mode" is a full-width one (\uff1a); write mode: …',
+    ),
+    (
+        "{base: builtin:tiny}",
+        "\n  base\uff1abuiltin:tiny",
+        '4: the colon after "base" is a full-width one (\uff1a); write base: …',
+    ),
+    (
+        "builtin:tiny",
+        '"C:\\Users\\mina"',
+        '3: a backslash in double quotes (") has a meaning of its own; write the path with / or in '
+        "single quotes, such as 'C:\\recordings\\list.csv'",
+    ),
+    (
+        "builtin:tiny",
+        '"C:\\temp\\new"',  # a tab and a line break, which YAML takes
+        '3: a backslash in double quotes (") has a meaning of its own; write the path with / or in '
+        "single quotes",
+    ),
+    (
+        "builtin:tiny",
+        "“builtin:tiny”",
+        '3: the quotation marks are curly ones (“ ”); write straight ones (")',
+    ),
+    (
+        "name: small",
+        "name: “a: b”",
+        '1: the quotation marks are curly ones (“ ”); write straight ones (")',
+    ),
+    ("name: small", "name: 'small", "1: a quotation mark is not closed; add the second one"),
+    (
+        "name: small",
+        "name: a: b",
+        "1: a value with a colon in it needs quotes; or one entry is written a line",
+    ),
 ]
 
 

@@ -158,7 +158,21 @@ def _sound(file: BinaryIO, parts: list[Part] | None, where: str) -> Any:
     try:
         return soundfile.SoundFile(file if parts is None else cast(BinaryIO, View(file, parts)))
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
-        raise AudioError("unreadable", f"is not audio that can be read ({FORMS})", where) from error
+        detail = f"is not audio that can be read ({FORMS})"
+        file.seek(0)
+        form = _foreign_form(file.read(16))
+        if form:
+            detail = f"is {form}, which is not read. Convert it: ffmpeg -i FILE FILE.flac"
+        raise AudioError("unreadable", detail, where) from error
+
+
+def _foreign_form(head: bytes) -> str:
+    """Return what a file is that libsndfile does not read, by its first bytes; "" where unknown."""
+    if head[4:8] == b"ftyp":  # ISO/IEC 14496-12
+        return "MPEG-4 (m4a, mp4, 3gp)"
+    marks = {b"\x1a\x45\xdf\xa3": "WebM or Matroska", b"\x30\x26\xb2\x75": "Windows Media (wma)"}
+    marks |= {b"#!AM": "AMR", b"\xff\xf1": "AAC", b"\xff\xf9": "AAC"}
+    return next((form for mark, form in marks.items() if head.startswith(mark)), "")
 
 
 def _begins_like_mp3(file: BinaryIO) -> bool:
@@ -314,6 +328,7 @@ def check_length(num_frames: int, rate_hz: int, max_duration_s: float, where: st
     if num_frames > max_duration_s * rate_hz:
         raise AudioError(
             "too-long",
-            f"lasts {num_frames / rate_hz:.1f} s; at most {max_duration_s:g} s are taken",
+            f"lasts {num_frames / rate_hz:.1f} s; at most {max_duration_s:g} s are taken. Cut it "
+            "at its pauses (the source subtitles cuts recordings that have some)",
             where,
         )

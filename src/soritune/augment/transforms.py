@@ -116,7 +116,10 @@ def find_transform(name: str) -> Transform:
             ": transforms of audiomentations can only be checked where it is installed; "
             "run: pip install 'soritune[augment]'"
         )
-        raise RecipeProblem(f'there is no transform "{name}" of ours{near}', "transform") from None
+        raise RecipeProblem(
+            f'there is no transform "{name}" of ours{near}; there are: {", ".join(OWN)}',
+            "transform",
+        ) from None
     classes: dict[str, Any] = {
         each: made for each, made in vars(package).items() if inspect.isclass(made)
     }
@@ -124,7 +127,12 @@ def find_transform(name: str) -> Transform:
         known = [*OWN, *classes]
         by_case = {each.lower(): each for each in known}.get(name.lower())
         hint = f': did you mean "{by_case}"?' if by_case else nearest(name, known)
-        raise RecipeProblem(f'there is no transform "{name}"{hint}', "transform")
+        others = sorted(each for each in classes if each not in OWN and each != "Lambda")
+        raise RecipeProblem(
+            f'there is no transform "{name}"{hint}; there are: {", ".join(OWN)}, and of '
+            f"audiomentations {', '.join(others)}",
+            "transform",
+        )
     return _described(name, classes[name], None)
 
 

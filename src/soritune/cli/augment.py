@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.cli.help import Command, Group, examples
 from soritune.cli.output import echo
 from soritune.errors import UserError
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from soritune.augment.config import Augmentation
     from soritune.augment.preview import Shown
 
-app = typer.Typer(help="Change clips for training, and hear what that does.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Change clips for training, and hear what that does.", no_args_is_help=True
+)
 
 
-@app.command("preview")
+@app.command("preview", cls=Command, epilog=examples("preview"))
 @plain_errors
 def preview(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording of up to 30 s.")],
@@ -33,8 +36,12 @@ def preview(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the clips.")],
-    count: Annotated[int, typer.Option("--count", min=1, max=20, help="Changed clips.")] = 3,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed gives other draws.")] = 0,
+    count: Annotated[
+        int, typer.Option("--count", metavar="NUMBER", min=1, max=20, help="Changed clips.")
+    ] = 3,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="NUMBER", min=0, help="Another seed gives other draws.")
+    ] = 0,
 ) -> None:
     """Write a recording before and after an augmentation, with a picture of both.
 

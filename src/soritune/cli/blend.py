@@ -17,7 +17,9 @@ from soritune.progress import track
 def blend(
     first: Annotated[str, typer.Argument(metavar="A", help="A trained model, a base or hub id.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another, of the same shape.")],
-    weight: Annotated[float, typer.Option(help="Weight of A, 0 to 1; B has the rest.")],
+    weight: Annotated[
+        float, typer.Option(metavar="SHARE", help="Weight of A, 0 to 1; B has the rest.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; must be empty.")],
     base: Annotated[
         str | None,

@@ -5,18 +5,22 @@ Only light modules are imported here, so that `--help` answers at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from soritune import __version__
 from soritune.cli import augment, blend, doctor, experiment, export, inspect, transcribe
+from soritune.cli.help import Command, Group, examples
 
 app = typer.Typer(
     name="soritune",
-    help="Teach a speech language model a new language, with figures that can be believed.\n\n"
+    cls=Group,
+    help="Teach a speech model a new language, with figures that can be believed.\n\n"
     "A recipe (YAML) names the recordings, the model, the cases to train and the evaluations. "
-    "Start with: [bold]soritune run recipes/tiny-korean.yaml[/bold]",
+    "With your own recordings: prepare, doctor, run.",
+    epilog=examples(""),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -42,14 +46,18 @@ def _options(
     """Take options before a command."""
 
 
-app.command("run")(experiment.run)
-app.command("prepare")(experiment.prepare)
-app.command("doctor")(doctor.doctor)
-app.command("train")(experiment.train)
-app.command("evaluate")(experiment.evaluate)
-app.command("report")(experiment.report)
-app.command("transcribe")(transcribe.transcribe)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "run": experiment.run,
+    "prepare": experiment.prepare,
+    "doctor": doctor.doctor,
+    "train": experiment.train,
+    "evaluate": experiment.evaluate,
+    "report": experiment.report,
+    "transcribe": transcribe.transcribe,
+    "inspect": inspect.inspect,
+    "export": export.export,
+    "blend": blend.blend,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name, cls=Command, epilog=examples(_name))(_command)
 app.add_typer(augment.app, name="augment")
-app.command("inspect")(inspect.inspect)
-app.command("export")(export.export)
-app.command("blend")(blend.blend)

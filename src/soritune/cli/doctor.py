@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune.cli.errors import plain_errors
-from soritune.cli.output import PlainConsole, echo
+from soritune.cli.output import PlainConsole, echo, say
 from soritune.errors import UserError
 
 if TYPE_CHECKING:
     from soritune.doctor.findings import Audit
 
 EXIT_FOUND_ERRORS = 1
-RECIPE_SUFFIXES = (".yaml", ".yml")
 
 
 @plain_errors
@@ -24,9 +23,9 @@ def doctor(
     corpora: Annotated[
         list[Path],
         typer.Argument(
-            metavar="CORPUS...",
-            help="Folders of prepared corpora (runs/…/corpora/NAME), or recipes: all their "
-            "prepared corpora.",
+            metavar="PATH...",
+            help="Recipes or runs (all their prepared corpora), folders of prepared corpora "
+            "(runs/…/corpora/NAME), or raw recordings: a list or a folder.",
         ),
     ],
     html: Annotated[
@@ -34,7 +33,8 @@ def doctor(
     ] = Path("doctor.html"),
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
     no_audio: Annotated[
-        bool, typer.Option("--no-audio", help="No recordings in the page, to give it away.")
+        bool,
+        typer.Option("--no-audio", help="Leave the recordings out of the page, to give it away."),
     ] = False,
     json: Annotated[
         Path | None,
@@ -64,18 +64,27 @@ def doctor(
             "builtin:tiny that knows the language.",
         ),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", metavar="NAME", help="Language of raw recordings, such as ko."),
+    ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Processes that listen; default: one a core."),
+        typer.Option(
+            "--workers", metavar="NUMBER", min=1, help="Processes that listen; default: one a core."
+        ),
     ] = None,
 ) -> None:
-    """Audit prepared corpora: what is in them, what is wrong, and what fixes it.
+    """Audit recordings: what is in them, what is wrong, and what fixes it.
 
-    Sentences, speakers and recordings shared by training and test, telephone speech that claims
-    16 kHz, clipping, noise, silence, transcripts that do not fit, characters and numbers.
+    Looked for are sentences, speakers and recordings shared by training and test, telephone speech
+    that claims 16 kHz, clipping, noise, silence, transcripts that do not fit, odd characters and
+    numbers. Raw recordings are prepared into a cache first (~/.cache/soritune/doctor).
     """
     from soritune.doctor.audit import audit, open_sources
+    from soritune.doctor.remedies import RECIPE
     from soritune.doctor.terminal import print_audit
+    from soritune.experiment.audited import find_corpora
     from soritune.progress import track
 
     checks = exclude or []
@@ -83,10 +92,11 @@ def doctor(
         from soritune.doctor.lists import check_names
 
         check_names(checks)
-    sources = open_sources(_folders(corpora))
     for path in (None if no_html else html, json):
         if path is not None and not path.parent.is_dir():
             raise UserError(f"{path}: folder {path.parent} does not exist; make it first")
+    found = find_corpora(corpora, language, say, workers=workers)
+    sources = open_sources(found.folders, found.outdated)
     speech_model = None
     if model is not None:
         from soritune.models import load
@@ -98,6 +108,7 @@ def doctor(
         workers=workers or os.cpu_count() or 1,
         model=speech_model,
         model_name=model,
+        recipe=found.recipe or RECIPE,
     )
     print_audit(PlainConsole(), audited.audit)
     if not no_html:
@@ -126,27 +137,3 @@ def _write_lists(audit: Audit, checks: list[str], folder: Path) -> None:
         echo(f"in the recipe, beside the source: exclude: {written[0].path}")
     else:
         echo("list: none, for nothing of it was found")
-
-
-def _folders(paths: list[Path]) -> list[Path]:
-    folders: list[Path] = []
-    for path in paths:
-        folders += _of_recipe(path) if path.suffix in RECIPE_SUFFIXES else [path]
-    return folders
-
-
-def _of_recipe(path: Path) -> list[Path]:
-    """Folders of the corpora of a recipe that are prepared. Raises UserError where none is."""
-    from soritune.corpus.card import read_card
-    from soritune.experiment.plan import Plan
-    from soritune.recipe import load_recipe
-
-    plan = Plan.of(load_recipe(path))
-    folders = [plan.corpus_folder(name) for name in plan.recipe.corpora]
-    prepared = [folder for folder in folders if read_card(folder) is not None]
-    if not prepared:
-        raise UserError(f"{path}: none of its corpora is prepared; run: soritune prepare {path}")
-    lacking = [folder.name for folder in folders if folder not in prepared]
-    if lacking:
-        typer.echo(f"not prepared, not audited: {', '.join(lacking)}", err=True)
-    return prepared

@@ -27,7 +27,8 @@ class ExecutorName(StrEnum):
 
 
 RecipePath = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="The experiment as a YAML file, see recipes/.")
+    Path,
+    typer.Argument(metavar="RECIPE", help="The experiment, a YAML file such as those in recipes/."),
 ]
 
 
@@ -35,11 +36,11 @@ RecipePath = Annotated[
 def run(
     recipe: RecipePath,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say what would be done, and how much.")
+        bool, typer.Option("--check", help="Say what would be done, and how much, and do nothing.")
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="CASE", help="Only this case (may be given repeatedly)."),
+        typer.Option("--only", metavar="CASE", help="Only this case; may be given several times."),
     ] = None,
 ) -> None:
     """Run a whole experiment: prepare, train, evaluate, report.
@@ -66,11 +67,15 @@ def prepare(
     recipe: RecipePath,
     corpus: Annotated[
         list[str] | None,
-        typer.Option("--corpus", metavar="NAME", help="Only this corpus (may be repeated)."),
+        typer.Option(
+            "--corpus", metavar="NAME", help="Only this corpus; may be given several times."
+        ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Processes that decode; default: one a core."),
+        typer.Option(
+            "--workers", metavar="NUMBER", min=1, help="Processes that decode; default: one a core."
+        ),
     ] = None,
     executor: Annotated[
         ExecutorName, typer.Option("--executor", help="Where chunks are decoded.")
@@ -107,22 +112,50 @@ def evaluate(
     recipe: RecipePath,
     case: Annotated[
         list[str] | None,
-        typer.Option("--case", metavar="NAME", help="Only this case (may be repeated)."),
+        typer.Option("--case", metavar="NAME", help="Only this case; may be given several times."),
     ] = None,
     evaluation: Annotated[
         list[str] | None,
-        typer.Option("--evaluation", metavar="NAME", help="Only this one (may be repeated)."),
+        typer.Option(
+            "--evaluation", metavar="NAME", help="Only this evaluation; may be given several times."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="In place of the cases: any model, blend or export (folder, hub id, "
+            "builtin:tiny), as a row of its own.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="Name of that row; default: that of its folder."
+        ),
     ] = None,
 ) -> None:
-    """Decode and score the untrained base (case "original") and the trained cases."""
+    """Decode and score the untrained base (case "original") and the trained cases.
+
+    With --model: another model on the same sets, in the same table. The cases stay as they are.
+    """
     from soritune.experiment.loading import require_evaluations
+
+    if model is not None and case:
+        raise UserError("--case is of the recipe and --model beside it: give one of them")
+    if name is not None and model is None:
+        raise UserError("--name is for --model; cases have their names from the recipe")
 
     with _experiment(recipe) as experiment:
         require_evaluations(experiment.recipe)
         names = evaluation or list(experiment.recipe.evaluate)
-        experiment.prepare(experiment.corpora_of([], names))
-        for each in case or experiment.trained_cases():
-            experiment.evaluate(each, names)
+        if model is not None:
+            experiment.evaluate_model(model, name, names)
+        else:
+            experiment.prepare(experiment.corpora_of([], names))
+            for each in case or experiment.trained_cases():
+                experiment.evaluate(each, names)
         _show_report(experiment.report())
 
 

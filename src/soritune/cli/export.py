@@ -34,17 +34,22 @@ def export(
     lora_weight: Annotated[
         float | None,
         typer.Option(
+            metavar="SHARE",
             help="How much of the LoRA is added to the weights, for layouts that allow it: merged "
-            "(default 1), original (default: it stays separate)."
+            "(default 1), original (default: it stays separate).",
         ),
     ] = None,
     rank: Annotated[
         int | None,
         typer.Option(
-            min=1, help="With --to adapter: write the nearest LoRA of this smaller rank instead."
+            metavar="NUMBER",
+            min=1,
+            help="With --to adapter: write the nearest LoRA of this smaller rank instead.",
         ),
     ] = None,
-    revision: Annotated[str | None, typer.Option(help="Of a hub id.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.")
+    ] = None,
     base: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Where MODEL's base is, if it was moved."),

@@ -46,13 +46,15 @@ def transcribe(
         typer.Option(help="Transcribe (asr), translate (ast), or both, one after the other."),
     ] = Task.ASR,
     to: Annotated[
-        str | None, typer.Option(help="Language to translate into, such as en or ko.")
+        str | None,
+        typer.Option(metavar="LANGUAGE", help="Language to translate into, such as en or ko."),
     ] = None,
     language: Annotated[
         str | None,
         typer.Option(
+            metavar="LANGUAGE",
             help="Language that is spoken, such as ko; default: the one that the model was "
-            "trained for, else what it detects."
+            "trained for, else what it detects.",
         ),
     ] = None,
     prompt: Annotated[
@@ -113,7 +115,10 @@ def transcribe(
     batch_size: Annotated[
         int,
         typer.Option(
-            "--batch-size", min=1, help="Windows of the longest kind that are decoded together."
+            "--batch-size",
+            metavar="NUMBER",
+            min=1,
+            help="Windows of the longest kind that are decoded together.",
         ),
     ] = 8,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from soritune.doctor.facts import facts_of
 from soritune.doctor.findings import FORMAT_VERSION, SEVERITIES, Audit, Finding
 from soritune.doctor.losses import loss_findings, mean_losses
 from soritune.doctor.make import Hit, make_finding
+from soritune.doctor.remedies import RECIPE
 from soritune.doctor.scan import AuditedCorpus, ScannedUtterance, ShardResult, scan
 from soritune.doctor.shared_checks import copy_findings, sentence_findings, speaker_findings
 from soritune.doctor.text_checks import text_findings
@@ -39,8 +40,10 @@ class Audited:
     """Utterances of the examples, by the names of their corpora and their ids."""
 
 
-def open_sources(folders: Sequence[Path]) -> list[AuditedCorpus]:
+def open_sources(folders: Sequence[Path], outdated: Collection[Path] = ()) -> list[AuditedCorpus]:
     """The corpora in `folders`, each with a name of its own.
+
+    `outdated` are those that are not what their recipe says now.
 
     Raises UserError where one is not prepared, not whole, or given twice.
     """
@@ -50,9 +53,13 @@ def open_sources(folders: Sequence[Path]) -> list[AuditedCorpus]:
         if folder in resolved[:place]:
             raise UserError(f"{folders[place]}: given twice; give each corpus once")
     names = [card.name for card in cards]
+    shown = [
+        str(folder) if names.count(name) > 1 else name
+        for folder, name in zip(folders, names, strict=True)
+    ]
     return [
-        AuditedCorpus(str(folder) if names.count(card.name) > 1 else card.name, folder, card)
-        for folder, card in zip(folders, cards, strict=True)
+        AuditedCorpus(name, folder, card, folder in outdated)
+        for name, folder, card in zip(shown, folders, cards, strict=True)
     ]
 
 
@@ -63,6 +70,7 @@ def audit(
     workers: int = 1,
     model: SpeechModel | None = None,
     model_name: str | None = None,
+    recipe: str = RECIPE,
 ) -> Audited:
     """Audit corpora together; the result does not depend on `workers`.
 
@@ -110,6 +118,7 @@ def audit(
         findings=ordered,
         checks=checks,
         model=model_name if model is not None else None,
+        recipe=recipe,
     )
     places = {
         (names[utterance.corpus], utterance.id): utterance

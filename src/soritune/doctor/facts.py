@@ -38,6 +38,7 @@ def facts_of(source: AuditedCorpus, utterances: Sequence[ScannedUtterance]) -> C
         languages=_sizes(utterances, "language", sorted({u.language for u in utterances})),
         speaker_count=len(speakers),
         speakers=speakers[:MAX_SPEAKERS],
+        outdated=source.outdated,
         unnamed_speakers=sum(u.speaker is None for u in utterances),
         lengths=histogram(durations_s, durations_s, LENGTH_EDGES_S, "s"),
         rates=_rates(utterances),

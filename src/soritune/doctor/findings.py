@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 FORMAT_VERSION = 1
+OUTDATED = "was prepared before its recipe or recordings changed; run soritune prepare first"
 
 
 class _Record(BaseModel):
@@ -94,8 +95,9 @@ class RateFacts(_Record):
 class CorpusFacts(_Record):
     """What a corpus holds.
 
-    `speakers` are those of the `speaker_count` named ones with the most speech;
-    `unnamed_speakers` counts utterances. `snr` is of the speech level over that of the noise.
+    `outdated`: it is not what its recipe says now. `speakers` are those of the `speaker_count`
+    named ones with the most speech; `unnamed_speakers` counts utterances. `snr` is of the speech
+    level over that of the noise.
     """
 
     name: str
@@ -109,6 +111,7 @@ class CorpusFacts(_Record):
     languages: dict[str, SplitFacts]
     speakers: list[SpeakerFacts]
     unnamed_speakers: int
+    outdated: bool
     lengths: Histogram
     rates: list[RateFacts]
     snr: Histogram
@@ -118,7 +121,8 @@ class CorpusFacts(_Record):
 class Audit(_Record):
     """The result of `soritune doctor`: facts, findings (most severe first), what was checked.
 
-    `model` is the one that losses were computed with, None where no model was given.
+    `model` is the one that losses were computed with, None where no model was given; `recipe` is
+    whose corpora they are, as far as that is known.
     """
 
     format_version: int
@@ -126,6 +130,7 @@ class Audit(_Record):
     findings: list[Finding]
     checks: list[str]
     model: str | None
+    recipe: str = "RECIPE"
 
     @property
     def errors(self) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from soritune.doctor.audit import Audited
 from soritune.doctor.catalogue import CHECKS
-from soritune.doctor.findings import SEVERITIES, Audit
+from soritune.doctor.findings import OUTDATED, SEVERITIES, Audit
 from soritune.doctor.players import players
+from soritune.doctor.remedies import remedy
 from soritune.files import write_atomically
 
 TEMPLATE = "page.html.j2"
@@ -37,8 +38,9 @@ def page(audit: Audit, audio: Mapping[tuple[int, int], str]) -> str:
     return environment.from_string(template).render(
         audit=audit,
         audio=audio,
+        outdated=OUTDATED,
         names=SEVERITY_NAMES,
-        list_hint=list_hint,
+        remedies=[remedy(finding, audit.corpora, audit.recipe) for finding in audit.findings],
         counts=count_by_severity(audit),
         clean=[CHECKS[check].title for check in clean_checks(audit)],
     )
@@ -61,11 +63,6 @@ def share_text(share: float) -> str:
     if 0 < share < 0.0001:
         return "<0.01 %"
     return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
-
-
-def list_hint(check: str) -> str:
-    """How the list for `exclude` is written, where that fixes a check; else ""."""
-    return f" (`--exclude {check}` writes the list)" if CHECKS[check].can_be_left_out else ""
 
 
 def count_by_severity(audit: Audit) -> dict[str, int]:

@@ -30,11 +30,15 @@ COLUMNS = ["id", "text", "language", "speaker", "split", "duration_s", "audio"]
 
 @dataclass(frozen=True)
 class AuditedCorpus:
-    """A corpus to audit: the name it goes by, its folder and its card."""
+    """A corpus to audit: the name it goes by, its folder and its card.
+
+    `outdated`: it is not what its recipe says now.
+    """
 
     name: str
     folder: Path
     card: CorpusCard
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from soritune.doctor.facts import SPLITS
-from soritune.doctor.findings import Audit, CorpusFacts, Finding
+from soritune.doctor.findings import OUTDATED, Audit, CorpusFacts, Finding
 from soritune.doctor.page import (
     SEVERITY_NAMES,
     clean_checks,
     count_by_severity,
     hours_text,
-    list_hint,
     share_text,
 )
+from soritune.doctor.remedies import remedy
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 EXAMPLES = 2
@@ -35,9 +35,13 @@ def print_audit(console: Console, audit: Audit) -> None:
     console.print(_corpora_table(audit))
     for corpus in audit.corpora:
         _print_measures(console, corpus)
+    for corpus in audit.corpora:
+        if corpus.outdated:
+            console.print(Text(f"{corpus.name}: {OUTDATED}", "yellow"))
     explained: set[str] = set()
     for finding in audit.findings:
-        _print_finding(console, finding, explain=finding.check not in explained)
+        fix = remedy(finding, audit.corpora, audit.recipe)
+        _print_finding(console, finding, fix, explain=finding.check not in explained)
         explained.add(finding.check)
     clean = clean_checks(audit)
     if clean:
@@ -111,7 +115,9 @@ def _speakers(corpus: CorpusFacts) -> str:
     return ", ".join(words)
 
 
-def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None:
+def _print_finding(
+    console: Console, finding: Finding, fix: tuple[str, str], *, explain: bool
+) -> None:
     """What it means and what fixes it is said where a check is met for the first time."""
     head = Text()
     head.append(f"{SEVERITY_NAMES[finding.severity]:<8}", STYLES[finding.severity])
@@ -123,7 +129,9 @@ def _print_finding(console: Console, finding: Finding, *, explain: bool) -> None
     lines = Text()
     if explain:
         lines.append(f"{finding.meaning}\n", "dim")
-        lines.append(f"fix: {finding.fix}{list_hint(finding.check)}\n")
+        lines.append(f"fix: {fix[0]}\n")
+    if fix[1]:
+        lines.append(f"where: {fix[1]}\n")
     for example in finding.examples[:EXAMPLES]:
         lines.append(f"- {example.id}: {_short(example.text)}")
         lines.append(f" ({example.detail})\n", "dim")

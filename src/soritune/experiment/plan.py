@@ -6,6 +6,7 @@
 <output>/cases/<case>/          model/, training.json, log.jsonl (curve), train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
                                 scores/<evaluation>.json (stamp with the figures)
+<output>/models/<name>/         models that are not of the recipe (`other_models`)
 <output>/results.json, report.md
 """
 
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 from soritune.corpus.card import CorpusCard, read_card
 from soritune.corpus.leakage import Folders, LeftOut, LeftOutFinder
 from soritune.errors import UserError
+from soritune.experiment import other_models
 from soritune.experiment.fingerprint import (
     DECODING_FORMAT,
     SCORING_FORMAT,
@@ -30,6 +32,7 @@ from soritune.experiment.fingerprint import (
     corpus_identity,
     fingerprint,
 )
+from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
@@ -107,11 +110,23 @@ class Plan:
     def case_folder(self, case: str) -> Path:
         return self.output / "cases" / case
 
+    def evaluated_folder(self, name: str) -> Path:
+        """Return where the figures of a case, or of a model beside the recipe, are kept."""
+        if name in (ORIGINAL, *self.recipe.cases):
+            return self.case_folder(name)
+        return self.output / other_models.FOLDER / name
+
+    def other_models(self) -> dict[str, OtherModel]:
+        """Return the models beside the recipe that were evaluated, by name."""
+        own = (ORIGINAL, *self.recipe.cases)
+        found = other_models.read_other_models(self.output)
+        return {name: model for name, model in found.items() if name not in own}
+
     def model_folder(self, case: str) -> Path:
         return self.case_folder(case) / "model"
 
     def hypotheses_path(self, case: str, evaluation: str) -> Path:
-        return self.case_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
+        return self.evaluated_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
 
     def card(self, corpus: str) -> CorpusCard | None:
         """Return the card of a prepared corpus, None where it is not prepared."""
@@ -189,7 +204,7 @@ class Plan:
             "format": DECODING_FORMAT,
             "evaluation": settings.model_dump(mode="json", exclude={"corpus", "metrics"}),
             "corpus": self._corpus(settings.corpus),
-            "model": self.base if case == ORIGINAL else self.train_stage(case).fingerprint,
+            "model": self._model_identity(case),
             "dtype": self.recipe.model.dtype,
         }
         path = self.hypotheses_path(case, evaluation)
@@ -216,7 +231,14 @@ class Plan:
         return Stage(path, fingerprint(depends_on), ScoringOutcome, inputs=inputs)
 
     def scores_path(self, case: str, evaluation: str) -> Path:
-        return self.case_folder(case) / "scores" / f"{evaluation}.json"
+        return self.evaluated_folder(case) / "scores" / f"{evaluation}.json"
+
+    def _model_identity(self, case: str) -> str:
+        if case == ORIGINAL:
+            return self.base
+        if case in self.recipe.cases:
+            return self.train_stage(case).fingerprint
+        return self.other_models()[case].identity
 
     def _model_settings(self) -> dict[str, object]:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})

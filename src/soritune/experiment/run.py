@@ -16,6 +16,7 @@ from soritune.errors import UserError, nearest
 from soritune.experiment.dev import dev_scorer
 from soritune.experiment.history import keep_figures
 from soritune.experiment.loading import require_evaluations
+from soritune.experiment.other_models import add_other_model, what_it_can
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.plan import Plan
@@ -155,7 +156,7 @@ class Experiment:
         """
         self._known_case(case)
         names = [self._known_evaluation(name) for name in evaluations] or list(self.recipe.evaluate)
-        if case != ORIGINAL and self.plan.train_stage(case).done() is None:
+        if case in self.recipe.cases and self.plan.train_stage(case).done() is None:
             raise UserError(
                 f'case "{case}" is not trained with these settings yet; '
                 f"run: soritune train RECIPE --case {case}"
@@ -185,6 +186,29 @@ class Experiment:
 
             del model
             free_memory()
+
+    def evaluate_model(
+        self, source: str, name: str | None = None, evaluations: Sequence[str] = ()
+    ) -> None:
+        """Evaluate any model, as a row of its own in the report, and prepare what that needs.
+
+        What its family cannot do is left out.
+
+        Args:
+            source: folder, hub id or `builtin:NAME`.
+            name: of the row; None: that of its folder.
+
+        Raises UserError where there is no such model, or it can do nothing of what is asked.
+        """
+        names = [self._known_evaluation(each) for each in evaluations] or list(self.recipe.evaluate)
+        model = add_other_model(self.recipe, self.recipe.output, source, name)
+        possible, refused = what_it_can(self.recipe, model, names)
+        if not possible:
+            raise UserError(f"{source}: {next(iter(refused.values()))}")
+        for each, reason in refused.items():
+            self._say(f"evaluate {model.name}, {each}: left out, {reason}")
+        self.prepare(self.corpora_of([], possible))
+        self.evaluate(model.name, possible)
 
     def report(self) -> Report:
         """Write results.json and report.md of all that is done with this recipe."""
@@ -294,6 +318,9 @@ class Experiment:
         from soritune.models import load
 
         model = self.recipe.model
+        other = self.plan.other_models().get(case)
+        if other is not None:
+            return load(other.source, dtype=model.dtype, merge=True)
         if case == ORIGINAL:
             return load(model.base, revision=model.revision, dtype=model.dtype, merge=True)
         return load(self.plan.model_folder(case), dtype=model.dtype, merge=True)
@@ -307,7 +334,9 @@ class Experiment:
         return found
 
     def _known_case(self, case: str, *, trained: bool = False) -> str:
-        known = [*self.recipe.cases] if trained else [ORIGINAL, *self.recipe.cases]
+        known = [*self.recipe.cases]
+        if not trained:
+            known = [ORIGINAL, *known, *self.plan.other_models()]
         if case not in known:
             raise UserError(
                 f'the recipe has no case "{case}"{nearest(case, known)}; there are: '

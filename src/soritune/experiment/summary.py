@@ -26,7 +26,8 @@ def build_report(plan: Plan) -> Report:
     samples: list[Sample] = []
     languages: dict[str, str] = {}
     cases = []
-    for case in (ORIGINAL, *recipe.cases):
+    others = plan.other_models()
+    for case in (ORIGINAL, *recipe.cases, *others):
         times_s: list[float | None] = []
         for name in recipe.evaluate:
             done = plan.score_stage(case, name).done()
@@ -39,6 +40,11 @@ def build_report(plan: Plan) -> Report:
             times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
         evaluating_s = sum(known_s) if len(known_s) == len(times_s) else None
+        if case in others:
+            source = others[case].source
+            if any(score.case == case for score in results):
+                cases.append(CaseSummary(case, case, evaluating_s=evaluating_s, model=source))
+            continue
         cases.append(_case_summary(plan, case, evaluating_s))
     return Report(
         name=recipe.name,

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.export.reduce import reduce_rank
-from soritune.models.family import ExportPlan, Family
-from soritune.models.lora import Lora, write_lora
+from soritune.models.exporting import ExportPlan
+from soritune.models.family import Family
+from soritune.models.lora import Lora
+from soritune.models.lora_folder import write_lora
+from soritune.models.registry import loadable_name
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance
 from soritune.models.stored import StoredModel
@@ -32,10 +35,11 @@ def plan_adapter(model: StoredModel, rank: int | None) -> ExportPlan:
             lora,
             folder,
             model.family.lora,
-            model.base_name,
+            loadable_name(model.base_name),
             model.base_revision,
             weights=model.base.weights,
         )
+        model.family.write_processor(model, folder)
 
     return ExportPlan({}, lora, (*notes, *_rank_notes(lora)), write)
 

@@ -15,7 +15,8 @@ from typing import Any
 from soritune.errors import UserError
 from soritune.export.folder import check_out, whole_folder, write_checksums
 from soritune.models.checkpoint import ADAPTER_FOLDER
-from soritune.models.lora import Lora, join, scaled, write_lora
+from soritune.models.lora import Lora, join, scaled
+from soritune.models.lora_folder import write_lora
 from soritune.models.open import has_base
 from soritune.models.record import TRAINED_FILE, write_record
 from soritune.models.shards import MAX_SHARD_BYTES, Advance, write_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from soritune.models.family import ExportPlan, ExportTarget
+from soritune.models.exporting import ExportPlan, ExportTarget
 from soritune.models.lora import Lora
 from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.stored import StoredModel
@@ -21,6 +21,7 @@ def card(source: StoredModel, name: str, target: ExportTarget, plan: ExportPlan)
     """
     lora, notes = plan.lora, plan.notes
     usage = source.family.usage(source, name, lora)
+    snippet = source.family.snippet(source, name, lora)
     if target.library == "transformers":
         usage = ["soritune: `soritune transcribe FILE --model DIR`", *usage]
     sections = [
@@ -29,6 +30,7 @@ def card(source: StoredModel, name: str, target: ExportTarget, plan: ExportPlan)
         "## What was trained\n" + _list(_trained(source, lora)),
         *_figures(source),
         *(["## How to use it\n" + _list(usage)] if usage else []),
+        *(_snippet(snippet) if snippet else []),
         *(["## Note\n" + _list([f"{note}." for note in notes])] if notes else []),
         "## Licence\nThe weights are under the licence of their base, and what was learned from "
         "recordings may be bound by the terms of those recordings. Say both before you pass the "
@@ -36,6 +38,15 @@ def card(source: StoredModel, name: str, target: ExportTarget, plan: ExportPlan)
         "`sha256sum --check checksums.sha256` checks that all files are as they were written.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _snippet(code: str) -> list[str]:
+    peft = " peft" if "peft" in code else ""
+    return [
+        "## In Python, without soritune\n"
+        f"`pip install torch transformers{peft} soundfile soxr`, then in this folder, with a "
+        f"`recording.wav` of up to 30 s in it:\n```python\n{code}```"
+    ]
 
 
 def _list(lines: Iterable[str]) -> str:

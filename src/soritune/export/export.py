@@ -13,7 +13,8 @@ from soritune.errors import UserError, nearest
 from soritune.export.adapter import plan_adapter
 from soritune.export.card import card
 from soritune.export.folder import check_out, whole_folder, write_checksums
-from soritune.models.family import ADAPTER, ADAPTER_TARGET, ExportPlan, ExportTarget, Family
+from soritune.models.exporting import ADAPTER, ADAPTER_TARGET, ExportPlan, ExportTarget
+from soritune.models.family import Family
 from soritune.models.record import EXPORT_FILE
 from soritune.models.shards import MAX_SHARD_BYTES, Advance
 from soritune.models.stored import StoredModel, open_stored

@@ -48,6 +48,7 @@ class Language:
         normalize: a text in the form that the keywords name (`form.TextForm`); None: no rules.
         spacing_version: which library corrects spaces. Raises UserError where it is missing.
         bleu_tokenizer: sacrebleu's name of its tokenizer.
+        headings: what columns of a list are called in it, by their English names.
     """
 
     code: str
@@ -61,3 +62,4 @@ class Language:
     normalize: Callable[..., str] | None = None
     spacing_version: Callable[[], str] | None = None
     bleu_tokenizer: str = "13a"
+    headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from soritune.errors import UserError
 from soritune.models import checkpoint
+from soritune.models.exporting import ExportPlan, ExportTarget
 from soritune.tasks import Answer, Request
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 
     from soritune.models.loaded import LoadedModel
     from soritune.models.lora import Lora
-    from soritune.models.shards import Advance
     from soritune.models.stored import StoredBase, StoredModel
     from soritune.models.summary import Summary
-    from soritune.models.tensors import LazyTensor
 
 IGNORE = -100  # label that the loss leaves out
 LORA = "LoRA"  # name of the part that holds the adapter, in every family
@@ -260,49 +259,6 @@ class PublishedBase:
     num_bytes: int
 
 
-@dataclass(frozen=True)
-class ExportTarget:
-    """A layout that `soritune export --to` writes.
-
-    Attributes:
-        holds: completes "This folder holds …" on the model card.
-        reader: who reads it, in a word or two.
-        takes_lora_weight: whether a share of the LoRA can be added to the weights.
-        library: that opens it, as the hub names it; soritune opens those of transformers.
-    """
-
-    holds: str
-    reader: str
-    takes_lora_weight: bool = False
-    library: str = "transformers"
-
-
-ADAPTER = "adapter"  # the export target that all families with a LoRA share
-ADAPTER_TARGET = ExportTarget(
-    "a LoRA adapter (PEFT), to be put on its base", "PEFT", library="peft"
-)
-
-
-@dataclass(frozen=True)
-class ExportPlan:
-    """What an export will write.
-
-    Attributes:
-        tensors: weights by their names in the files.
-        lora: the adapter in a folder beside the weights, if there is one.
-        notes: what the user should know, a sentence each without its full stop.
-        write: writes all files into a folder, given the largest size of a file of weights in
-            bytes and what is called with bytes written.
-        lora_weight: share of the LoRA that was added to the weights.
-    """
-
-    tensors: Mapping[str, LazyTensor]
-    lora: Lora | None
-    notes: tuple[str, ...]
-    write: Callable[[Path, int, Advance | None], None]
-    lora_weight: float | None = None
-
-
 class Family(Protocol):
     """What is known of a family without weights, and how its checkpoints are opened.
 
@@ -406,3 +362,13 @@ class Family(Protocol):
     def usage(self, model: StoredModel, target: str, lora: Lora | None) -> list[str]:
         """Return lines for the card of an export, besides soritune's own: how others use it."""
         return []
+
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """Return Python that transcribes recording.wav with an export, without soritune.
+
+        Empty where neither transformers nor PEFT reads the target.
+        """
+        return ""
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """Write what makes a model's inputs (tokenizer, feature extractor) beside an adapter."""

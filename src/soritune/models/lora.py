@@ -1,4 +1,4 @@
-"""A LoRA on disk: read, merged into weights, joined with another, written.
+"""A LoRA on disk: read, merged into weights, joined with another.
 
 A layer's delta is scale · B A, with A of shape (r, in), B of shape (out, r), scale = alpha / r
 (Hu et al. 2021, https://arxiv.org/abs/2106.09685). All sums are done in fp32.
@@ -6,10 +6,8 @@ A layer's delta is scale · B A, with A of shape (r, in), B of shape (out, r), s
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,11 @@ from soritune.errors import UserError
 from soritune.models.checkpoint import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_WEIGHTS_FILE,
-    PEFT_PREFIX,
     Entry,
     check_unique,
     read_header,
     read_json,
 )
-from soritune.models.family import LoraDefaults
-from soritune.models.shards import write_file
 from soritune.models.tensors import LazyTensor
 
 # PEFT's options that make another delta than scale · B A.
@@ -162,61 +157,6 @@ def lora_of_entries(
             )
     tensors = {entry.native.name: LazyTensor.of(entry) for entry in entries}
     return Lora(r, alpha, dropout, tensors, where, target_modules)
-
-
-def write_lora(
-    lora: Lora,
-    folder: Path,
-    defaults: LoraDefaults,
-    base: str | None,
-    revision: str | None = None,
-    *,
-    weights: Iterable[str] = (),
-) -> None:
-    """Write a PEFT folder that PEFT and vLLM take as it is.
-
-    Args:
-        defaults: of the family, for the names of the adapted layers.
-        base: hub id or folder of the base, which the adapter names.
-        revision: of a base on the hub.
-        weights: names of the base's weights, by which layers without a LoRA are known.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {PEFT_PREFIX + name: tensor for name, tensor in lora.tensors.items()}
-    write_file(tensors, folder / ADAPTER_WEIGHTS_FILE)
-    config = {
-        "base_model_name_or_path": base,
-        "bias": "none",
-        "exclude_modules": defaults.exclude_modules,
-        "fan_in_fan_out": False,
-        "inference_mode": True,
-        "init_lora_weights": True,
-        "lora_alpha": whole_if_possible(lora.alpha),
-        "lora_dropout": lora.dropout,
-        "modules_to_save": None,
-        "peft_type": "LORA",
-        "r": lora.r,
-        "revision": revision,
-        "target_modules": _target_modules(lora, defaults, weights),
-        "task_type": defaults.task_type,
-        "use_dora": False,
-        "use_rslora": False,
-    }
-    text = json.dumps(config, indent=2) + "\n"
-    (folder / ADAPTER_CONFIG_FILE).write_text(text, encoding="utf-8")
-
-
-def _target_modules(lora: Lora, defaults: LoraDefaults, weights: Iterable[str]) -> list[str]:
-    """Return the short names of the adapted layers, full ones where others have the same short."""
-    full = set(lora.layers)
-    adapted = {layer.rsplit(".", 1)[-1] for layer in full}
-    short = [name for name in defaults.target_modules if name in adapted]
-    others = {name.removesuffix(".weight") for name in weights} - full
-    ambiguous = any(
-        layer.rsplit(".", 1)[-1] in adapted and re.fullmatch(defaults.layers, layer)
-        for layer in others
-    )
-    return short if short and not ambiguous else lora.layers
 
 
 def whole_if_possible(alpha: float) -> Any:

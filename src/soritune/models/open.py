@@ -7,6 +7,7 @@ chain is followed by reading settings and headers; `load`, `describe` and `expor
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from soritune.models.family import Family, LoraStart
 from soritune.models.guard import check_layers, model_errors
 from soritune.models.record import (
     BUILTIN_PREFIX,
+    EXPORT_FILE,
     RECORD_FILE,
     find_base,
     read_record,
@@ -135,6 +137,7 @@ def open_chain(
 
     Raises UserError where something is not there, damaged, or of an unknown family.
     """
+    source = os.path.expanduser(source)
     additions: list[Addition] = []
     name, seen = source, set[Path]()
     while True:
@@ -345,6 +348,10 @@ def adapter_base(adapter: Path) -> tuple[str, str | None]:
         raise UserError(
             f"{path}: not JSON ({error}); take the adapter from where it came from"
         ) from None
+    # For other programs it names the folder of the built-in base, which another machine lacks.
+    exported = read_json(adapter / EXPORT_FILE) if (adapter / EXPORT_FILE).is_file() else {}
+    if str(exported.get("base")).startswith(BUILTIN_PREFIX):
+        return str(exported["base"]), None
     # Official adapters name a place that exists only on the machine that made them.
     if isinstance(named, str) and Path(named).is_dir():
         return named, None

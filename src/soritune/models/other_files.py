@@ -26,6 +26,8 @@ TOKENIZER_FILES = (
     GENERATION_FILE,
     "LICENSE",
 )
+# What makes features of sound, in the older and the newer form of transformers.
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 # What an export writes itself, and what does not belong to a model.
 _OURS = {RECORD_FILE, EXPORT_FILE, "checksums.sha256"}
 _WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt", ".gguf", ".onnx"}

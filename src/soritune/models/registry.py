@@ -119,6 +119,11 @@ def builtin_folder(name: str) -> Path:
     return _builtin(name)[1]
 
 
+def loadable_name(name: str) -> str:
+    """Return the name of a base as other programs load it: a hub id, or a folder."""
+    return str(builtin_folder(name)) if name.startswith(BUILTIN_PREFIX) else name
+
+
 def builtin_names() -> tuple[str, ...]:
     """Return the names of all bases that come with the package: "builtin:NAME"."""
     return tuple(_builtin_bases())

@@ -7,13 +7,14 @@ PyYAML's YAML 1.1: `4e-5` is a number, `no` (also Norwegian) and `1:30` are text
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from soritune.errors import UserError
+from soritune.recipe.slips import CURLY_QUOTES, FULL_WIDTH_COLON, explain, missing_colon
 
 Scalar = str | int | float | bool | None
 # An alias may repeat a part of the document; more values than this are not a recipe but an attack.
@@ -61,8 +62,11 @@ class Node:
         return self.scalar
 
 
-def read_document(path: Path) -> Node:
+def read_document(path: Path, keys: Collection[str] = ()) -> Node:
     """Read the YAML mapping in `path`.
+
+    Args:
+        keys: words that are keys somewhere in it, by which a missing colon is recognised.
 
     Raises:
         UserError: one line with file and line, for a file that is missing, unreadable, empty, not
@@ -81,10 +85,8 @@ def read_document(path: Path) -> Node:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = ", ".join(part for part in (error.context, error.problem) if part)
-        raise UserError(f"{path}:{line}: not valid YAML: {' '.join(problem.split())}") from None
+        line, problem = explain(text, error, keys)
+        raise UserError(f"{path}:{line}: {problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UserError(
@@ -124,9 +126,27 @@ class _Builder:
             if isinstance(node, yaml.SequenceNode):
                 items = (self.build(item, item.start_mark.line + 1) for item in node.value)
                 return Node(line, "list", items=tuple(items))
+            self.check_scalar(node)
             return Node(line, "scalar", scalar=_scalar(node))
         finally:
             self.open.remove(id(node))
+
+    def check_scalar(self, node: yaml.Node) -> None:
+        """Raise UserError for text that is valid YAML and surely not what was meant."""
+        text, style = str(node.value), getattr(node, "style", None)
+        problem = None
+        if style is None and text[:1] in CURLY_QUOTES and text:
+            problem = 'the quotation marks are curly ones (“ ”); write straight ones (")'
+        elif style is None and re.match(rf"[A-Za-z_][\w-]*\s*{FULL_WIDTH_COLON}", text):
+            problem = missing_colon(text, ())
+        elif style == '"' and re.match("[A-Za-z]:", text) and not text.isprintable():
+            # C:\temp with \t for a tab.
+            problem = (
+                'a backslash in double quotes (") has a meaning of its own; write the path with / '
+                "or in single quotes"
+            )
+        if problem is not None:
+            raise UserError(f"{self.path}:{node.start_mark.line + 1}: {problem}")
 
     def mapping(self, node: yaml.MappingNode, line: int) -> Node:
         entries: dict[str, Node] = {}
@@ -134,6 +154,7 @@ class _Builder:
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise UserError(f"{self.path}:{key_line}: a key must be a word")
+            self.check_scalar(key_node)
             key = str(key_node.value)
             if key == "<<":
                 raise UserError(

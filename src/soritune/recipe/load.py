@@ -14,7 +14,13 @@ from pydantic_core import ErrorDetails
 from soritune.augment.transforms import PATHS as AUGMENT_PATHS
 from soritune.errors import RecipeProblem, UserError, nearest
 from soritune.recipe.document import Node, read_document
-from soritune.recipe.messages import describe, describe_problem, full_loc
+from soritune.recipe.messages import (
+    all_keys,
+    describe,
+    describe_problem,
+    full_loc,
+    is_misplaced,
+)
 from soritune.recipe.schema import Recipe
 from soritune.sources.options import options_of
 
@@ -57,7 +63,7 @@ def read_recipe(path: Path) -> RecipeFile:
         UserError: one line, `file:line: what`, for the first mistake in the file.
     """
     # 1. YAML with lines.
-    root = read_document(path)
+    root = read_document(path, all_keys())
     # 2. `like`: every key that a case does not give comes from the other case.
     cases = root.child("cases")
     inherited: set[Loc] = set()
@@ -80,12 +86,13 @@ def _first_mistake(path: Path, root: Node, failure: ValidationError, inherited: 
     """Return the mistake that is first in the file; an inherited one where it was made."""
     errors = failure.errors(include_url=False)
     own = [error for error in errors if full_loc(error)[:3] not in inherited] or errors
-    # A missing key next to an unknown one is most likely that one misspelt.
+    # A key that stands too far left is missing elsewhere, and a missing key next to an unknown one
+    # is most likely that one misspelt.
     misspelt = {error["loc"][:-1] for error in own if error["type"] == "extra_forbidden"}
 
-    def order(error: ErrorDetails) -> tuple[bool, int]:
+    def order(error: ErrorDetails) -> tuple[bool, bool, int]:
         missing = error["type"] == "missing" and error["loc"][:-1] in misspelt
-        return missing, root.line_of(full_loc(error))
+        return not is_misplaced(error), missing, root.line_of(full_loc(error))
 
     first = min(own, key=order)
     return f"{path}:{root.line_of(full_loc(first))}: {describe(first)}"

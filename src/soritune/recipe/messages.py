@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterable
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -12,9 +14,17 @@ from pydantic_core import ErrorDetails
 
 from soritune.errors import RecipeProblem, nearest
 from soritune.recipe.schema import Case, Recipe
+from soritune.recipe.slips import missing_colon
 
 Loc = tuple[str | int, ...]
 
+MAX_CHARACTERS = 1000  # of a message; the longest lists all transforms
+_MAX_VALUE = 300  # of a value in it
+_LANGUAGE_PATTERNS = {
+    r"^[a-z]{2,3}(_[a-z0-9]+)+$": "ko_kr",
+    r"^[a-z]{2}-[A-Z]{2}$": "ko-KR",
+    r"^[A-Za-z-]{2,10}$": "ko",
+}
 _OWNERS = {"cases": "case", "corpora": "corpus", "evaluate": "evaluation"}
 # What a value of the wrong type must be, by pydantic's type of error.
 _MUST_BE = {
@@ -34,6 +44,24 @@ _MUST_BE = {
     "model_type": "a mapping of keys",
     "model_attributes_type": "a mapping of keys",
 }
+_NUMBERS = frozenset(kind for kind in _MUST_BE if kind.startswith(("int_", "float_")))
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+_WORDS_OF_BOOL = {
+    **dict.fromkeys(("true", "yes", "on"), "true"),
+    **dict.fromkeys(("false", "no", "off"), "false"),
+}
+_LISTS = frozenset({"list_type", "tuple_type"})
+_MAPPINGS = frozenset({"dict_type", "model_type", "model_attributes_type"})
+_LACKING = frozenset({"missing", "extra_forbidden", "union_tag_not_found", "union_tag_invalid"})
+# What people call a source by.
+_SOURCES = {
+    **dict.fromkeys(("csv", "tsv", "json", "jsonl", "ndjson", "parquet", "nemo"), "manifest"),
+    **dict.fromkeys(("list", "file", "table", "excel", "xlsx", "spreadsheet"), "manifest"),
+    **dict.fromkeys(("wav", "audio", "dir", "directory", "audiofolder", "files"), "folder"),
+    **dict.fromkeys(("hf", "huggingface", "datasets", "dataset"), "hub"),
+    **dict.fromkeys(("srt", "vtt", "captions"), "subtitles"),
+    **dict.fromkeys(("tar", "tars", "wds"), "webdataset"),
+}
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
     "greater_than_equal": ("ge", "at least"),
@@ -49,6 +77,8 @@ def describe_problem(loc: Loc, message: str) -> str:
 
 def full_loc(error: ErrorDetails) -> Loc:
     """Return the keys that lead to the value to fix, with what our own checks add."""
+    if is_misplaced(error):
+        return error["loc"][:2]
     problem = error.get("ctx", {}).get("error")
     return error["loc"] + (problem.loc if isinstance(problem, RecipeProblem) else ())
 
@@ -57,11 +87,15 @@ def describe(error: ErrorDetails) -> str:
     """Return what is wrong, in one line without file and line number."""
     kind, loc, ctx = error["type"], error["loc"], error.get("ctx", {})
     given = error["input"]
+    if is_misplaced(error) and loc[1] in Recipe.model_fields:
+        return (
+            f'"{loc[1]}" stands in "{loc[0]}", but it is a key of the recipe itself; write it '
+            "without indentation"
+        )
     if kind == "value_error":
         return describe_problem(full_loc(error), str(ctx["error"]))
     if kind == "extra_forbidden":
-        key = str(loc[-1])
-        return f'unknown key "{key}"{_owner(loc[:-1])}{nearest(key, keys_at(loc[:-1]))}'
+        return _unknown_key(loc)
     if kind == "missing" and isinstance(loc[-1], int):
         return f"{_place(loc[:-1])} has too few items"
     if kind == "missing" and loc == ("language",):
@@ -72,9 +106,7 @@ def describe(error: ErrorDetails) -> str:
         return _unknown_source(error)
     where = _place(loc)
     if kind in _MUST_BE:
-        is_number = kind == "string_type" and isinstance(given, int | float)
-        remedy = "; put it in quotes" if is_number else ""
-        return f"{where} must be {_MUST_BE[kind]}, not {_shown(given)}{remedy}"
+        return f"{where} must be {_MUST_BE[kind]}, not {_shown(given)}{_remedy(kind, loc, given)}"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"{where} must be {words} {_shown(ctx[name])}, not {_shown(given)}"
@@ -87,10 +119,83 @@ def describe(error: ErrorDetails) -> str:
     if kind == "too_long":
         return f"{where} has {ctx['actual_length']} items, at most {ctx['max_length']} are allowed"
     if kind == "string_pattern_mismatch":
-        if ctx["pattern"].startswith("^[a-z]"):
-            return f'{where} must be a language code such as "en", not {_shown(given)}'
+        if ctx["pattern"] in _LANGUAGE_PATTERNS:
+            example = _LANGUAGE_PATTERNS[ctx["pattern"]]
+            names = f"a language as the data set names it, such as {example}"
+            return f"{where} must be {names}, not {_shown(given)}"
         return f"{where}: {_shown(given)} is not a name; use letters, digits, - _ + and ."
     return _one_line(f"{where}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_shown(given)}")
+
+
+def _unknown_key(loc: Loc) -> str:
+    key, known = str(loc[-1]), keys_at(loc[:-1])
+    slip = missing_colon(key, known)
+    if slip is not None:
+        return f"{_above(loc)}{slip}"
+    hint = nearest(key, known)
+    sections = [("model",), *((name, "*") for name in _OWNERS)]
+    homes = [section[0] for section in sections if key in keys_at(section)]
+    if not hint and len(loc) == 1 and homes:
+        places = " or ".join(f'"{name}"' for name in homes)
+        hint = f": it is a key of {places}; is it indented too little?"
+    return f'unknown key "{key}"{_owner(loc[:-1])}{hint}'
+
+
+def _remedy(kind: str, loc: Loc, given: object) -> str:
+    """Return how to write a value of the wrong type, as far as that can be guessed."""
+    if kind == "string_type" and isinstance(given, int | float):
+        return "; put it in quotes"
+    if isinstance(given, str):
+        if kind in _NUMBERS and _NUMBER.fullmatch(given.strip()):
+            return "; remove the quotes"
+        if kind in _NUMBERS and re.fullmatch(r"\d+,\d+", given):
+            return f"; write {given.replace(',', '.')}"
+        if kind.startswith("bool_") and given.lower() in _WORDS_OF_BOOL:
+            return f"; write {_WORDS_OF_BOOL[given.lower()]}"
+        if kind in _LISTS and given:
+            return f"; write [{given}]"
+        slip = missing_colon(given, all_keys()) if kind in _MAPPINGS else None
+        if slip is not None:
+            return f"; {slip}"
+    if _is_misplaced(kind, loc):
+        return f'; if "{loc[1]}" is a key of the {_OWNERS[str(loc[0])]} above it, indent it further'
+    if kind in _MAPPINGS and given is None:
+        return "; write its keys below it, each indented by two spaces more"
+    return ""
+
+
+def is_misplaced(error: ErrorDetails) -> bool:
+    """Return whether a key stands where a case, corpus or evaluation should, by its indentation."""
+    kind, loc = error["type"], error["loc"]
+    if len(loc) < 2 or loc[0] not in _OWNERS:
+        return False
+    too_deep = loc[1] in Recipe.model_fields and kind in (*_MAPPINGS, *_LACKING)
+    return too_deep or _is_misplaced(kind, loc)
+
+
+def _is_misplaced(kind: str, loc: Loc) -> bool:
+    return kind in _MAPPINGS and len(loc) == 2 and loc[0] in _OWNERS and loc[1] in all_keys()
+
+
+@cache
+def all_keys() -> frozenset[str]:
+    """Return the keys that stand anywhere in a recipe."""
+    found: set[str] = {"like"}
+
+    def collect(annotation: Any) -> None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for name, info in annotation.model_fields.items():
+                key = str(info.validation_alias or name)
+                if (annotation, key) not in seen:
+                    seen.add((annotation, key))
+                    found.add(key)
+                    collect(info.annotation)
+        for part in get_args(annotation):
+            collect(part)
+
+    seen: set[tuple[type, str]] = set()
+    collect(Recipe)
+    return frozenset(found)
 
 
 def keys_at(loc: Loc) -> list[str]:
@@ -152,9 +257,11 @@ def _unknown_source(error: ErrorDetails) -> str:
         return f'missing key "source"{_owner(error["loc"])}; available: {", ".join(available)}'
     if not isinstance(source, str):
         return f'"source"{_owner(error["loc"])} must be one of {", ".join(available)}'
+    meant = _SOURCES.get(source.lower().lstrip("."))
+    hint = f"; use {meant}" if meant else nearest(source, available)
     return (
         f'source "{source}" is not available in this version; '
-        f"available: {', '.join(available)}{nearest(source, available)}"
+        f"available: {', '.join(available)}{hint}"
     )
 
 
@@ -216,9 +323,12 @@ def _shown(value: object) -> str:
         return "a list"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
-    return f'"{_one_line(value)}"' if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    line = " ".join(value.split())
+    return f'"{line if len(line) <= _MAX_VALUE else line[: _MAX_VALUE - 1] + "…"}"'
 
 
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= 300 else line[:299] + "…"
+    return line if len(line) <= MAX_CHARACTERS else line[: MAX_CHARACTERS - 1] + "…"

@@ -24,7 +24,8 @@ from pydantic import (
 # its effects: a new one is one new file, without a change here.
 from soritune.augment.config import Augmentation
 from soritune.errors import RecipeProblem, UserError, nearest
-from soritune.languages.names import known_language, language_code
+from soritune.languages.names import known_language
+from soritune.languages.setting import LanguageCode
 from soritune.settings import Settings
 from soritune.sources import SourceConfig
 from soritune.sources.options import SharedPolicy, options_of
@@ -50,7 +51,6 @@ def _is_short(name: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$"), AfterValidator(_is_short)]
-LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$"), AfterValidator(language_code)]
 Metric = Literal["cer", "wer", "bleu", "chrf"]
 PositiveNumber = Annotated[float, Field(gt=0)]
 

@@ -44,4 +44,11 @@ LANGUAGE = Language(
     normalize=normalize,
     spacing_version=spacing_version,
     bleu_tokenizer="ko-mecab",
+    headings={
+        "audio": ("파일", "파일명", "파일 이름", "파일경로", "파일 경로", "오디오", "음성"),
+        "text": ("전사", "전사문", "전사 내용", "텍스트", "문장", "발화", "대본"),
+        "speaker": ("화자", "발화자", "화자명", "화자 이름"),
+        "translation": ("번역", "번역문"),
+        "language": ("언어",),
+    },
 )

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from soritune.errors import UserError
+from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
-from soritune.models.phi4mm import export_native, export_original, layout
-from soritune.models.phi4mm.export_processor import PROCESSOR_FILE
+from soritune.models.phi4mm import export_native, export_original, export_processor, layout
+from soritune.models.phi4mm.constants import AUDIO_TOKEN
+from soritune.models.phi4mm.prompts import instruction
 from soritune.models.serving import vllm_max_rank
 from soritune.models.stored import StoredModel
+from soritune.tasks import Request, Task
 
+NATIVE_BASE = "native-base"
+"""Folder of an original base in the layout of transformers, in the code on an adapter's card."""
 _NO_VISION_LORA = (
     "the vision LoRA was left out: it belongs to the weights as they were before merging"
 )
@@ -61,11 +67,10 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
         base, where, served = "DIR, this folder", f"DIR/{ADAPTER_FOLDER}", "DIR"
     rank = None if lora is None else vllm_max_rank(lora.r)
     lines = []
-    if target in ("native", "merged"):
+    if target == ADAPTER and model.base.layout != layout.NATIVE:
         lines.append(
-            "transformers: `Phi4MultimodalForCausalLM.from_pretrained(DIR)`"
-            + (f", then `model.load_adapter(DIR + '/{ADAPTER_FOLDER}')`" if lora else "")
-            + _processor(model)
+            "PEFT: transformers does not read the layout of this base, so write it in its own "
+            f"first: `soritune export {model.base_name} --to native --out {NATIVE_BASE}`"
         )
     if target in ("original", ADAPTER) and (lora is None or rank is not None):
         with_lora = (
@@ -84,9 +89,39 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     return lines
 
 
-def _processor(model: StoredModel) -> str:
-    """Say how to load AutoProcessor, where the export has what it needs."""
-    lacking = not (model.base.folder / PROCESSOR_FILE).is_file()
-    if model.base.layout == layout.NATIVE and lacking:
-        return "; the base has no processor configuration, so `AutoProcessor` does not load it"
-    return "; `AutoProcessor.from_pretrained(DIR)` (needs torchvision) makes its inputs"
+def snippet(model: StoredModel, target: str, lora: Lora | None) -> str:
+    """Return Python that transcribes with an export; see `Family.snippet`.
+
+    The extractor and the tokenizer apart: AutoProcessor needs torchvision for images.
+    """
+    if target == "original":
+        return ""
+    asked = instruction(Request(Task.ASR))
+    beside = f'model.load_adapter(folder + "/{ADAPTER_FOLDER}")'
+    body = f"""\
+extractor = AutoFeatureExtractor.from_pretrained(folder)
+tokenizer = AutoTokenizer.from_pretrained(folder)
+sound = extractor(samples, sampling_rate=16_000, return_tensors="pt").to(dtype=model.dtype)
+marks = "{AUDIO_TOKEN}" * int(sound["audio_embed_sizes"][0])
+prompt = f"<|user|>{{marks}}{asked}<|end|><|assistant|>"
+inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+most = 32 + 25 * len(samples) // 16_000  # tokens, so that a model that never stops does
+ids = model.generate(**inputs, **sound, max_new_tokens=most)[0, inputs["input_ids"].shape[1] :]
+print(tokenizer.decode(ids, skip_special_tokens=True).strip())
+"""
+    return snippets.snippet(
+        "Phi4MultimodalForCausalLM",
+        "AutoFeatureExtractor AutoTokenizer",
+        body,
+        adapter=target == ADAPTER,
+        base=None if model.base.layout == layout.NATIVE else NATIVE_BASE,
+        then=beside if target == "native" and lora is not None else "",
+    )
+
+
+def write_processor(model: StoredModel, folder: Path) -> None:
+    """Write tokenizer and feature extractor beside an adapter, as a native export has them."""
+    other_files.copy_files(
+        model.base.folder, folder, (*other_files.TOKENIZER_FILES, *other_files.PROCESSOR_FILES)
+    )
+    export_processor.write_processor(folder, model.base.layout)

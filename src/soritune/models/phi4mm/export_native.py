@@ -10,12 +10,14 @@ from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 from soritune.errors import UserError
 from soritune.models import other_files
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
-from soritune.models.lora import Lora, merge_into, write_lora
+from soritune.models.lora import Lora, merge_into
+from soritune.models.lora_folder import write_lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.export_processor import write_processor
 from soritune.models.phi4mm.loading import VISION_FOLDER, read_config
+from soritune.models.registry import loadable_name
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
 from soritune.models.tensors import LazyTensor
@@ -48,8 +50,8 @@ def write(
         other_files.copy_all(base, folder, leave_out=(ADAPTER_FOLDER, VISION_FOLDER))
     else:
         other_files.copy_files(base, folder)
-        write_processor(folder)
         (folder / CONFIG_FILE).write_text(_config_text(model), encoding="utf-8")
+    write_processor(folder, model.base.layout)
     complete_generation(read_config(dict(model.base.config), base), folder)
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
     unchanged = model.own_lora and lora is model.lora
@@ -70,7 +72,7 @@ def write_adapter(model: StoredModel, lora: Lora, folder: Path) -> None:
         lora,
         folder,
         model.family.lora,
-        model.base_name,
+        loadable_name(model.base_name),
         model.base_revision,
         weights=model.base.weights,
     )

@@ -24,6 +24,7 @@ from soritune.models.phi4mm.configuration import (
     original_config,
 )
 from soritune.models.phi4mm.export_native import complete_generation, write_adapter
+from soritune.models.phi4mm.export_processor import write_processor
 from soritune.models.phi4mm.loading import VISION_FOLDER, read_config
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
@@ -105,6 +106,8 @@ def write(
         text = json.dumps(_config(model), indent=2, ensure_ascii=False) + "\n"
         (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
     other_files.copy_all(base, folder, leave_out=replaced)
+    if not any((folder / name).is_file() for name in other_files.PROCESSOR_FILES):
+        write_processor(folder, layout.NATIVE)  # of a base that has none: that of transformers
     complete_generation(read_config(dict(model.base.config), base), folder)
     folders = {layout.SPEECH: ADAPTER_FOLDER, layout.VISION: VISION_FOLDER}
     for adapter, lora in _loras(model).items():

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 
 PROCESSOR_FILE = "processor_config.json"
@@ -51,12 +52,18 @@ PROCESSOR: dict[str, Any] = {
 }
 
 
-def write_processor(folder: Path) -> None:
-    """Write processor_config.json and name the sound and image tokens in tokenizer_config.json.
+def write_processor(folder: Path, base_layout: str) -> None:
+    """Write processor_config.json, and name the sound and image tokens in tokenizer_config.json.
 
-    The tokenizer's files are there already; a tokenizer_config.json that is missing is made.
+    The tokenizer's files are there already; a tokenizer_config.json that is missing is made. What
+    a native base has stays as it is.
     """
+    native = base_layout == layout.NATIVE
+    if native and (folder / PROCESSOR_FILE).is_file():
+        return
     (folder / PROCESSOR_FILE).write_text(json.dumps(PROCESSOR, indent=2) + "\n", encoding="utf-8")
+    if native:
+        return
     path = folder / _TOKENIZER_FILE
     settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     settings.pop("auto_map", None)  # code of the original

@@ -10,7 +10,8 @@ from soritune.errors import UserError
 from soritune.languages.names import known_language
 from soritune.models import family
 from soritune.models.checkpoint import ADAPTER_FILES, INDEX_FILE, TensorName, weight_files
-from soritune.models.family import ExportTarget, PublishedBase
+from soritune.models.exporting import ExportPlan, ExportTarget
+from soritune.models.family import PublishedBase
 from soritune.models.phi4mm import constants, layout, parts
 from soritune.tasks import Request
 
@@ -134,9 +135,7 @@ class Phi4mmFamily(family.Family):
 
         return serving(summary)
 
-    def plan_export(
-        self, model: StoredModel, target: str, lora_weight: float | None
-    ) -> family.ExportPlan:
+    def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
         """See `Family`."""
         from soritune.models.phi4mm import export
 
@@ -155,6 +154,18 @@ class Phi4mmFamily(family.Family):
         from soritune.models.phi4mm import export
 
         return export.usage(model, target, lora)
+
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """See `Family`."""
+        from soritune.models.phi4mm import export
+
+        return export.snippet(model, target, lora)
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """See `Family`."""
+        from soritune.models.phi4mm import export
+
+        export.write_processor(model, folder)
 
 
 FAMILY = Phi4mmFamily()

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from soritune.languages.names import known_language
-from soritune.models import other_files
+from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance, write_weights
@@ -38,26 +38,39 @@ def _write(
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
 
 
-def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
-    """Return how transformers and vLLM use an export; see `Family.usage`."""
+def snippet(model: StoredModel, target: str, lora: Lora | None) -> str:
+    """Return Python that transcribes with an export; see `Family.snippet`."""
     code = model.record.get("language")
-    name = "LANGUAGE" if code is None else known_language(code)
-    asked = (
-        f"`AutoProcessor.from_pretrained({'BASE' if target == ADAPTER else 'DIR'})"
-        f".apply_transcription_request(audio, language={name!r})` makes its inputs"
+    asked = "" if code is None else f", language={known_language(code)!r}"
+    body = f"""\
+processor = AutoProcessor.from_pretrained(folder)
+inputs = processor.apply_transcription_request(samples{asked}).to(model.device, model.dtype)
+most = 32 + 25 * len(samples) // 16_000  # tokens, so that a model that never stops does
+ids = model.generate(**inputs, max_new_tokens=most)[0, inputs["input_ids"].shape[1] :]
+print(processor.decode(ids, skip_special_tokens=True).strip())
+"""
+    return snippets.snippet(
+        "Qwen3ASRForConditionalGeneration", "AutoProcessor", body, adapter=target == ADAPTER
     )
-    whole = "Qwen3ASRForConditionalGeneration.from_pretrained"
+
+
+def write_processor(model: StoredModel, folder: Path) -> None:
+    """Write tokenizer and feature extractor beside an adapter, those of the base."""
+    other_files.copy_files(
+        model.base.folder, folder, (*other_files.TOKENIZER_FILES, *other_files.PROCESSOR_FILES)
+    )
+
+
+def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
+    """Return how vLLM uses an export; see `Family.usage`."""
+    code = model.record.get("language")
     request = f"POST /v1/audio/transcriptions with `language={code or 'CODE'}`"
     if target != ADAPTER:
-        return [
-            f"transformers: `{whole}(DIR)`; {asked}",
-            f"vLLM: `vllm serve DIR`, then {request}",
-        ]
-    lines = [f"PEFT: `PeftModel.from_pretrained({whole}(BASE), DIR)`; {asked}"]
+        return [f"vLLM: `vllm serve DIR`, then {request}"]
     rank = None if lora is None else vllm_max_rank(lora.r)
-    if rank is not None:
-        lines.append(f"vLLM: `{_vllm('BASE', 'DIR', rank)}`, then {request} and the model `speech`")
-    return lines
+    if rank is None:
+        return []
+    return [f"vLLM: `{_vllm('BASE', 'DIR', rank)}`, then {request} and the model `speech`"]
 
 
 def serving(summary: Summary) -> dict[str, str]:

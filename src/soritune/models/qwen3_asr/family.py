@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soritune.models import family
-from soritune.models.family import ExportTarget, PublishedBase
+from soritune.models.exporting import ExportPlan, ExportTarget
+from soritune.models.family import PublishedBase
 from soritune.models.qwen3_asr import constants, parts, prompts
 from soritune.tasks import Request
 
@@ -83,9 +84,7 @@ class Qwen3AsrFamily(family.Family):
 
         return serving(summary)
 
-    def plan_export(
-        self, model: StoredModel, target: str, lora_weight: float | None
-    ) -> family.ExportPlan:
+    def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
         """See `Family`."""
         from soritune.models.qwen3_asr import export
 
@@ -96,6 +95,18 @@ class Qwen3AsrFamily(family.Family):
         from soritune.models.qwen3_asr import export
 
         return export.usage(model, target, lora)
+
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """See `Family`."""
+        from soritune.models.qwen3_asr import export
+
+        return export.snippet(model, target, lora)
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """See `Family`."""
+        from soritune.models.qwen3_asr import export
+
+        export.write_processor(model, folder)
 
 
 FAMILY = Qwen3AsrFamily()

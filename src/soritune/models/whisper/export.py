@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from soritune.errors import UserError
-from soritune.models import other_files
+from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
-from soritune.models.family import ADAPTER, ExportPlan
+from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.shards import Advance, write_weights
@@ -53,6 +53,7 @@ def _write(
     """Write weights, settings and tokenizer, the LoRA in the weights."""
     base = model.base.folder
     other_files.copy_all(base, folder, leave_out=(ADAPTER_FOLDER, CONFIG_FILE, GENERATION_FILE))
+    _complete_processor(model, folder)
     config = {**model.base.config, "apply_spec_augment": False}
     config.pop("forced_decoder_ids", None)
     _write_json(config, folder / CONFIG_FILE)
@@ -105,25 +106,55 @@ def _write_json(settings: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
+def snippet(model: StoredModel, target: str, lora: Lora | None) -> str:
+    """Return Python that transcribes with an export; see `Family.snippet`."""
+    if target == CTRANSLATE2:
+        return ""
+    settings = generation(model)
+    asked = "".join(
+        f", {key}={settings[key].strip('<|>')!r}" for key in ("language", "task") if key in settings
+    )
+    body = f"""\
+processor = WhisperProcessor.from_pretrained(folder)
+inputs = processor(samples, sampling_rate=16_000, return_tensors="pt").to(dtype=model.dtype)
+ids = model.generate(inputs.input_features{asked})
+print(processor.batch_decode(ids, skip_special_tokens=True)[0].strip())
+"""
+    return snippets.snippet(
+        "WhisperForConditionalGeneration", "WhisperProcessor", body, adapter=target == ADAPTER
+    )
+
+
+def write_processor(model: StoredModel, folder: Path) -> None:
+    """Write tokenizer and feature extractor beside an adapter, those of the base."""
+    other_files.copy_files(
+        model.base.folder, folder, (*other_files.TOKENIZER_FILES, *other_files.PROCESSOR_FILES)
+    )
+    _complete_processor(model, folder)
+
+
+def _complete_processor(model: StoredModel, folder: Path) -> None:
+    """Write a feature extractor where the base has none; only its number of mels varies."""
+    if not any((folder / name).is_file() for name in other_files.PROCESSOR_FILES):
+        from transformers import WhisperFeatureExtractor
+
+        mels = int(model.base.config["num_mel_bins"])
+        WhisperFeatureExtractor(feature_size=mels).save_pretrained(folder)
+
+
 def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     """Return how other programs use an export; see `Family.usage`."""
     settings = generation(model)
     named = settings.get("language")
     language = "LANGUAGE" if named is None else named.strip("<|>")
     if target == ADAPTER:
-        return [
-            "PEFT: `PeftModel.from_pretrained(WhisperForConditionalGeneration.from_pretrained("
-            f"BASE), DIR)`, then `generate(..., language={language!r}, task='transcribe')`: an "
-            "adapter cannot name its language",
-        ]
+        return []
     if target == CTRANSLATE2:
         return [
             f"faster-whisper: `WhisperModel(DIR).transcribe(FILE, language={language!r}, "
             "without_timestamps=True)`",
         ]
-    spoken = "" if named is None else "; it transcribes in the language that it was trained for"
     return [
-        f"transformers: `WhisperForConditionalGeneration.from_pretrained(DIR)`{spoken}",
         f"vLLM: `vllm serve DIR`, then POST /v1/audio/transcriptions with `language={language}`",
     ]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soritune.models import family
-from soritune.models.family import ExportTarget, PublishedBase
+from soritune.models.exporting import ExportPlan, ExportTarget
+from soritune.models.family import PublishedBase
 from soritune.models.whisper import constants, parts, prompts
 from soritune.tasks import Request
 
@@ -93,9 +94,7 @@ class WhisperFamily(family.Family):
 
         return serving(summary)
 
-    def plan_export(
-        self, model: StoredModel, target: str, lora_weight: float | None
-    ) -> family.ExportPlan:
+    def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
         """See `Family`."""
         from soritune.models.whisper import export
 
@@ -106,6 +105,18 @@ class WhisperFamily(family.Family):
         from soritune.models.whisper import export
 
         return export.usage(model, target, lora)
+
+    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
+        """See `Family`."""
+        from soritune.models.whisper import export
+
+        return export.snippet(model, target, lora)
+
+    def write_processor(self, model: StoredModel, folder: Path) -> None:
+        """See `Family`."""
+        from soritune.models.whisper import export
+
+        export.write_processor(model, folder)
 
 
 FAMILY = WhisperFamily()

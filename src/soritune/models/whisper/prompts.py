@@ -7,10 +7,9 @@ Training and inference use the same prompt.
 from __future__ import annotations
 
 from soritune.errors import UserError
+from soritune.languages import names
 from soritune.models.whisper import constants as c
 from soritune.tasks import Answer, Request, Task
-
-ENGLISH = ("en", "english")
 
 
 def check_request(request: Request) -> None:
@@ -20,9 +19,10 @@ def check_request(request: Request) -> None:
             "Whisper has no chain of thought (ast-cot): it writes either a transcript or an "
             "English translation. Ask for asr or ast"
         )
-    if request.task is Task.AST and str(request.target_language).lower() not in ENGLISH:
+    target = request.target_language
+    if request.task is Task.AST and (target is None or language_code(target) != "en"):
         raise UserError(
-            f'Whisper translates into English only, not into "{request.target_language}". Ask for '
+            f'Whisper translates into English only, not into "{target}". Ask for '
             "asr, or for ast with the target language en"
         )
     source = request.source_language
@@ -34,8 +34,9 @@ def check_request(request: Request) -> None:
 
 
 def language_code(language: str) -> str:
-    """Return a language code as Whisper's tokens have it."""
-    return c.CODES.get(language, language)
+    """Return the code of a language (a code, a tag or a name) as Whisper's tokens have it."""
+    code = names.language_code(language)
+    return c.CODES.get(code, code)
 
 
 def target_text(request: Request, answer: Answer) -> str:

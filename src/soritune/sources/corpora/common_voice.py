@@ -16,6 +16,7 @@ from pydantic import Field
 
 from soritune.errors import UserError
 from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
+from soritune.languages.setting import written_as
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.common_voice_release import (
     REMEDY,
@@ -34,6 +35,11 @@ ListName = Literal["train", "dev", "test", "validated", "other", "invalidated"]
 OFFICIAL: tuple[tuple[Split, Split], ...] = (("test", "test"), ("dev", "dev"), ("train", "train"))
 EXTRA: tuple[ListName, ...] = ("validated", "other", "invalidated")
 OFFICIAL_OWNER = "mozilla-foundation/"
+Locale = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z-]{2,10}$"),
+    written_as({"ko": "ko", "en": "en", "ja": "ja"}),  # others may have a region: sv-SE, zh-CN
+]
 
 
 class CommonVoiceSource(SourceOptions):
@@ -47,7 +53,7 @@ class CommonVoiceSource(SourceOptions):
 
     source: Literal["common-voice"]
     path: str
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z-]{2,10}$")] | None = None
+    locale: Locale | None = None
     splits: list[ListName] = Field(["train", "dev", "test"], min_length=1)
     revision: str | None = None
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from soritune.errors import UserError
 from soritune.files import read_regular
 from soritune.hub import is_hub_id
+from soritune.languages.setting import written_as
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.fleurs_files import HUB_ID, Line, find_part, read_lines
 from soritune.sources.hub_tables import Published, download
@@ -25,7 +26,11 @@ from soritune.utterance import Rejected, Split, Utterance
 PAIRED_TEST = {frozenset({"ko_kr", "en_us"}): 270}
 """Sentences that both test splits hold; the published evaluation's number of samples."""
 TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet")
-LanguageName = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[a-z0-9]+)+$")]
+LanguageName = Annotated[
+    str,
+    Field(pattern=r"^[a-z]{2,3}(_[a-z0-9]+)+$"),
+    written_as({"ko": "ko_kr", "en": "en_us"}),
+]
 
 
 class FleursSource(SourceOptions):

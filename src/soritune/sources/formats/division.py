@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, Field, PrivateAttr
 
 from soritune.errors import UserError
+from soritune.languages.setting import LanguageCode
 from soritune.sources.options import SourceOptions
 from soritune.sources.split import (
     NOTHING_ASSIGNED,
@@ -86,7 +87,7 @@ class OwnRecordings(DividedSource):
     `language` is that of entries that name none; None: the recipe's.
     """
 
-    language: str | None = None
+    language: LanguageCode | None = None
 
     def in_language(self, language: str) -> Self:
         return self if self.language else self.model_copy(update={"language": language})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from soritune.languages import languages_with_modules
 from soritune.languages.names import language_code
 from soritune.utterance import Rejected, Split, Utterance
 
@@ -26,7 +28,7 @@ COLUMNS = {
     "language": ("language", "source_lang", "lang", "locale"),
     "split": ("split",),
 }
-"""What a column may be called, the first name that a line has counts."""
+"""What a column may be called, the first name that a line has counts; languages add their words."""
 SPLITS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -53,7 +55,14 @@ class Columns(BaseModel):
     def names(self, meaning: Meaning) -> tuple[str, ...]:
         """Return names to look for, the first that is there counts."""
         given: str | None = getattr(self, meaning)
-        return (given,) if given is not None else COLUMNS[meaning]
+        return (given,) if given is not None else usual_names(meaning)
+
+
+@cache
+def usual_names(meaning: str) -> tuple[str, ...]:
+    """Return what a column is called where nothing is said, in all languages with a module."""
+    words = [language.headings.get(meaning, ()) for language in languages_with_modules()]
+    return (*COLUMNS[meaning], *(word for of_language in words for word in of_language))
 
 
 @dataclass(frozen=True)

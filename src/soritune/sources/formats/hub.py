@@ -18,6 +18,7 @@ from pydantic import model_validator
 
 from soritune.errors import UserError
 from soritune.hub import is_hub_id
+from soritune.languages.setting import LanguageCode
 from soritune.sources.clips import MAX_CLIP_BYTES
 from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
@@ -59,7 +60,7 @@ class HubSource(OwnRecordings):
     revision: str | None = None
     splits: dict[Split, SplitNames] | str | None = None
     columns: Columns = Columns()
-    translation_language: str | None = "en"
+    translation_language: LanguageCode | None = "en"
     streaming: bool | None = None
 
     @model_validator(mode="after")

@@ -8,8 +8,15 @@ from typing import Any
 
 from soritune.errors import UserError
 from soritune.languages.names import language_code
+from soritune.languages.setting import LanguageCode
 from soritune.sources.formats.division import OwnRecordings
-from soritune.sources.formats.fields import COLUMNS, Columns, Meaning, read_metadata
+from soritune.sources.formats.fields import (
+    COLUMNS,
+    Columns,
+    Meaning,
+    read_metadata,
+    usual_names,
+)
 from soritune.sources.formats.rows import Row
 from soritune.sources.formats.tables import (
     DIALECTS,
@@ -43,7 +50,7 @@ class ListedSource(OwnRecordings):
     """Settings of any list of recordings: columns, languages, how to divide it."""
 
     columns: Columns = Columns()
-    translation_language: str | None = "en"
+    translation_language: LanguageCode | None = "en"
 
 
 def ending_of(path: Path) -> str:
@@ -65,7 +72,7 @@ def lines_of(path: Path, source: ListedSource, *, with_audio: bool) -> Iterator[
         return table_lines(path, needed, source.default_language)
     if ending == PARQUET:
         given = {name.lower() for name in source.columns.model_dump().values() if name}
-        usual = {name for names in COLUMNS.values() for name in names}
+        usual = {name for meaning in COLUMNS for name in usual_names(meaning)}
         wanted = given | usual | {OFFSET, DURATION, TARGET}
         return parquet_lines(path, needed, wanted, with_audio=with_audio)
     raise UserError(
@@ -105,7 +112,7 @@ def row_of(
     if isinstance(named, dict) and set(named) <= {"bytes", "path"}:  # a cell of a Parquet file
         content, named = named.get("bytes"), named.get("path")
     elif named is None or str(named).strip() == "":
-        needed = ", ".join(source.columns.names("audio"))
+        needed = _needed(source, "audio")
         return _bad(values, f"names no audio file ({needed})", where)
     for meaning, value in (("audio", named), ("split", split)):
         if isinstance(value, dict | list | bool | bytes):
@@ -115,7 +122,7 @@ def row_of(
     if isinstance(part, str):
         return _bad({"id": name, **values}, part, where)
     if "text" not in values:
-        needed = ", ".join(source.columns.names("text"))
+        needed = _needed(source, "text")
         return _bad({"id": name, **values}, f"has no transcript ({needed})", where)
     path = find(name) if name and content is None else None
     if path is not None and values.get("speaker") in (None, ""):
@@ -179,6 +186,12 @@ def _part(lowered: Mapping[str, Any]) -> tuple[tuple[float, float | None], str] 
     if start_s == 0 and duration_s is None:
         return None
     return (start_s, duration_s), part_name(start_s, duration_s)
+
+
+def _needed(source: ListedSource, meaning: Meaning) -> str:
+    """Return the name of a column: the one of the recipe, or the usual English ones."""
+    given = source.columns.names(meaning)
+    return ", ".join(given if len(given) == 1 else COLUMNS[meaning])
 
 
 def _bad(values: Mapping[Meaning, Any], detail: str, where: str) -> Rejected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -62,4 +63,9 @@ def _rows(source: ManifestSource, *, with_audio: bool) -> Iterator[Row | Rejecte
             yield Rejected("", "bad-line", line, where)
         else:
             own_id = f"{source.path.name} {unit} {number}"
-            yield row_of(line, where, source, lambda name: find_file(folder / name), own_id)
+            yield row_of(line, where, source, partial(_file, folder), own_id)
+
+
+def _file(folder: Path, name: str) -> Path:
+    # os.path, not Path: it leaves a ~user that is unknown.
+    return find_file(folder / os.path.expanduser(name))

@@ -11,9 +11,11 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -34,6 +36,12 @@ class Tabs(csv.excel_tab):
     quoting = csv.QUOTE_NONE
 
 
+class Semicolons(csv.excel):
+    """What Excel writes where the decimal point is a comma."""
+
+    delimiter = ";"
+
+
 DIALECTS: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": Tabs}
 JSON = (".json", ".json.gz")
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
@@ -43,6 +51,7 @@ MAX_LINE_CHARACTERS = 2**24
 """A recording has some hundred; a packed list of some megabytes may hold gigabytes in one line."""
 
 
+_AUDIO_NAME = re.compile(r"\.(wav|flac|mp3|ogg|opus|m4a|aac|wma|webm)$", re.IGNORECASE)
 _SAMPLE = 2**20
 _MAX_DECODED = 2**28
 
@@ -136,12 +145,15 @@ def table_lines(
 ) -> Iterator[tuple[int, Line]]:
     """Yield rows of a .csv or .tsv under its header, with their line numbers.
 
-    `needed` are meanings with the names that a column of them may have. Raises UserError: the
+    `needed` are meanings with the names that a column of them may have. Cells of a .csv may be
+    separated by semicolons or tabs; the header tells. Raises UserError: the
     file cannot be read or is not a table, such a column is not there.
     """
-    dialect = DIALECTS[path.suffix.lower()]
     with open_lines(path, language) as file:
-        records = table_records(_bounded(file, path), dialect)
+        lines = _bounded(file, path)
+        first = next(lines, "")
+        dialect = _dialect(path, first, needed)
+        records = table_records(chain([first], lines) if first else lines, dialect)
         number, header = next(records, (1, []))
         if isinstance(header, str):
             raise UserError(f"{path} line {number}: no table that can be read ({header})")
@@ -154,6 +166,24 @@ def table_lines(
                 yield number, f"{len(cells)} cells where the header has {len(header)}"
             elif any(cells):
                 yield number, dict(zip(header, cells, strict=True))
+
+
+def _dialect(
+    path: Path, first: str, needed: Sequence[tuple[str, Collection[str]]]
+) -> type[csv.Dialect]:
+    """Return how the cells of a table are separated, by its first line."""
+    usual = DIALECTS[path.suffix.lower()]
+    if usual is not csv.excel:
+        return usual
+    headers: dict[type[csv.Dialect], list[str]] = {}
+    for dialect in (csv.excel, Semicolons, csv.excel_tab):
+        try:
+            headers[dialect] = [cell.strip() for cell in next(csv.reader([first], dialect), [])]
+        except csv.Error:
+            continue
+        if not _lacking(headers[dialect], needed):
+            return dialect
+    return max(headers, key=lambda dialect: len(headers[dialect]), default=csv.excel)
 
 
 def parquet_lines(
@@ -201,10 +231,29 @@ def check_columns(
     where: str, header: Sequence[str], needed: Sequence[tuple[str, Collection[str]]]
 ) -> None:
     """Raises UserError where a table has no column of a name that is needed."""
+    lacking = _lacking(header, needed)
+    if not lacking:
+        return
+    meaning, names = lacking[0]
+    if any(_AUDIO_NAME.search(name) for name in header):
+        raise UserError(
+            f"{where}: no column for the {meaning}: the first line is a recording already. Write a "
+            "line above it that names the columns, such as audio,text"
+        )
+    used = {name.lower() for _, others in needed for name in others}
+    left = [name for name in header if name.lower() not in used]
+    hint = ""
+    if left:
+        likely = left[0] if meaning == "audio" else left[-1]
+        hint = f", or say which it is in the recipe: columns: {{{meaning}: {likely}}}"
+    raise UserError(
+        f"{where}: no column for the {meaning}; it has {', '.join(header) or 'none'}. "
+        f"Call one {next(iter(names))}{hint}"
+    )
+
+
+def _lacking(
+    header: Sequence[str], needed: Sequence[tuple[str, Collection[str]]]
+) -> list[tuple[str, Collection[str]]]:
     present = {name.lower() for name in header}
-    for meaning, names in needed:
-        if not present & {name.lower() for name in names}:
-            raise UserError(
-                f"{where}: no column for the {meaning}; it has {', '.join(header) or 'none'}, "
-                f"needed is one of {', '.join(names)}"
-            )
+    return [each for each in needed if not present & {name.lower() for name in each[1]}]

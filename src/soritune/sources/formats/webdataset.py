@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from soritune.errors import UserError
+from soritune.languages.setting import LanguageCode
 from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.webdataset_shards import (
@@ -43,7 +44,7 @@ class WebDatasetSource(OwnRecordings):
     shards: Patterns = Field(list(ANY_SHARD), min_length=1)
     splits: dict[Split, Patterns] | None = Field(None, min_length=1)
     columns: Columns = Columns()
-    translation_language: str | None = "en"
+    translation_language: LanguageCode | None = "en"
 
     @model_validator(mode="after")
     def _one_way_to_name_shards(self) -> Self:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import NonNegativeInt
 
 from soritune.errors import UserError
+from soritune.languages.setting import written_as
 from soritune.sources.corpora.demo.clip import DemoClip
 from soritune.sources.corpora.demo.sentences import pairs
 from soritune.sources.corpora.demo.voices import voices
@@ -33,7 +34,7 @@ class DemoSource(SourceOptions):
     """Synthetic demo speech: its language and how many clips each split has."""
 
     source: Literal["demo"]
-    language: Literal["ko", "en"] = "ko"
+    language: Annotated[Literal["ko", "en"], written_as({"ko": "ko", "en": "en"})] = "ko"
     train: NonNegativeInt = 4000
     dev: NonNegativeInt = 100
     test: NonNegativeInt = 120

@@ -1,0 +1,108 @@
+# Copied from src/soritune/languages/names.py by tools/copy_to_vllm.py: change it there.
+"""Names and codes of languages.
+
+The two-letter codes of ISO 639-1 with their English names (Library of Congress, "Codes for the
+Representation of Names of Languages", https://www.loc.gov/standards/iso639-2/php/code_list.php),
+the first name where there are several; and a few three-letter codes of ISO 639-3 that have no
+shorter one and are common in speech corpora.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from soritune_vllm.soritune.errors import UserError, nearest
+
+_TABLE = """
+aa Afar|ab Abkhazian|ae Avestan|af Afrikaans|ak Akan|am Amharic|an Aragonese|ar Arabic|as Assamese
+av Avaric|ay Aymara|az Azerbaijani|ba Bashkir|be Belarusian|bg Bulgarian|bi Bislama|bm Bambara
+bn Bengali|bo Tibetan|br Breton|bs Bosnian|ca Catalan|ce Chechen|ch Chamorro|co Corsican|cr Cree
+cs Czech|cu Church Slavic|cv Chuvash|cy Welsh|da Danish|de German|dv Divehi|dz Dzongkha|ee Ewe
+el Greek|en English|eo Esperanto|es Spanish|et Estonian|eu Basque|fa Persian|ff Fulah|fi Finnish
+fj Fijian|fo Faroese|fr French|fy Western Frisian|ga Irish|gd Gaelic|gl Galician|gn Guarani
+gu Gujarati|gv Manx|ha Hausa|he Hebrew|hi Hindi|ho Hiri Motu|hr Croatian|ht Haitian|hu Hungarian
+hy Armenian|hz Herero|ia Interlingua|id Indonesian|ie Interlingue|ig Igbo|ii Sichuan Yi|ik Inupiaq
+io Ido|is Icelandic|it Italian|iu Inuktitut|ja Japanese|jv Javanese|ka Georgian|kg Kongo|ki Kikuyu
+kj Kuanyama|kk Kazakh|kl Kalaallisut|km Central Khmer|kn Kannada|ko Korean|kr Kanuri|ks Kashmiri
+ku Kurdish|kv Komi|kw Cornish|ky Kirghiz|la Latin|lb Luxembourgish|lg Ganda|li Limburgan|ln Lingala
+lo Lao|lt Lithuanian|lu Luba-Katanga|lv Latvian|mg Malagasy|mh Marshallese|mi Maori|mk Macedonian
+ml Malayalam|mn Mongolian|mr Marathi|ms Malay|mt Maltese|my Burmese|na Nauru|nb Norwegian Bokmål
+nd North Ndebele|ne Nepali|ng Ndonga|nl Dutch|nn Norwegian Nynorsk|no Norwegian|nr South Ndebele
+nv Navajo|ny Chichewa|oc Occitan|oj Ojibwa|om Oromo|or Oriya|os Ossetian|pa Panjabi|pi Pali
+pl Polish|ps Pushto|pt Portuguese|qu Quechua|rm Romansh|rn Rundi|ro Romanian|ru Russian
+rw Kinyarwanda|sa Sanskrit|sc Sardinian|sd Sindhi|se Northern Sami|sg Sango|si Sinhala|sk Slovak
+sl Slovenian|sm Samoan|sn Shona|so Somali|sq Albanian|sr Serbian|ss Swati|st Southern Sotho
+su Sundanese|sv Swedish|sw Swahili|ta Tamil|te Telugu|tg Tajik|th Thai|ti Tigrinya|tk Turkmen
+tl Tagalog|tn Tswana|to Tonga|tr Turkish|ts Tsonga|tt Tatar|tw Twi|ty Tahitian|ug Uighur
+uk Ukrainian|ur Urdu|uz Uzbek|ve Venda|vi Vietnamese|vo Volapük|wa Walloon|wo Wolof|xh Xhosa
+yi Yiddish|yo Yoruba|za Zhuang|zh Chinese|zu Zulu
+yue Cantonese|haw Hawaiian|ceb Cebuano|fil Filipino|ast Asturian|ckb Central Kurdish|kab Kabyle
+hsb Upper Sorbian|mhr Eastern Mari|nan Southern Min Chinese
+"""
+LANGUAGE_NAMES: dict[str, str] = {
+    code: name
+    for line in _TABLE.split("\n")
+    for code, _, name in (entry.partition(" ") for entry in line.split("|") if entry)
+}
+# ISO 639-2 (both kinds) and 639-3 to ISO 639-1; the language that is meant where data sets have a
+# member of a group (cmn, arb), and the codes that were given up (iw).
+_LONGER = """
+aar=aa abk=ab ave=ae afr=af aka=ak amh=am arg=an ara=ar arb=ar asm=as ava=av aym=ay aze=az
+azj=az bak=ba bel=be bul=bg bis=bi bam=bm ben=bn bod=bo tib=bo bre=br bos=bs cat=ca che=ce
+cha=ch cos=co cre=cr ces=cs cze=cs chu=cu chv=cv cym=cy wel=cy dan=da deu=de ger=de div=dv
+dzo=dz ewe=ee ell=el gre=el eng=en epo=eo spa=es ekk=et est=et baq=eu eus=eu fas=fa per=fa
+pes=fa ful=ff fin=fi fij=fj fao=fo fra=fr fre=fr fry=fy gle=ga gla=gd glg=gl grn=gn guj=gu
+glv=gv hau=ha heb=he iw=he hin=hi hmo=ho hrv=hr hat=ht hun=hu arm=hy hye=hy her=hz ina=ia in=id
+ind=id ile=ie ibo=ig iii=ii ipk=ik ido=io ice=is isl=is ita=it iku=iu jpn=ja jav=jv geo=ka
+kat=ka kon=kg kik=ki kua=kj kaz=kk kal=kl khm=km kan=kn kor=ko kau=kr kas=ks kur=ku kom=kv
+cor=kw kir=ky lat=la ltz=lb lug=lg lim=li lin=ln lao=lo lit=lt lub=lu lav=lv lvs=lv mlg=mg
+plt=mg mah=mh mao=mi mri=mi mac=mk mkd=mk mal=ml khk=mn mon=mn mar=mr may=ms msa=ms zsm=ms
+mlt=mt bur=my mya=my nau=na nob=nb nde=nd nep=ne npi=ne ndo=ng dut=nl nld=nl nno=nn nor=no
+nbl=nr nav=nv nya=ny oci=oc oji=oj gaz=om orm=om ori=or ory=or oss=os pan=pa pli=pi pol=pl
+pbt=ps pus=ps por=pt que=qu roh=rm run=rn ron=ro rum=ro rus=ru kin=rw san=sa srd=sc snd=sd
+sme=se sag=sg sin=si slk=sk slo=sk slv=sl smo=sm sna=sn som=so alb=sq als=sq sqi=sq srp=sr
+ssw=ss sot=st sun=su swe=sv swa=sw swh=sw tam=ta tel=te tgk=tg tha=th tir=ti tuk=tk tgl=tl
+tsn=tn ton=to tur=tr tso=ts tat=tt twi=tw tah=ty uig=ug ukr=uk urd=ur uzb=uz uzn=uz ven=ve
+vie=vi vol=vo wln=wa wol=wo xho=xh ji=yi ydd=yi yid=yi yor=yo zha=za chi=zh cmn=zh zho=zh zul=zu
+"""
+_SHORTER = dict(entry.split("=") for entry in _LONGER.split())
+_CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
+
+
+def known_language(code: str) -> str:
+    """Return the English name of a language given by its code or name.
+
+    A capitalised name that is not in the table is taken as it is, for languages without a code
+    ("Jejueo"). Raises UserError for anything else, with the nearest right word.
+    """
+    code = _SHORTER.get(code, code)
+    if code in LANGUAGE_NAMES:
+        return LANGUAGE_NAMES[code]
+    if code.lower() in _CODES:
+        return LANGUAGE_NAMES[_CODES[code.lower()]]
+    if len(code) > 3 and code.istitle() and code.replace(" ", "").isalpha():
+        return code
+    hint = nearest(code.lower(), _CODES) or "; codes are like en or de"
+    raise UserError(f'"{code}" is not a language that soritune knows{hint}')
+
+
+@lru_cache(maxsize=4096)
+def language_code(language: str) -> str:
+    """Return the shortest code of a language.
+
+    `language` is a code (ko, kor), a tag (ko-KR, kor_Hang, ko_KR.UTF-8) or a name (Korean).
+    """
+    language = language.strip().casefold()
+    code = re.split(r"[-_.@]", language, maxsplit=1)[0].strip()
+    return _CODES.get(language) or _SHORTER.get(code, code)
+
+
+def is_language(code: str) -> bool:
+    """Return whether what `language_code` gave can be a language: a code, or a name without one."""
+    return re.fullmatch(r"[^\W\d_][^\W_]*(?:[ '’-][^\W_]+)*", code) is not None and len(code) <= 40
+
+
+def language_name(code: str) -> str:
+    """Return the English name of a language code; a code without a name as it is."""
+    return LANGUAGE_NAMES.get(code, code)

@@ -1,0 +1,1 @@
+"""Parts of soritune, copied by tools/copy_to_vllm.py: change them there."""

@@ -1,0 +1,129 @@
+"""Models that are not of the recipe, scored on its sets by `evaluate --model`.
+
+<output>/models/<name>/   model.json (where it is and what it was), hypotheses/, scores/
+
+Each is a row of its own in the report. Nothing of the recipe's cases depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from soritune.errors import UserError
+from soritune.experiment.fingerprint import base_identity, fingerprint
+from soritune.files import write_atomically
+from soritune.recipe import Recipe
+from soritune.recipe.schema import ORIGINAL, Name
+from soritune.tasks import Request, Task
+
+if TYPE_CHECKING:
+    from soritune.models.family import Family
+
+FOLDER = "models"
+_FILE = "model.json"
+# Parts of a path that name no model: runs/NAME/cases/CASE/model.
+_NAMELESS = ("model", "cases")
+
+
+@dataclass(frozen=True)
+class OtherModel:
+    """A model as it was when it was evaluated.
+
+    Attributes:
+        source: as `load` takes it; a folder absolutely.
+        identity: of its content and that of all that it is built on.
+    """
+
+    name: str
+    source: str
+    identity: str
+
+
+def read_other_models(output: Path) -> dict[str, OtherModel]:
+    """Return the models that were evaluated in an output folder, by name."""
+    found = {}
+    for path in sorted((output / FOLDER).glob(f"*/{_FILE}")):
+        try:
+            model = TypeAdapter(OtherModel).validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        found[path.parent.name] = model
+    return found
+
+
+def add_other_model(recipe: Recipe, output: Path, source: str, name: str | None) -> OtherModel:
+    """Record a model that is to be evaluated; another one of its name gives way.
+
+    Args:
+        name: in the report; None: that of its folder.
+
+    Raises:
+        UserError: no such model, a name that cannot be used.
+    """
+    from soritune.models.open import open_chain
+    from soritune.models.record import stable_name
+
+    chain = open_chain(source)
+    name = _default_name(source) if name is None else name
+    _check_name(name, recipe)
+    built_on = [str(addition.folder) for addition in chain.additions]
+    identities = [base_identity(each, None) for each in (*built_on, str(chain.base_folder))]
+    model = OtherModel(name, stable_name(source), fingerprint({"built_on": identities}))
+    text = json.dumps(asdict(model), ensure_ascii=False, indent=2) + "\n"
+    (output / FOLDER / name).mkdir(parents=True, exist_ok=True)
+    write_atomically(output / FOLDER / name / _FILE, text.encode())
+    return model
+
+
+def what_it_can(
+    recipe: Recipe, model: OtherModel, evaluations: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Return the evaluations that a model's family can do, and why not for the others."""
+    from soritune.models.open import open_chain
+
+    family = open_chain(model.source).family
+    refused = {name: _refusal(recipe, family, name) for name in evaluations}
+    return (
+        [name for name, reason in refused.items() if reason is None],
+        {name: reason for name, reason in refused.items() if reason is not None},
+    )
+
+
+def _refusal(recipe: Recipe, family: Family, evaluation: str) -> str | None:
+    settings = recipe.evaluate[evaluation]
+    language = settings.source_language or getattr(
+        recipe.corpora[settings.corpus], "language", None
+    )
+    to = None if settings.task is Task.ASR else settings.to
+    try:
+        family.check_request(Request(settings.task, language, to))
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _default_name(source: str) -> str:
+    """Return what a model is called: the last part of its place that is a name."""
+    path = Path(source).resolve() if Path(source).is_dir() else Path(source)
+    parts = [part for part in path.parts if part not in _NAMELESS]
+    return parts[-1].rpartition(":")[2] if parts else source
+
+
+def _check_name(name: str, recipe: Recipe) -> None:
+    if name in (ORIGINAL, *recipe.cases):
+        raise UserError(
+            f'"{name}" is a case of the recipe; give the model another name with --name'
+        )
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        raise UserError(
+            f'"{name}" cannot name a row of the report (letters, digits, - _ + and .); give the '
+            "model a name with --name"
+        ) from None
