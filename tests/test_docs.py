@@ -160,7 +160,7 @@ def test_the_documents_show_every_command_somewhere() -> None:
     [
         ("trian r.yaml", "no command trian"),
         ("train r.yaml --cases a", "train has no option --cases"),
-        ("transcribe a.wav --format vtt", "transcribe --format takes no vtt"),
+        ("transcribe a.wav --format docx", "transcribe --format takes no docx"),
         ("run r.yaml --check", None),
     ],
 )
