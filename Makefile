@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Words for pip's installation of torch alone, for instance an index that has the build you want.
 PIP_TORCH_ARGS ?=
-EXTRAS := demo,hub,dev
+EXTRAS := demo,hub,serve,dev
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vllm fuzz lint format bench clean
+.PHONY: help demo test test-all test-vllm notebook fuzz lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 test-vllm: $(READY) $(VLLM_ENV)/.soritune ## Serve exports with vLLM and compare its texts with soritune's (minutes)
 	SORITUNE_VLLM_PYTHON=$(abspath $(VLLM_ENV))/bin/python \
 		$(BIN)/python -m pytest plugins/vllm/tests --timeout 1800
+
+notebook: $(READY) $(AUGMENT) ## Run the notebook again and keep its outputs (after make demo: with its model)
+	cd notebooks && ../$(BIN)/jupyter-execute --inplace --timeout 1200 korean_speech.ipynb
 
 fuzz: $(READY) ## Read ten thousand damaged files of each kind (minutes)
 	SORITUNE_FUZZ=10000 $(BIN)/python -m pytest tests/test_fuzz.py --timeout 7200

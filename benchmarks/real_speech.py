@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,15 @@ from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
 from soritune.corpus.store import Corpus
 from soritune.corpus.subset import subset
+from soritune.decoding.evaluate import decode_records
+from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.experiment.loading import load_experiment
 from soritune.experiment.run import Experiment
+from soritune.export.blend import blend
 from soritune.files import locked
+from soritune.scoring.bootstrap import Floats, bootstrap_interval
+from soritune.scoring.error_rates import cer, score_utterances
+from soritune.tasks import Request, Task
 
 SEED = 7
 CONDITIONS: Mapping[str, Any] = {
@@ -54,6 +60,8 @@ CONDITIONS: Mapping[str, Any] = {
         "leave_length_unchanged": False,
     },
 }
+JOINED_S = 28.5  # of joined recordings; the window of Whisper has 30 s
+SINGLE_EVERY = 40
 TRAINING_AUGMENTATION = [
     {
         "transform": "OneOf",
@@ -74,7 +82,12 @@ TRAINING_AUGMENTATION = [
 ]
 
 
-def recipe(options: argparse.Namespace, conditions: Mapping[str, Path]) -> dict[str, Any]:
+JOINED = "joined"
+
+
+def recipe(
+    options: argparse.Namespace, conditions: Mapping[str, Path], joined: Path | None = None
+) -> dict[str, Any]:
     """The experiment as a recipe; without conditions it is what their recordings come from."""
     corpora: dict[str, Any] = {
         "speech": {
@@ -89,6 +102,8 @@ def recipe(options: argparse.Namespace, conditions: Mapping[str, Path]) -> dict[
     corpora |= {
         name: {"source": "manifest", "path": str(path)} for name, path in conditions.items()
     }
+    if joined is not None:
+        corpora[JOINED] = {"source": "manifest", "path": str(joined)}
     part = {"corpus": "speech", "max_utterances": options.train}
     lora = {
         "mode": "lora",
@@ -103,19 +118,27 @@ def recipe(options: argparse.Namespace, conditions: Mapping[str, Path]) -> dict[
     augmented = [{**part, "augment": TRAINING_AUGMENTATION}]
     cases = {
         "lora-1": lora,
-        "lora-1-augmented": {"like": "lora-1", "train": augmented},
+        "lora-1-augmented": {**lora, "train": augmented},
         "encoder-1-augmented": {
-            "like": "lora-1",
+            **lora,
             "mode": "encoder",
             "train": augmented,
             "learning_rate": options.encoder_rate,
         },
-        "lora-3-augmented": {"like": "lora-1", "train": augmented, "epochs": 3},
+        "lora-3-augmented": {**lora, "train": augmented, "epochs": 3},
+        "full-joined": {
+            **lora,
+            "mode": "full",
+            "train": [JOINED],
+            "batch_size": 2,
+            "learning_rate": options.full_rate,
+            "warmup_steps": 5,
+        },
     }
     evaluations = {
         "read": {"corpus": "speech", "task": "asr", "limit": options.test},
         **{name: {"corpus": name, "task": "asr"} for name in conditions},
-        "english": {"corpus": "english", "task": "asr", "limit": options.condition},
+        "english": {"corpus": "english", "task": "asr", "limit": options.english},
     }
     return {
         "name": "real-speech",
@@ -124,7 +147,11 @@ def recipe(options: argparse.Namespace, conditions: Mapping[str, Path]) -> dict[
         "language": "ko",
         "model": {"base": str(options.base), "lora": {"r": 32, "alpha": 64, "dropout": 0.05}},
         "corpora": corpora,
-        "cases": {name: cases[name] for name in options.cases},
+        "cases": {
+            name: cases[name]
+            for name in options.cases
+            if joined is not None or not name.endswith(JOINED)
+        },
         "evaluate": evaluations,
     }
 
@@ -154,6 +181,53 @@ def write_conditions(corpus: Corpus, folder: Path, count: int, limit: int) -> di
     return lists
 
 
+def write_joined(corpus: Corpus, folder: Path, options: argparse.Namespace) -> Path:
+    """Write training recordings joined to almost 30 s, `options.passes` times; return their list.
+
+    The encoder of Whisper hears 30 s, whatever a recording lasts: joined, an hour costs a fraction
+    of what it costs as single sentences. Each recording is augmented by itself. One in
+    `SINGLE_EVERY` stays alone, so that the model keeps ending after a short one.
+    """
+    place = folder / f"joined-{options.passes}"
+    place.mkdir(parents=True, exist_ok=True)
+    augmenter = Augmenter(Augmentation.model_validate(TRAINING_AUGMENTATION))
+    records = corpus.records("train")
+    kept = set(subset([record.id for record in records], options.train))
+    records = [record for record in records if record.id in kept]
+    lines = []
+
+    def write(name: str, parts: list[tuple[Samples, str]]) -> None:
+        soundfile.write(
+            place / f"{name}.flac", np.concatenate([each for each, _ in parts]), SAMPLE_RATE_HZ
+        )
+        text = " ".join(text for _, text in parts)
+        line = {"audio": f"{name}.flac", "text": text, "split": "train", "id": name}
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+
+    for turn in range(options.passes):
+        random = np.random.default_rng((SEED, turn))
+        window: list[tuple[Samples, str]] = []
+        count = 0
+        for number, index in enumerate(random.permutation(len(records))):
+            record = records[index]
+            clip = Clip(record.id, record.speaker)
+            changed = augmenter.samples(corpus.samples(record), clip, (SEED, turn, record.id))
+            samples = changed.samples
+            if number % SINGLE_EVERY == 0:
+                write(f"{turn}-alone-{number}", [(samples, record.text)])
+                continue
+            pause = np.zeros(int(random.uniform(0.1, 0.5) * SAMPLE_RATE_HZ), np.float32)
+            length = sum(len(each) for each, _ in window) + len(samples) + len(pause)
+            if window and length > JOINED_S * SAMPLE_RATE_HZ:
+                write(f"{turn}-{count}", window)
+                window, count = [], count + 1
+            window.append((np.concatenate([samples, pause]), record.text))
+        write(f"{turn}-{count}", window)
+    path = place / "list.jsonl"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
 def non_speech() -> Iterator[tuple[str, Samples]]:
     """Yield sounds of ten seconds without a word, 60 s in all."""
     random = np.random.default_rng(SEED)
@@ -173,7 +247,6 @@ def non_speech() -> Iterator[tuple[str, Samples]]:
 def invented(model_folder: str, language: str) -> tuple[int, list[str]]:
     """Characters that a model writes for a minute without speech, and the texts."""
     from soritune.models import load
-    from soritune.tasks import Request, Task
 
     model = load(model_folder, device="cpu")
     request = Request(Task.ASR, language)
@@ -183,12 +256,71 @@ def invented(model_folder: str, language: str) -> tuple[int, list[str]]:
     return sum(len(text.replace(" ", "")) for text in texts), texts
 
 
+def decode_blend(
+    experiment: Experiment,
+    options: argparse.Namespace,
+    weight: float,
+    folder: Path,
+    like: Mapping[str, list[Hypothesis]],
+) -> dict[str, list[Hypothesis]]:
+    """Blend the last case with the base, and transcribe what another model transcribed."""
+    from soritune.models import load
+
+    plan = experiment.plan
+    model_folder = folder / "model"
+    if not model_folder.is_dir():
+        trained = str(plan.model_folder(options.cases[-1]))
+        blend(trained, str(options.base), model_folder, weight=weight)
+    model = load(str(model_folder), device="cpu")
+    found = {}
+    for column, others in like.items():
+        corpus = Corpus.open(plan.corpus_folder("speech" if column == "read" else column))
+        ids = {each.id for each in others}
+        records = [record for record in corpus.records("test") if record.id in ids]
+        out = folder / f"{column}.jsonl"
+        found[column] = decode_records(model, corpus, records, task=Task.ASR, to=None, out=out)
+    return found
+
+
+def error_rate(hypotheses: list[Hypothesis]) -> str:
+    """Return the CER with its 95 % interval, as text."""
+    score = cer([each.reference for each in hypotheses], [each.scored for each in hypotheses])
+    return f"{score.value:.1f} [{score.low:.1f}–{score.high:.1f}]"
+
+
+def difference(pairs: Sequence[tuple[list[Hypothesis], list[Hypothesis]]]) -> str:
+    """Return how much higher the CER of the second of each pair is, with its 95 % interval.
+
+    Recordings are drawn together with what both models wrote for them, in all of the pairs: the
+    conditions are made of the same recordings.
+    """
+    table: dict[str, Any] = {}
+    for pair in pairs:
+        errors = []
+        for hypotheses in pair:
+            ordered = sorted(hypotheses, key=lambda each: each.id)
+            texts = ([each.reference for each in ordered], [each.scored for each in ordered])
+            errors.append(score_utterances(*texts))
+        for hypothesis, before, after in zip(ordered, *errors, strict=True):
+            counts = (before.edits, after.edits, after.reference_length)
+            table[hypothesis.id] = np.add(table.get(hypothesis.id, 0), counts)
+
+    def points(sums: Floats) -> Floats:
+        change: Floats = 100 * (sums[:, 1] - sums[:, 0]) / sums[:, 2]
+        return change
+
+    rows = list(table.values())
+    low, high = bootstrap_interval(rows, points)
+    value = float(points(np.sum(rows, axis=0, dtype=float)[None])[0])
+    return f"{value:+.1f} [{low:+.1f} to {high:+.1f}]"
+
+
 def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "recipe.yaml"
 
-    def experiment(conditions: Mapping[str, Path]) -> Experiment:
-        content = recipe(options, conditions)
+    def experiment(conditions: Mapping[str, Path], joined: Path | None = None) -> Experiment:
+        content = recipe(options, conditions, joined)
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), "utf-8")
         return Experiment(load_experiment(path), print, source=path)
 
@@ -199,22 +331,41 @@ def run(options: argparse.Namespace) -> None:
         lists = write_conditions(
             speech, options.out / "conditions", options.condition, options.test
         )
-        report = experiment(lists).run()
+        joins = any(case.endswith(JOINED) for case in options.cases)
+        joined = write_joined(speech, options.out, options) if joins else None
+        experiment(lists, joined).run()
         folders = {"original": str(options.base)}
         folders |= {name: str(first.plan.model_folder(name)) for name in options.cases}
         counts = {name: invented(folder, "ko") for name, folder in folders.items()}
 
-    columns = ["read", *lists, "english"]
-    cells = {
-        (result.case, result.evaluation): f"{result.value:.1f} [{result.low:.1f}–{result.high:.1f}]"
-        for result in report.results
-        if result.metric == "cer"
-    }
-    print("\n| CER | " + " | ".join(columns) + " | characters a minute without speech |")
+        columns = ["read", *lists, "english"]
+        written = {
+            case: {
+                column: read_hypotheses(first.plan.hypotheses_path(case, column))
+                for column in columns
+            }
+            for case in folders
+        }
+        for weight in options.blend:
+            name = f"{weight:g} {options.cases[-1]}"
+            folder = options.out / "blends" / f"{weight:g}"
+            written[name] = decode_blend(first, options, weight, folder, written["original"])
+            counts[name] = invented(str(folder / "model"), "ko")
+
+    header = "| | " + " | ".join(columns) + " | "
+    print(f"\nCER:\n\n{header}characters a minute without speech |")
     print("|---|" + "---|" * (len(columns) + 1))
-    for case in folders:
-        values = [cells.get((case, column), "–") for column in columns]
-        print(f"| {case} | " + " | ".join([*values, str(counts[case][0])]) + " |")
+    for case, columns_of in written.items():
+        cells = [error_rate(columns_of[column]) for column in columns]
+        print(f"| {case} | " + " | ".join([*cells, str(counts[case][0])]) + " |")
+    print(f"\nCER less that of the base, the same recordings:\n\n{header}all Korean |")
+    print("|---|" + "---|" * (len(columns) + 1))
+    for case, columns_of in written.items():
+        if case == "original":
+            continue
+        pairs = [(written["original"][column], columns_of[column]) for column in columns]
+        cells = [difference([pair]) for pair in pairs] + [difference(pairs[:-1])]
+        print(f"| {case} | " + " | ".join(cells) + " |")
     for case, (_, texts) in counts.items():
         print(f"{case} without speech: {texts}")
 
@@ -227,11 +378,21 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=200, help="utterances")
     parser.add_argument("--test", type=int, default=40, help="utterances as they are")
     parser.add_argument("--condition", type=int, default=16, help="utterances of each condition")
+    parser.add_argument("--english", type=int, default=16, help="English sentences")
     parser.add_argument("--lora-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-5)
+    parser.add_argument("--full-rate", type=float, default=2e-5)
+    parser.add_argument("--passes", type=int, default=1, help="over the recordings, joined")
+    parser.add_argument(
+        "--blend",
+        type=float,
+        nargs="*",
+        default=[],
+        help="weights of the last case in a blend with the base",
+    )
     parser.add_argument(
         "--cases",
-        nargs="+",
+        nargs="*",
         default=["lora-1", "lora-1-augmented", "encoder-1-augmented", "lora-3-augmented"],
     )
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

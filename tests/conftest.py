@@ -54,3 +54,11 @@ def small_qwen3_asr(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from small_qwen3_asr import save_small_qwen3_asr
 
     return save_small_qwen3_asr(tmp_path_factory.mktemp("qwen3-asr"))
+
+
+@pytest.fixture(scope="session")
+def small_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random Whisper; not to be written to."""
+    from small_whisper import save_small_whisper
+
+    return save_small_whisper(tmp_path_factory.mktemp("whisper"))

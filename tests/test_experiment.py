@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from soritune.experiment import stage as stage_module
 from soritune.experiment.loading import load_experiment
 from soritune.experiment.plan import Plan
 from soritune.experiment.run import Experiment, write_report
+from soritune.interrupts import Terminated
 from soritune.training.summary import TrainingSummary
 
 RECIPE = """
@@ -51,19 +53,32 @@ class StandIns:
         self.found_checkpoints: list[str] = []
         self.interrupt_after: int | None = None
         self.interrupt_training = False
+        self.signal_in_the_last_step: int | None = None
 
     def train_case(  # type: ignore[no-untyped-def]
-        self, case, *, name: str, model, corpora, out: Path, seed: int, excluded, score_dev
+        self,
+        case,
+        *,
+        name: str,
+        model,
+        corpora,
+        out: Path,
+        seed: int,
+        excluded,
+        score_dev,
+        stop,
     ):
         self.trained.append(name)
         self.excluded.append(excluded)
-        checkpoints = out / "checkpoints"
+        checkpoints = out / "checkpoints" / "checkpoint-1"
         if checkpoints.exists():
             self.found_checkpoints.append((checkpoints / "of").read_text())
         checkpoints.mkdir(parents=True, exist_ok=True)
         (checkpoints / "of").write_text(f"{case.learning_rate}")
         if self.interrupt_training:
             raise KeyboardInterrupt
+        if self.signal_in_the_last_step is not None:
+            stop.handle(self.signal_in_the_last_step, None)
         (out / "model").mkdir(exist_ok=True)
         (out / "model" / "weights").write_text(f"{name} {case.learning_rate}")
         (out / "training.json").write_text("{}")
@@ -338,6 +353,30 @@ def test_a_kill_at_any_stamp_ends_in_the_same_figures(
     (folder / "out").rename(folder / "killed")
     experiment(folder).run()
     assert killed == figures(folder)
+
+
+def test_a_signal_in_the_last_step_ends_the_run_once_the_training_is_done(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    stand_ins.signal_in_the_last_step = signal.SIGTERM
+    with pytest.raises(Terminated):
+        experiment(folder).run()
+    assert stand_ins.trained == ["first"]
+    stand_ins.signal_in_the_last_step = None
+    experiment(folder).run()
+    assert stand_ins.trained == ["first", "second"]
+
+
+def test_files_of_a_user_in_a_run_outlive_another_recipe(folder: Path, stand_ins: StandIns) -> None:
+    experiment(folder).run()
+    places = ["results.txt", "cases/first/mine.bin", "cases/first/model/mine.bin"]
+    places += ["cases/first/hypotheses/notes.txt", "corpora/mine/shards/mine.bin"]
+    for place in places:
+        (folder / "out" / place).write_text("mine")
+    write_recordings(folder, seed=1)
+    experiment(folder).run()
+    assert stand_ins.trained == ["first", "second"] * 2
+    assert [(folder / "out" / place).read_text() for place in places] == ["mine"] * len(places)
 
 
 def test_only_one_case_is_done_where_only_one_is_asked_for(

@@ -172,11 +172,12 @@ def test_a_case_that_left_the_recipe_is_named_and_not_taken_for_another(
 def test_a_rate_or_a_batch_that_cannot_be_meant_is_warned_of(
     folder: Path, stand_ins: StandIns
 ) -> None:
-    change(folder, "epochs: 4", "epochs: 4, learning_rate: 3e3, batch_size: 2")
+    change(folder, "epochs: 4", "epochs: 4, learning_rate: 3e3, batch_size: 2, dev: {every: 5}")
     warnings = checked(folder).warnings
     assert any("case second: learning_rate is 3000" in each for each in warnings)
     assert any("case first: batch_size is 16, but an epoch has 4" in each for each in warnings)
     assert not any("case second: batch_size" in each for each in warnings)
+    assert [each for each in warnings if 'case "second": "dev" asks for scores' in each]
 
 
 def test_history_without_a_file_or_with_a_damaged_line_is_what_is_left(tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ class Made:
 
 def stage(folder: Path, key: str = "one") -> Stage[Made]:
     return Stage(
-        folder / "stamp.json", key, Made, outputs=(folder / "made",), scratch=(folder / "scratch",)
+        folder / "stamp.json",
+        key,
+        Made,
+        outputs=(folder / "made",),
+        scratch=("scratch", "model/*.json"),
     )
 
 
@@ -78,6 +82,8 @@ def test_what_other_inputs_left_is_removed_before_work_begins(tmp_path: Path) ->
     def leave() -> Made:
         (tmp_path / "scratch").mkdir()
         (tmp_path / "scratch" / "file").write_text("old")
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "old.json").write_text("old")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -85,8 +91,10 @@ def test_what_other_inputs_left_is_removed_before_work_begins(tmp_path: Path) ->
 
     def work() -> Made:
         assert not (tmp_path / "scratch").exists()
+        assert os.listdir(tmp_path / "model") == ["of the user"]
         return make(tmp_path)
 
+    (tmp_path / "model" / "of the user").write_text("stays")
     stage(tmp_path, "two").run(work)
 
 

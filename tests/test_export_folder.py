@@ -23,9 +23,9 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def refusal(model: Path, out: Path, *, force: bool = False) -> str:
+def refusal(model: Path, out: Path, *, force: bool = False, target: str = "native") -> str:
     with pytest.raises(UserError) as caught:
-        export(str(model), "native", out, force=force)
+        export(str(model), target, out, force=force)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -112,6 +112,18 @@ def test_links_out_of_a_model_are_not_followed(
     (model / place).unlink()
     (model / place).symlink_to(model / "config.json")
     export(str(model), "native", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "speech-lora"])
+def test_what_a_model_is_read_from_is_not_a_link_out_of_it(
+    native: Path, tmp_path: Path, name: str
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(native, model)
+    (model / name).rename(tmp_path / "elsewhere")
+    (model / name).symlink_to(tmp_path / "elsewhere")
+    for target in ("native", "adapter"):
+        assert "outside the model" in refusal(model, tmp_path / "out", target=target)
 
 
 def test_links_into_the_blobs_of_the_hubs_cache_are_followed(
@@ -212,3 +224,25 @@ def test_a_folder_that_another_process_writes_now_is_left_to_it(
     other.mkdir()
     export(str(small_base), "native", tmp_path / "out")
     assert other.is_dir()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o002])
+@pytest.mark.parametrize("target", ["native", "original", "adapter"])
+def test_every_file_of_an_export_has_the_mode_of_the_umask(
+    native: Path, tmp_path: Path, umask: int, target: str
+) -> None:
+    """Whatever the modes of the files are that were copied."""
+    model = tmp_path / "model"
+    shutil.copytree(native, model)
+    (model / "figures").mkdir(0o755)
+    (model / "figures" / "a.txt").write_text("a")
+    for path in model.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    before = os.umask(umask)
+    try:
+        export(str(model), target, tmp_path / "out")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "out", *(tmp_path / "out").rglob("*")):
+        full = 0o777 if path.is_dir() else 0o666
+        assert path.stat().st_mode & 0o777 == full & ~umask, path

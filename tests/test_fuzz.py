@@ -1,7 +1,8 @@
 """Nothing but a UserError comes out of what reads files, whatever is in them; nothing hangs.
 
 Good inputs are damaged by a seed: SORITUNE_FUZZ sets the number of cases of each kind (`make fuzz`
-runs ten thousand). A failure prints the input.
+runs ten thousand), SORITUNE_FUZZ_FROM the first seed, so that they can be run in parts. A failure
+prints the seed and the input.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import tarfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ import soundfile
 from soritune.audio import load_mono_16k
 from soritune.errors import UserError
 from soritune.experiment.stage import Stage
-from soritune.models import describe
+from soritune.models import describe, load
 from soritune.models.registry import family_of
 from soritune.recipe import load_recipe
 from soritune.sources.clips import archive_errors, read_archive
@@ -32,6 +34,7 @@ from soritune.sources.formats.tables import json_lines, table_lines
 from soritune.training.summary import TrainingSummary
 
 CASES = int(os.environ.get("SORITUNE_FUZZ", "200"))
+FIRST = int(os.environ.get("SORITUNE_FUZZ_FROM", "0"))
 MAX_S = 10.0  # of the processor for one case, so that a busy machine counts for nothing
 MAX_GROWTH_BYTES = 500 * 2**20
 # What breaks parsers: extreme numbers, marks of formats, bytes that are not text.
@@ -74,12 +77,16 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
     return bytes(made)
 
 
-def fuzz(path: Path, content: bytes, read: Callable[[Path], object]) -> None:
-    """Read damaged `content` from `path`: a result or a UserError of one line, soon, in bounds."""
+def fuzz(path: Path, content: bytes, read: Callable[[Path], object], *, share: float = 1.0) -> None:
+    """Read damaged `content` from `path`: a result or a UserError of one line, soon, in bounds.
+
+    Args:
+        share: of the cases, where one takes long.
+    """
     path.write_bytes(content)
     read(path)  # the good one
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    for seed in range(CASES):
+    for seed in range(FIRST, FIRST + max(1, round(CASES * share))):
         made = damaged(content, random.Random(f"{path.name} {seed}"))
         path.write_bytes(made)
         started_s = time.process_time()
@@ -143,7 +150,52 @@ def test_model_folders(small_base: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(small_base, folder)
     config = (folder / "config.json").read_bytes()
-    fuzz(folder / "config.json", config, lambda path: (describe(folder), family_of(str(folder))))
+    read = partial(read_model, folder)
+    fuzz(folder / "config.json", config, read, share=0.2)
     (folder / "config.json").write_bytes(config)
     record = json.dumps({"format": 1, "family": "phi4mm", "base": "builtin:tiny", "tensors": {}})
     fuzz(folder / "soritune.json", record.encode(), lambda path: describe(folder))
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
+)
+@pytest.mark.parametrize("family", ["small_whisper", "small_qwen3_asr"])
+def test_bases_of_other_families(
+    family: str, name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(request.getfixturevalue(family), folder)
+    if not (folder / name).is_file():
+        pytest.skip(f"{family} has no {name}")
+    content = (folder / name).read_bytes()
+    fuzz(folder / name, content, partial(read_model, folder), share=0.02)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("tokenizer.json", "tokenizer_config.json", "model.safetensors"),
+        *("speech-lora/adapter_config.json", "speech-lora/adapter_model.safetensors"),
+    ],
+)
+def test_files_of_a_base(native: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(native, folder)
+    content = (folder / name).read_bytes()
+    fuzz(folder / name, content, partial(read_model, folder), share=0.05)
+
+
+def read_model(folder: Path, _path: Path) -> None:
+    """Look at a model, find its family, load it: each on its own, whatever the others say."""
+    refusals = 0
+    loading = partial(load, device="cpu", dtype="float32")
+    readers: list[Callable[[str], object]] = [describe, family_of, loading]
+    for read in readers:
+        try:
+            read(str(folder))
+        except UserError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            refusals += 1
+    if refusals:
+        raise UserError("refused")

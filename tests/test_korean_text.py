@@ -15,8 +15,8 @@ from soritune.languages.ko.characters import FINALS, INITIALS, VOWELS, compose, 
 from soritune.languages.ko.letters import spell_letters
 from soritune.languages.ko.normalization import normalize, syllables
 from soritune.languages.ko.numerals import native, ordinal, sino
-from soritune.languages.ko.punctuation import drop_punctuation
 from soritune.languages.ko.spell import spell_numbers
+from soritune.languages.punctuation import drop_punctuation
 
 CASES_FILE = Path(__file__).parent / "korean_cases.tsv"
 TASKS: dict[str, Callable[[str], str]] = {

@@ -79,6 +79,8 @@ def test_a_list_as_excel_in_korea_saves_it(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     path.write_bytes("파일,전사\r\na.wav,내일 봐요\r\n".encode("cp949"))
     assert texts(entries(path, columns={"audio": "파일", "text": "전사"})) == ["내일 봐요"]
+    path.write_bytes("audio,text\r\na.wav,내일 봐요\r\n".encode("cp949"))
+    assert texts(entries(path)) == ["내일 봐요"]
     (tmp_path / "wav.scp").write_bytes("가 a.wav\n".encode("cp949"))
     (tmp_path / "text").write_bytes("가 내일 봐요\n".encode("cp949"))
     assert texts(entries(tmp_path, "kaldi")) == ["내일 봐요"]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,8 +38,10 @@ class Toy(Family):
     }
     lora = LoraDefaults(r=4, alpha=8, dropout=0.0, layers=r"(en|de)coder\.\w+")
 
-    def part_of(self, name: str) -> str:
-        return LORA if ".lora_" in name else "model"
+    part_patterns = {LORA: r"\.lora_", "model": "."}  # noqa: RUF012
+
+    def build(self, base: StoredBase, **options: object) -> Any:
+        """Nothing here runs the model."""
 
 
 @pytest.fixture
@@ -101,6 +104,7 @@ def test_families_are_known_without_torch() -> None:
         "import sys; from soritune.models import modes, registry; "
         "family = registry.family_of('builtin:tiny'); "
         "assert modes.written_mode(family, 'audio+lora') == 'lora+audio'; "
+        "[f._file('serving') for f in registry.families()]; "  # for `soritune inspect`
         "assert {'torch', 'transformers', 'peft'}.isdisjoint(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -22,7 +22,7 @@ from soritune.models.phi4mm.configuration import (
     native_config,
     original_config,
 )
-from soritune.models.phi4mm.parts import part_of
+from soritune.models.phi4mm.family import FAMILY
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_the_full_model_has_the_published_parameters_in_each_part(
     assert sum(sizes[name] for name in statistics) == 2 * 80
     parts: Counter[str] = Counter()
     for name in set(sizes) - statistics:
-        parts[part_of(name)] += sizes[name]
+        parts[FAMILY.part_of(name)] += sizes[name]
     assert parts == {
         "audio encoder": 441_238_144,
         "projector": 12_589_056,

@@ -81,7 +81,7 @@ def test_base_lora_and_audio_go_through_the_experiment(folder: Path) -> None:
     assert all(f'"{name}"' in text for name in ("original", "lora-1", "audio-1"))
     assert not (case(folder, "lora-1") / TRAINED_FILE).exists()
     names = load_file(case(folder, "audio-1") / TRAINED_FILE)
-    assert {parts.part_of(name) for name in names} == parts.AUDIO_PARTS
+    assert {FAMILY.part_of(name) for name in names} == parts.AUDIO_PARTS
     files = [folder / "0.wav", folder / "3.wav"]
     written = soritune("transcribe", *files, "--model", case(folder, "audio-1"))
     assert len([line for line in written.splitlines() if line.startswith(str(folder))]) == 2

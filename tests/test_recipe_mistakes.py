@@ -258,7 +258,13 @@ CASES = [
     (
         "builtin:tiny",
         "./nowhere",
-        "3: base ./nowhere is not a folder; give a folder or a hub id",
+        "3: base ./nowhere: no such folder; fix the path, or give a hub id of the form owner/name",
+    ),
+    (
+        "builtin:tiny",
+        "runs/model",
+        "3: base runs/model: no such folder (it is a path, because runs/ is here); fix the path, "
+        "or give a hub id of the form owner/name",
     ),
     # YAML.
     (
@@ -347,6 +353,7 @@ def test_a_mistake_costs_one_line(tmp_path: Path, right: str, wrong: str, messag
     names = [get_args(source.model_fields["source"].annotation)[0] for source in READERS]
     assert {"demo", "manifest", "zeroth"} < set(names)
     sources = ", ".join(sorted(names))
+    (tmp_path / "runs").mkdir()
     found = mistake(tmp_path, RIGHT.replace(right, wrong))
     assert found == "x.yaml:" + message.replace("SOURCES", sources)
 

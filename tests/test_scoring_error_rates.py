@@ -7,7 +7,9 @@ import jiwer
 import pytest
 
 from soritune.errors import UserError
+from soritune.languages.form import TextForm
 from soritune.scoring.error_rates import UtteranceErrors, cer, score_utterances, wer
+from soritune.scoring.normalization import normalize
 
 REFERENCES = ["나는 학교에 간다", "오늘 날씨가 좋다", "the cat sat", "세 시에 만나요"]
 HYPOTHESES = ["나는 학교에서 간다", "오늘 날씨", "the cat sat", ""]
@@ -116,5 +118,23 @@ def test_unknown_normalization_is_named_with_the_known_ones() -> None:
 
 
 def test_marks_that_unicode_calls_symbols_are_punctuation() -> None:
-    said, written = "네 육이오 노래", "네~ 육ㆍ이오 ♪ 노래～"
+    said, written = "네 육 이오 노래", "네~ 육ㆍ이오 ♪ 노래～"
     assert cer([said], [written], normalization="no-punctuation").value == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "네~ 6ㆍ25, 3.14와 1,234!",
+        "50%… “안녕”이라고?",
+        "010-1234-5678",
+        "서울-부산 ♪ 가ㆍ나",
+        "It's A&B.",
+    ],
+)
+def test_marks_go_from_scores_by_the_rule_of_a_corpus(text: str) -> None:
+    """One rule: what `text: {punctuation: drop}` writes and what is scored differ in nothing."""
+    form = TextForm(punctuation="drop").apply(text, "ko")
+    assert cer([form], [text], normalization="no-punctuation").value == 0
+    assert normalize(form, "no-punctuation") == form.lower()
+    assert "punct:removed.2" in cer([form], [text], normalization="no-punctuation").signature

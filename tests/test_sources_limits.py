@@ -11,9 +11,14 @@ from pathlib import Path
 import pytest
 
 from soritune.errors import UserError
+from soritune.experiment.check import check
 from soritune.files import open_regular, read_regular
+from soritune.recipe import load_recipe
+from soritune.sources import clips, describe_source
 from soritune.sources.clips import MAX_HEADER_BYTES, archive_errors, read_archive
 from soritune.sources.exclude import read_ids
+from soritune.sources.formats import tables
+from soritune.sources.formats.manifest import ManifestSource
 from soritune.sources.formats.tables import MAX_LINE_CHARACTERS, json_lines, table_lines
 from soritune.sources.formats.webdataset_shards import find_shards
 
@@ -52,6 +57,39 @@ def test_a_table_of_one_endless_line_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"audio,text\n" + b"a" * (MAX_LINE_CHARACTERS + 10))
     with pytest.raises(UserError, match="line"):
         list(table_lines(path, []))
+
+
+def test_one_setting_lifts_the_limits_and_belongs_to_the_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("a.wav")
+        member.size = 3000
+        archive.addfile(member, io.BytesIO(bytes(3000)))
+    monkeypatch.setattr(clips, "MAX_CLIP_BYTES", 1000)
+    assert [audio for _, audio in clips.archive_clips([path])] == [None]
+    assert "SORITUNE_LIMIT_FACTOR" in clips.too_large()
+    source = ManifestSource(source="manifest", path=tmp_path / "l.jsonl", language="ko")
+    (tmp_path / "l.jsonl").write_text('{"text": "long", "audio": "a.wav"}\n')
+    before = describe_source(source)
+    monkeypatch.setattr(tables, "MAX_LINE_CHARACTERS", 20)
+    with pytest.raises(UserError, match="SORITUNE_LIMIT_FACTOR"):
+        list(json_lines(tmp_path / "l.jsonl"))
+    monkeypatch.setenv("SORITUNE_LIMIT_FACTOR", "3")
+    assert [audio for _, audio in clips.archive_clips([path])] == [bytes(3000)]
+    assert len(list(json_lines(tmp_path / "l.jsonl"))) == 1
+    assert describe_source(source) != before
+    for wrong in ("0.5", "many", "nan", "inf"):
+        monkeypatch.setenv("SORITUNE_LIMIT_FACTOR", wrong)
+        with pytest.raises(UserError, match="not a number of at least 1"):
+            clips.too_large()
+
+
+def test_a_table_in_an_archive_of_one_endless_line_is_refused() -> None:
+    table = io.BytesIO(b"a\tb\n" + bytes(clips.MAX_LINE_BYTES + 10))
+    with pytest.raises(UserError, match=r"cv\.tar line 2: has more than"):
+        list(clips.read_tsv(table, "cv.tar"))
 
 
 def header(kind: bytes, size: int, name: str = "x") -> bytes:
@@ -108,3 +146,34 @@ def test_a_long_name_of_a_file_is_read(tmp_path: Path) -> None:
 def test_names_of_shards_that_cannot_be_are_one_line(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(UserError, match="fix it in the recipe"):
         find_shards(tmp_path, [pattern])
+
+
+RECIPE = """\
+name: t
+language: ko
+output: {folder}/out
+model: {{base: builtin:tiny}}
+corpora: {{c: {{source: webdataset, path: {folder}, shards: "{shards}"}}}}
+cases: {{a: {{mode: lora, train: [c]}}}}
+evaluate: {{e: {{corpus: c, task: asr}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "shards", ["**.tar", "{000..999999999}.tar", "../x.tar", "/x.tar", "y" * 5000]
+)
+def test_a_pattern_of_shards_is_judged_with_the_recipe(tmp_path: Path, shards: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(RECIPE.format(folder=tmp_path, shards=shards))
+    with pytest.raises(UserError, match=r"r\.yaml:5: .*webdataset") as caught:
+        load_recipe(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_shards_that_are_not_there_are_missed_by_check(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(RECIPE.format(folder=tmp_path, shards="train-{0..2}.tar"))
+    recipe = load_recipe(path)
+    with pytest.raises(UserError, match=r"holds no train-0\.tar"):
+        check(recipe)
+    assert not (tmp_path / "out").exists()

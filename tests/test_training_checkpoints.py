@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from soritune.errors import UserError
-from soritune.interrupts import Terminated, postponed
+from soritune.interrupts import StopRequest, Terminated, postponed
 from soritune.training import checkpoints, trainer
 from soritune.training.checkpoints import SEAL_FILE, last_checkpoint, remove_all_but, seal
 from soritune.training.trainer import SpeechTrainer
@@ -133,6 +133,18 @@ def test_a_signal_is_postponed_to_where_the_work_can_stop(
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(number) == before
     assert "a checkpoint is saved" in capsys.readouterr().err
+
+
+def test_a_signal_after_the_work_is_remembered_for_the_caller(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stop = StopRequest()
+    for _ in range(2):
+        with postponed(stop):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.requested
+    assert isinstance(stop.interruption(), Terminated)
+    assert capsys.readouterr().err.count("stopping") == 1
 
 
 def test_checkpoints_are_those_that_the_trainer_names(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ TASKS = {"asr": 0.5, "ast": 0.25, "ast-cot": 0.25}
 LORA = {"r": 4, "alpha": 8, "dropout": 0.1}
 STEPS = 10  # 40 utterances, 8 a step, 2 epochs
 
-# Trains like `trained` below in a process of its own and dies without a word: after step
-# `argv[5]`, or while the checkpoint of that step is being written.
+# Trains like `trained` below in a process of its own and dies without a word, while the checkpoint
+# of step `argv[5]` is being written.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -47,23 +47,18 @@ from soritune.corpus.store import Corpus
 from soritune.recipe import Case, ModelConfig
 from soritune.training import run, trainer
 
-base, corpus, out, case, step, where, threads = sys.argv[1:]
+base, corpus, out, case, step, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
 trainer.MIN_SAVE_INTERVAL_S, trainer.SAVE_SHARE = 0.0, 1e9  # a checkpoint after every step
 
-def die_at(owner, name, step_of):
-    method = getattr(owner, name)
-    def dying(self, *args, **kwargs):
-        result = method(self, *args, **kwargs)
-        if step_of(self, *args) == int(step):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    setattr(owner, name, dying)
+save = trainer.SpeechTrainer._save
 
-if where == "step":
-    die_at(trainer._Watcher, "on_step_end", lambda self, arguments, state, *_: state.global_step)
-else:
-    die_at(trainer.SpeechTrainer, "_save", lambda self, *_: self.state.global_step)
+def dying(self, *args, **kwargs):
+    save(self, *args, **kwargs)
+    if self.state.global_step == int(step):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trainer.SpeechTrainer._save = dying
 run.train_case(
     Case.model_validate_json(case), name="killed", model=ModelConfig(base=base, dtype="float32"),
     corpora={"talks": Corpus.open(Path(corpus))}, out=Path(out), seed=7,
@@ -167,16 +162,15 @@ def uninterrupted(
     return train_on(small_base, small_corpus, resumed_case, tmp_path_factory.mktemp("whole"))
 
 
-def kill(base: Path, corpus: Corpus, out: Path, case: Case, step: int, where: str) -> None:
+def kill(base: Path, corpus: Corpus, out: Path, case: Case, step: int) -> None:
     settings = case.model_dump_json()
     threads = str(torch.get_num_threads())
-    words = [base, corpus.folder, out, settings, step, where, threads]
+    words = [base, corpus.folder, out, settings, step, threads]
     command = [sys.executable, "-c", KILLED, *map(str, words)]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize(("where", "resumed_at"), [("step", 3), ("save", 3)])
 def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     train: Train,
     uninterrupted: Trained,
@@ -185,15 +179,14 @@ def test_training_killed_with_sigkill_ends_in_the_bits_of_an_uninterrupted_one(
     small_corpus: Corpus,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    where: str,
-    resumed_at: int,
 ) -> None:
+    """Killed while it wrote a checkpoint; `test_augment_training.py` stops one between two."""
     out = tmp_path / "killed"
-    kill(small_base, small_corpus, out, resumed_case, 4, where)
+    resumed_at = 3
+    kill(small_base, small_corpus, out, resumed_case, resumed_at + 1)
     assert not (out / "model").exists()
-    if where == "save":
-        # The newest checkpoint was cut short: it has tensors and yet does not count.
-        assert (out / "checkpoints" / "checkpoint-4" / "trained.safetensors").is_file()
+    # The newest checkpoint was cut short: it has tensors and yet does not count.
+    assert (out / "checkpoints" / "checkpoint-4" / "trained.safetensors").is_file()
     checkpoint = last_checkpoint(out / "checkpoints")
     assert checkpoint is not None
     assert checkpoint.name == f"checkpoint-{resumed_at}"
@@ -256,7 +249,7 @@ def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
     trained = train(case_of(mode))
     tensors = trained.tensors()
     base = dict(load(small_base, dtype="float32").module.named_parameters())
-    free = {name for name in tensors if parts.part_of(name) in parts_of_mode(FAMILY, mode)}
+    free = {name for name in tensors if FAMILY.part_of(name) in parts_of_mode(FAMILY, mode)}
 
     # 1. Exactly the parts of the mode moved, each of their matrices.
     for name, tensor in tensors.items():
@@ -274,7 +267,7 @@ def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
     # 2. The record says so.
     record = json.loads((trained.out / "training.json").read_text(encoding="utf-8"))
     assert set(record["moved"]) <= free
-    assert {parts.part_of(name) for name in record["moved"]} == parts_of_mode(FAMILY, mode)
+    assert {FAMILY.part_of(name) for name in record["moved"]} == parts_of_mode(FAMILY, mode)
     assert sum(record["trained"].values()) == sum(tensors[name].numel() for name in free)
     assert record["steps"] == 5
     assert record["utterances"] == 40
@@ -373,7 +366,7 @@ def test_step_is_the_mean_over_all_target_tokens_however_it_is_cut(
 def test_audio_of_a_bfloat16_base_is_trained_and_saved_in_fp32(train: Train) -> None:
     trained = train(case_of("audio", learning_rate=4e-5), dtype="bfloat16")
     for name, tensor in trained.tensors().items():
-        free = parts.part_of(name) in parts.AUDIO_PARTS
+        free = FAMILY.part_of(name) in parts.AUDIO_PARTS
         assert tensor.dtype == (torch.float32 if free else torch.bfloat16), name
     for name, tensor in saved(trained.out).items():
         assert tensor.dtype == torch.float32, name

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from soritune.models import encoder_decoder, family
-from soritune.models.family import IGNORE, Generated, ModelInput
-from soritune.models.loaded import LoadedModel, fill_module
+from soritune.models import family
+from soritune.models.encoder_decoder import EncoderDecoderModel
+from soritune.models.family import IGNORE, Generated, ModelInput, Processor
+from soritune.models.loaded import fill_module
 from soritune.tasks import Answer, Task
 
 WINDOW, BANDS, SIZE, START, END = 400, 8, 16, 256, 257
@@ -37,14 +38,11 @@ class ToyModule(nn.Module):
         )
 
 
-class ToyProcessor:
+class ToyProcessor(Processor):
     def features(self, samples):
         frames = samples[: len(samples) // WINDOW * WINDOW].reshape(-1, WINDOW)
         bands = np.abs(np.fft.rfft(frames))[:, 1:].reshape(len(frames), BANDS, -1)
         return torch.from_numpy(np.log1p(bands.mean(axis=2)).astype(np.float32))
-
-    def encode(self, samples, request, answer=None):
-        return self.encode_features(self.features(samples), request, answer)
 
     def encode_features(self, features, request, answer=None):
         target = None if answer is None else [*answer.scored.encode(), END]
@@ -70,22 +68,13 @@ class ToyProcessor:
         return Answer(translation=text) if request.task is Task.AST else Answer(text)
 
 
-class ToyModel(LoadedModel):
+class ToyModel(EncoderDecoderModel):
     @property
     def feature_fill(self):
         return torch.zeros(BANDS)
 
     def checkpoint_layers(self):
         pass
-
-    def num_targets(self, batch):
-        return encoder_decoder.num_targets(batch)
-
-    def loss(self, batch, num_targets, *, module=None):
-        return encoder_decoder.loss(module or self.module, batch, num_targets)
-
-    def row_losses(self, batch):
-        return encoder_decoder.row_losses(self.module, batch)
 
     @torch.inference_mode()
     def generate(self, inputs, limits, *, beams=1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,32 @@ def is_hub_id(name: str) -> bool:
         and all(name.split("/"))
         and not name.startswith((".", "~"))
         and not name.endswith(ARCHIVE_SUFFIXES)
+    )
+
+
+def is_local_path(name: str, *folders: Path) -> bool:
+    """Return whether somebody who gives this name means a path, though it may look like a hub id.
+
+    It begins with . / or ~, or its first folder is in the current directory or in `folders`:
+    runs/model, where runs/ is here, is not a repository of somebody called runs.
+    """
+    return name.startswith((".", "/", "~")) or _begins_in_a_folder(name, folders)
+
+
+def _begins_in_a_folder(name: str, folders: Sequence[Path]) -> bool:
+    first, found, _ = name.partition("/")
+    return bool(found) and any(os.path.isdir(folder / first) for folder in (Path(), *folders))
+
+
+def require_folder(name: str, what: str, *folders: Path) -> None:
+    """Raise UserError, which begins with `what`, for a path of a folder that is not there."""
+    if not is_local_path(name, *folders) or os.path.isdir(os.path.expanduser(name)):
+        return
+    why = ""
+    if not name.startswith((".", "/", "~")):
+        why = f" (it is a path, because {name.partition('/')[0]}/ is here)"
+    raise UserError(
+        f"{what}: no such folder{why}; fix the path, or give a hub id of the form owner/name"
     )
 
 

@@ -61,9 +61,14 @@ class StopRequest:
 
 
 @contextmanager
-def postponed() -> Iterator[StopRequest]:
-    """Note Ctrl-C and SIGTERM during the block, which looks at them where it can stop."""
-    stop = StopRequest()
+def postponed(stop: StopRequest | None = None) -> Iterator[StopRequest]:
+    """Note Ctrl-C and SIGTERM during the block, which looks at them where it can stop.
+
+    Args:
+        stop: where they are noted, for a caller that looks at it after the block; default: a new
+            one.
+    """
+    stop = stop or StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

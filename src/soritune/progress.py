@@ -38,7 +38,8 @@ def track(
         try:
             yield plain.advance
         except BaseException:
-            plain.line("stopped")
+            if plain.done > 0:
+                plain.line("stopped")
             raise
         if plain.done > 0:
             plain.line("done")

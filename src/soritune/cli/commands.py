@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from soritune import __version__
-from soritune.cli import augment, blend, doctor, experiment, export, inspect, transcribe
+from soritune.cli import augment, blend, doctor, experiment, export, inspect, serve, transcribe
 from soritune.cli.help import Command, Group, examples
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": experiment.evaluate,
     "report": experiment.report,
     "transcribe": transcribe.transcribe,
+    "serve": serve.serve,
     "inspect": inspect.inspect,
     "export": export.export,
     "blend": blend.blend,

@@ -45,6 +45,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "subtitles for several",
         ),
     ),
+    "serve": (
+        ("soritune serve runs/mine/cases/lora-4/model", "on this machine; a page is at /"),
+        (
+            "soritune serve openai/whisper-base --host 0.0.0.0 --api-key-file keys.txt",
+            "for others",
+        ),
+    ),
     "preview": (
         ("soritune augment preview clip.wav --augment telephone --out preview", "a ready set"),
         (

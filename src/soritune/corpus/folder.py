@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ QUARANTINE_FILE = "quarantine.jsonl"
 SHARD_FOLDER = "shards"
 WORK_FOLDER = "work"
 FINGERPRINT_FILE = "fingerprint"
+_SHARDS = "[0-9]*.parquet"
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ class CorpusFolder:
         marker = self._work / FINGERPRINT_FILE
         same = marker.is_file() and marker.read_text(encoding="utf-8") == job.fingerprint
         shards = self.path / SHARD_FOLDER
+        if not same:
+            self.clean()
+            self._remove_shards(keep=())
         for folder in (self._work, shards):
-            if folder.exists() and not same:
-                shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.path, self._work, shards):
             remove_temporaries(folder)
@@ -139,15 +141,18 @@ class CorpusFolder:
                     else "the source has no entries. Check its path and its splits in the recipe."
                 )
             )
-        wanted = {shard.file for shard in card.shards}
-        for path in (self.path / SHARD_FOLDER).iterdir():
-            if f"{SHARD_FOLDER}/{path.name}" not in wanted:
-                path.unlink()
+        self._remove_shards(keep={shard.file for shard in card.shards})
         if memory is not None:
             stored.write(self.path, memory, tested)
         write_atomically(self.path / CARD_FILE, card.model_dump_json(indent=2) + "\n")
         self.clean()
         return card
+
+    def _remove_shards(self, keep: Collection[str]) -> None:
+        """Remove the other shards; a user's own files stay."""
+        for path in (self.path / SHARD_FOLDER).glob(_SHARDS):
+            if f"{SHARD_FOLDER}/{path.name}" not in keep:
+                path.unlink()
 
     def clean(self) -> None:
         """Remove what only the preparation needs; a kill may come between the card and this."""

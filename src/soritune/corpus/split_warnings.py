@@ -189,8 +189,8 @@ def _of_share(splits: Splits, split: str, division: Division) -> Iterator[SplitW
     if "speaker" in division.by:
         speakers = sum(each.speakers for each in splits.sizes.values())
         why = (
-            f", for no speaker is divided and there are {speakers}; split_by: [sentence] divides "
-            f"by sentence alone"
+            f", for no speaker is divided (speakers: {speakers}); split_by: [sentence] divides by "
+            f"sentence alone"
         )
     yield SplitWarning(
         splits.corpus,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
-from soritune.models.family import ClipLimits, SpeechModel
+from soritune.decoding.records import Token
+from soritune.models.family import ClipLimits, SpeechModel, Watch
 from soritune.tasks import Answer, Request
 
 POOL_BATCHES = 4
@@ -40,11 +41,13 @@ class Decoded:
         output: all of it.
         answer: its parts, as the family reads them.
         mean_logprob: see `Generated`; None where the engine does not give it.
+        tokens: see `Segment`.
     """
 
     output: str
     answer: Answer
     mean_logprob: float | None
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,13 +140,25 @@ def token_batches(
         yield batch
 
 
-def decode_batch(model: SpeechModel, batch: Sequence[Piece], *, beams: int = 1) -> list[Decoded]:
-    """Answer pieces together; the answers are those that each would get alone."""
+def decode_batch(
+    model: SpeechModel, batch: Sequence[Piece], *, beams: int = 1, watch: Watch | None = None
+) -> list[Decoded]:
+    """Answer pieces together; the answers are those that each would get alone.
+
+    Args:
+        watch: see `Watch`.
+    """
     processor = model.processor
     inputs = [processor.encode(piece.samples, piece.request) for piece in batch]
     limits = [processor.max_new_tokens(piece.duration_s) for piece in batch]
-    outputs = model.generate(inputs, limits, beams=beams)
+    watching = {} if watch is None else {"watch": watch}
+    outputs = model.generate(inputs, limits, beams=beams, **watching)
     return [
-        Decoded(output.text, processor.parse(piece.request, output.text), output.mean_logprob)
+        Decoded(
+            output.text,
+            processor.parse(piece.request, output.text),
+            output.mean_logprob,
+            tuple(map(Token, output.tokens, output.logprobs)),
+        )
         for piece, output in zip(batch, outputs, strict=True)
     ]

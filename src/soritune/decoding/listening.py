@@ -17,7 +17,7 @@ from soritune.decoding.cutting import Window, windows
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
-from soritune.decoding.records import Failure, Segment, Transcript
+from soritune.decoding.records import Failure, Segment, Token, Transcript
 from soritune.tasks import Request, Task
 
 PAUSE_S = 1.0
@@ -79,11 +79,19 @@ def segments(
         AudioError: the recording cannot be read, or breaks off.
         UserError: what is asked cannot be done.
     """
-    for done in _heard(engine, [source], asked, advance):
+    for done in hear(engine, source, asked, advance=advance):
         if isinstance(done, Segment):
             yield done
-        elif isinstance(done, Failure):
+
+
+def hear(
+    engine: Engine, source: Source, asked: Listening, *, advance: Advance = lambda _: None
+) -> Iterator[Segment | Transcript]:
+    """Yield the segments of one recording as `segments` does, and its transcript at the end."""
+    for done in _heard(engine, [source], asked, advance):
+        if isinstance(done, Failure):
             raise AudioError("unusable", done.error)
+        yield done
 
 
 @dataclass
@@ -167,12 +175,13 @@ class _Hearing:
         start_s = window.speech[0][0] if window.speech else window.start_s
         end_s = window.speech[-1][1] if window.speech else window.end_s
         guard = self.asked.guard
+        tokens: tuple[Token, ...] = ()
         if decoded is None:
             text, translation, logprob = "", None, None
             unsure = guard.heard(window.speech_prob)
         else:
             text, translation = texts(self.asked.request, decoded)
-            logprob = decoded.mean_logprob
+            logprob, tokens = decoded.mean_logprob, decoded.tokens
             unsure = guard.unsure(
                 text,
                 logprob,
@@ -186,6 +195,7 @@ class _Hearing:
             mean_logprob=logprob,
             no_speech_prob=1 - window.speech_prob,
             translation=translation,
+            tokens=tokens,
             speech=window.speech,
             unsure=unsure,
         )

@@ -15,6 +15,18 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Token:
+    """What a model wrote in one step.
+
+    Attributes:
+        logprob: natural logarithm of its probability.
+    """
+
+    id: int
+    logprob: float
+
+
+@dataclass(frozen=True)
 class Segment:
     """What is said from `start_s` to `end_s`, in seconds of the recording.
 
@@ -26,6 +38,8 @@ class Segment:
             by voice activity detection.
         speech: spans in which somebody speaks.
         words: empty unless word times were asked for.
+        tokens: all that the model wrote for the window, end token included; empty with beams and
+            where the engine does not give them.
         unsure: why the guard holds the text back; None where it does not.
     """
 
@@ -37,6 +51,7 @@ class Segment:
     translation: str | None = None
     speech: tuple[tuple[float, float], ...] = ()
     words: tuple[Word, ...] = ()
+    tokens: tuple[Token, ...] = ()
     unsure: str | None = None
 
 

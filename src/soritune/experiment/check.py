@@ -19,6 +19,7 @@ from soritune.experiment.check_records import (
     RunCheck,
 )
 from soritune.experiment.corpus_state import CorpusState, corpus_state
+from soritune.experiment.dev import no_dev
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import tested_splits
@@ -28,7 +29,7 @@ from soritune.experiment.titles import case_title
 from soritune.experiment.trainable import check_base, rate_warnings, size_warnings
 from soritune.recipe import Case, Recipe
 from soritune.recipe.schema import ORIGINAL
-from soritune.sources import count_source, published_source
+from soritune.sources import check_source, count_source, published_source
 from soritune.sources.corpora.demo.source import DemoSource
 
 
@@ -63,6 +64,15 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
         if case.utterances_per_epoch is not None:
             number = case.utterances_per_epoch
             warnings += size_warnings(case.name, recipe.cases[case.name], number)
+        splits_of_parts = [
+            corpora[part.corpus].splits
+            for part in recipe.cases[case.name].train
+            if part.replay is None
+        ]
+        if recipe.cases[case.name].dev and all(
+            known is not None and not known.get("dev") for known in splits_of_parts
+        ):
+            warnings.append(no_dev(case.name))
     overlaps = overlaps_of(recipe, cases, plan.folders(recipe.corpora))
     excluded = dict.fromkeys(str(each) for case in trained for each in plan.excluded(case))
     return RunCheck(
@@ -130,6 +140,7 @@ def _check_corpus(plan: Plan, name: str, state: CorpusState, found: Splits | Non
             card.duration_s,
             languages=card.languages,
         )
+    check_source(source)
     published = published_source(source)
     if published is None:
         known = _known_splits(source)

@@ -39,9 +39,12 @@ def corpus_state(name: str, source: BaseModel, folder: Path) -> CorpusState:
     Raises UserError where the source cannot be read.
     """
     job = Job.of(name, source, CHUNK_SIZE)
-    card = CorpusFolder(folder).finished_card(job)
-    if card is not None:
+    corpus = CorpusFolder(folder)
+    card = corpus.finished_card(job)
+    if card is not None and corpus.is_clean:
         return CorpusState(card)
+    if card is not None:
+        return CorpusState(None)  # a kill came after the card: little is left to do
     try:
         before = read_card(folder)
     except UserError:

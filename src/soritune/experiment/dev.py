@@ -45,17 +45,21 @@ def dev_scorer(
         if task is Task.ASR or record.translation is not None
     ]
     if not found:
-        raise UserError(
-            f'case "{name}": "dev" asks for scores, but no corpus that it trains on has a dev '
-            f"split{'' if task is Task.ASR else ' with translations'}. Raise dev_share of the "
-            f"corpus, or remove dev from the case."
-        )
+        raise UserError(no_dev(name, "" if task is Task.ASR else " with translations"))
     sample = sorted(found, key=lambda each: rank(each[1].id))[: case.dev.utterances]
     first = sample[0][1]
     to = next((part.to for part in case.train if part.to), first.translation_language)
     request = (task, None if task is Task.ASR else to)
     language = first.language if task is Task.ASR else to or first.language
     return lambda model: _score(model, corpora, sample, request, language)
+
+
+def no_dev(case: str, what: str = "") -> str:
+    """Return the message for a case without an utterance to score."""
+    return (
+        f'case "{case}": "dev" asks for scores, but no corpus that it trains on has a dev '
+        f"split{what}. Raise dev_share of the corpus, or remove dev from the case."
+    )
 
 
 def _task(case: Case) -> Task:

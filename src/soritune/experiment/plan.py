@@ -36,6 +36,8 @@ from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
+from soritune.models.checkpoint import ADAPTER_FOLDER
+from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.training.curve import CURVE_FILE
@@ -45,6 +47,16 @@ EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
 # Identity of a corpus that is not prepared: no stage can have been done with it.
 NOT_PREPARED = "not prepared"
+# What a training and the evaluations of its model leave in the folder of a case.
+_OF_TRAINING = (
+    f"model/{RECORD_FILE}",
+    f"model/{TRAINED_FILE}",
+    f"model/{ADAPTER_FOLDER}/adapter_*",
+    CURVE_FILE,
+    "checkpoints/checkpoint-*",
+    "hypotheses/*.json*",
+    "scores/*.json",
+)
 
 
 @dataclass(frozen=True)
@@ -175,9 +187,7 @@ class Plan:
             fingerprint=fingerprint(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
-            scratch=tuple(
-                folder / each for each in (CURVE_FILE, "checkpoints", "hypotheses", "scores")
-            ),
+            scratch=_OF_TRAINING,
             inputs=self._training_inputs(case, depends_on),
         )
 

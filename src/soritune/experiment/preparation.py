@@ -46,15 +46,17 @@ def prepare_corpora(
         state = corpus_state(name, source, folder)
         if state.reasons:
             say(f"prepare {name} again: {', '.join(state.reasons)}")
-        with track(f"prepare {name}", count_source(source), "utterances") as advance:
-            card = prepare(
-                name,
-                source,
-                folder,
-                workers=default_workers() if workers is None else workers,
-                advance=advance,
-                executor=executor or run_chunks,
-            )
+        card = state.card
+        if card is None:
+            with track(f"prepare {name}", count_source(source), "utterances") as advance:
+                card = prepare(
+                    name,
+                    source,
+                    folder,
+                    workers=default_workers() if workers is None else workers,
+                    advance=advance,
+                    executor=executor or run_chunks,
+                )
         unchanged = state.card is not None
         say(f"corpus {name}: {'done before, ' if unchanged else ''}{card_text(card)}")
         for line in _remarks(card, folder):

@@ -26,6 +26,7 @@ from soritune.experiment.selection import other_languages, select_records, spoke
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
 from soritune.experiment.trainable import check_base, training_warnings
+from soritune.interrupts import StopRequest
 from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -133,6 +134,8 @@ class Experiment:
         for each in excluded:
             self._say(f"  {each}")
 
+        stop = StopRequest()
+
         def work() -> TrainingSummary:
             World.from_environment().broadcast(case)  # the other ranks begin the same training
             return train_case(
@@ -144,10 +147,13 @@ class Experiment:
                 seed=self.recipe.seed,
                 excluded={each.trained: frozenset(each.ids) for each in excluded},
                 score_dev=score_dev,
+                stop=stop,
             )
 
         self._keep(case, list(self.recipe.evaluate), reasons)
         stage.run(work)
+        if stop.requested:  # in the last step, which ended the training all the same
+            raise stop.interruption()
 
     def evaluate(self, case: str, evaluations: Sequence[str] = ()) -> None:
         """Evaluate a case's model in the named evaluations (all, if none is named).

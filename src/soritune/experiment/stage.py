@@ -67,14 +67,15 @@ class Stage(Generic[OutcomeT]):
     """One stage of a run.
 
     Outputs and scratch belong to the fingerprint in the stamp: they are removed before anything is
-    made for another one, so results of two recipes never mix.
+    made for another one, so results of two recipes never mix. A user's own files among them stay.
 
     Attributes:
         stamp: small JSON file that says how far the stage is.
         fingerprint: of all that the result depends on.
         kind: type of the outcome, a record that is valid JSON.
         outputs: files and folders that exist when it is done.
-        scratch: what it or later stages may leave besides.
+        scratch: patterns, beside the stamp, of what is in folders among the outputs, and of what it
+            or later stages may leave besides.
         inputs: JSON values that the fingerprint stands for, shortened; they say why a stage is
             done again.
     """
@@ -83,7 +84,7 @@ class Stage(Generic[OutcomeT]):
     fingerprint: str
     kind: type[OutcomeT]
     outputs: Sequence[Path] = ()
-    scratch: Sequence[Path] = ()
+    scratch: Sequence[str] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
     def done(self) -> Done[OutcomeT] | None:
@@ -140,8 +141,12 @@ class Stage(Generic[OutcomeT]):
         if not resumed:
             # Stamp first: after a kill, half-removed outputs do not count as finished.
             remove(self.stamp)
-            for path in (*self.outputs, *self.scratch):
-                remove(path)
+            for pattern in self.scratch:
+                for path in sorted(self.stamp.parent.glob(pattern)):
+                    remove(path)
+            for path in self.outputs:
+                if not path.is_dir():
+                    path.unlink(missing_ok=True)
             self.stamp.parent.mkdir(parents=True, exist_ok=True)
         inputs = dict(self.inputs) or None
         self._write(_Stamp(fingerprint=self.fingerprint, state="begun", inputs=inputs))
@@ -181,7 +186,6 @@ class Stage(Generic[OutcomeT]):
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -9,8 +9,6 @@ from soritune.export.reduce import reduce_rank
 from soritune.models.exporting import ExportPlan
 from soritune.models.family import Family
 from soritune.models.lora import Lora
-from soritune.models.lora_folder import write_lora
-from soritune.models.registry import loadable_name
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.shards import Advance
 from soritune.models.stored import StoredModel
@@ -31,14 +29,7 @@ def plan_adapter(model: StoredModel, rank: int | None) -> ExportPlan:
         lora = reduced.lora
 
     def write(folder: Path, _max_shard_bytes: int, _advance: Advance | None) -> None:
-        write_lora(
-            lora,
-            folder,
-            model.family.lora,
-            loadable_name(model.base_name),
-            model.base_revision,
-            weights=model.base.weights,
-        )
+        model.write_adapter(lora, folder)
         model.family.write_processor(model, folder)
 
     return ExportPlan({}, lora, (*notes, *_rank_notes(lora)), write)

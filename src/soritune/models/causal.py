@@ -2,25 +2,80 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerBase
 
-from soritune.models.family import IGNORE, Batch, Generated, ModelInput, Watch
+from soritune.models.family import IGNORE, Batch, Generated, ModelInput, Processor, Watch
 from soritune.models.generation import generate_ids
 from soritune.models.loaded import LoadedModel
 
 
-class CausalModel(LoadedModel):
-    """Implements `SpeechModel` for a decoder-only family.
+class CausalProcessor(Processor):
+    """Implements `Processor` for a decoder-only family, but for what each does in its own way.
 
-    Its processor has, besides what `Processor` asks for, `collate_prompts`, `decode`, and `ids`
-    with the ids of the end tokens, of padding, and of the tokens that stand for sounds or images:
-    `ends`, `pad` and `placeholders`.
+    Attributes:
+        ids: of special tokens, among them those of the end tokens, of padding, and of the tokens
+            that stand for sounds or images: `ends`, `pad` and `placeholders`.
     """
+
+    tokenizer: PreTrainedTokenizerBase
+    ids: Any
+
+    @abstractmethod
+    def collate_audio(self, inputs: Sequence[ModelInput]) -> Batch:
+        """Return the features of a batch as the model takes them, with their masks."""
+
+    def max_new_tokens(self, duration_s: float) -> int:
+        """Return the most tokens of an answer to a clip of this length; there is no fixed cap.
+
+        Zeroth's Korean needs about 4 tokens a second in the official vocabulary; chain of thought
+        writes two texts. 25 tokens a second and 32 at least leave a wide margin and still end a
+        model that never stops.
+        """
+        return 32 + int(np.ceil(25 * duration_s))
+
+    def collate(self, inputs: Sequence[ModelInput]) -> Batch:
+        """Make a training batch, padded on the right.
+
+        Masks come from lengths, never from ids: padding may be an end token.
+
+        Returns tensors: input_ids, attention_mask, labels of shape (batch, tokens), and those of
+        `collate_audio`.
+        """
+        rows, labels = [], []
+        for item in inputs:
+            target = item.target_ids or []
+            rows.append(torch.tensor(item.prompt_ids + target))
+            labels.append(torch.tensor([IGNORE] * len(item.prompt_ids) + target))
+        return {
+            **_padded(rows, self.ids.pad, "right"),
+            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORE),
+            **self.collate_audio(inputs),
+        }
+
+    def collate_prompts(self, inputs: Sequence[ModelInput]) -> Batch:
+        """Make a batch for generation: prompts only, padded on the left."""
+        rows = [torch.tensor(item.prompt_ids) for item in inputs]
+        return _padded(rows, self.ids.pad, "left") | self.collate_audio(inputs)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of generated ids up to the first end token, special tokens left out."""
+        kept = itertools.takewhile(lambda index: index not in self.ids.ends, ids)
+        return str(self.tokenizer.decode(list(kept), skip_special_tokens=True)).strip()
+
+
+class CausalModel(LoadedModel):
+    """Implements `SpeechModel` for a decoder-only family."""
+
+    processor: CausalProcessor
 
     @abstractmethod
     def embed(self, prompts: Batch) -> torch.Tensor:
@@ -70,27 +125,6 @@ class CausalModel(LoadedModel):
             show=self.show(watch),
         )
         return self.answers(written)
-
-
-def collate(inputs: Sequence[ModelInput], pad_id: int) -> Batch:
-    """Return input_ids, attention_mask and labels of a training batch, padded on the right.
-
-    Masks come from lengths, never from ids: padding may be an end token.
-    """
-    rows, labels = [], []
-    for item in inputs:
-        target = item.target_ids or []
-        rows.append(torch.tensor(item.prompt_ids + target))
-        labels.append(torch.tensor([IGNORE] * len(item.prompt_ids) + target))
-    return {
-        **_padded(rows, pad_id, "right"),
-        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORE),
-    }
-
-
-def collate_prompts(inputs: Sequence[ModelInput], pad_id: int) -> Batch:
-    """Return input_ids and attention_mask of prompts alone, padded on the left."""
-    return _padded([torch.tensor(item.prompt_ids) for item in inputs], pad_id, "left")
 
 
 def _padded(rows: list[torch.Tensor], pad_id: int, side: str) -> Batch:

@@ -1,4 +1,4 @@
-"""Loss of encoder–decoder families, where the decoder reads the prompt and then the target.
+"""Losses of encoder–decoder families, where the decoder reads the prompt and then the target.
 
 Position t of `labels` is what the decoder predicts at position t: nothing is shifted here.
 """
@@ -9,25 +9,29 @@ import torch
 from torch import nn
 
 from soritune.models.family import IGNORE, Batch
+from soritune.models.loaded import LoadedModel
 
 
-def num_targets(batch: Batch) -> int:
-    """Return the number of target tokens in a batch."""
-    return int((batch["labels"] != IGNORE).sum())
+class EncoderDecoderModel(LoadedModel):
+    """Implements the losses of `SpeechModel` for an encoder–decoder."""
 
+    def num_targets(self, batch: Batch) -> int:
+        """See `SpeechModel`."""
+        return int((batch["labels"] != IGNORE).sum())
 
-def loss(module: nn.Module, batch: Batch, targets: float) -> torch.Tensor:
-    """Return the cross-entropy summed over the batch's targets, divided by `targets`."""
-    return _losses(module, batch).sum() / targets
+    def loss(
+        self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
+    ) -> torch.Tensor:
+        """See `SpeechModel`."""
+        return _losses(module or self.module, batch).sum() / num_targets
 
-
-@torch.inference_mode()
-def row_losses(module: nn.Module, batch: Batch) -> torch.Tensor:
-    """Return the mean cross-entropy of each row's targets in nats, shape (rows,)."""
-    keep = batch["labels"] != IGNORE
-    each = _losses(module, batch)
-    sums = torch.zeros(len(keep), device=each.device)
-    return sums.index_add_(0, keep.nonzero()[:, 0], each) / keep.sum(dim=1)
+    @torch.inference_mode()
+    def row_losses(self, batch: Batch) -> torch.Tensor:
+        """See `SpeechModel`."""
+        keep = batch["labels"] != IGNORE
+        each = _losses(self.module, batch)
+        sums = torch.zeros(len(keep), device=each.device)
+        return sums.index_add_(0, keep.nonzero()[:, 0], each) / keep.sum(dim=1)
 
 
 def _losses(module: nn.Module, batch: Batch) -> torch.Tensor:

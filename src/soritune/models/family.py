@@ -8,8 +8,10 @@ can be checked without it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -77,13 +79,19 @@ Watch = Callable[[Sequence[str]], Sequence[bool]]
 
 
 class Processor(Protocol):
-    """Turns clips and answers into model inputs, and token ids into text."""
+    """Turns clips and answers into model inputs, and token ids into text.
+
+    Each family subclasses this.
+    """
 
     def encode(
         self, samples: npt.NDArray[np.float32], request: Request, answer: Answer | None = None
     ) -> ModelInput:
-        """Encode one clip (16 kHz mono); an answer makes it a training example."""
-        ...
+        """Encode one clip (16 kHz mono); an answer makes it a training example.
+
+        Raises ValueError for a clip that the model cannot hear, UserError for what it cannot do.
+        """
+        return self.encode_features(self.features(samples), request, answer)
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the features of a clip, float32 of shape (frames, mels)."""
@@ -262,8 +270,9 @@ class PublishedBase:
 class Family(Protocol):
     """What is known of a family without weights, and how its checkpoints are opened.
 
-    A family subclasses this; methods with a body here are defaults. Its module must not import
-    torch or transformers at the top.
+    A family subclasses this in `family.py` of its folder, which must not import torch or
+    transformers at the top. Methods with a body here are defaults; some of them call a function of
+    another file of that folder, which is imported then.
 
     Attributes:
         name: in soritune.json, and of its folder.
@@ -271,6 +280,8 @@ class Family(Protocol):
         model_types: values of "model_type" in a config.json that it opens.
         clip_limits: see `ClipLimits`.
         modes: words of a recipe's mode, in the order in which a sum is written.
+        part_patterns: pattern found in the names of a part's parameters; the first match counts.
+        tied_head: name of the head where it is the embeddings once more, in the files or not.
         audio_parts: parts that hear (encoder, projector); `audio_learning_rate` is theirs.
         lora: see `LoraDefaults`.
         builtin_bases: folders of bases that come with the package: NAME in "builtin:NAME".
@@ -285,6 +296,8 @@ class Family(Protocol):
     model_types: tuple[str, ...]
     clip_limits: ClipLimits
     modes: Mapping[str, Mode]
+    part_patterns: Mapping[str, str] = {}
+    tied_head: str | None = None
     audio_parts: frozenset[str] = frozenset()
     lora: LoraDefaults
     builtin_bases: Mapping[str, Path] = {}
@@ -298,7 +311,7 @@ class Family(Protocol):
 
     def part_of(self, name: str) -> str:
         """Return the part that a parameter belongs to, by its name in the model or in files."""
-        ...
+        return next(part for part, held in self.part_patterns.items() if re.search(held, name))
 
     def open_base(self, folder: Path, *, whole: bool = False) -> StoredBase:
         """Read the headers of a base: its weights by native name and its LoRA.
@@ -313,11 +326,12 @@ class Family(Protocol):
         return open_plain_base(self, folder)
 
     def build(self, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> LoadedModel:
-        """Make the model of a base, without its LoRA.
+        """Make the model of a base, without its LoRA: `build` of `loading.py`.
 
         Raises UserError where tensors are missing, extra or of another shape.
         """
-        ...
+        model: LoadedModel = self._file("loading").build(self, base, dtype=dtype, device=device)
+        return model
 
     def needed_files(self, folder: Path) -> Sequence[str]:
         """Return patterns of the files of weights that a repository of the hub must provide.
@@ -336,39 +350,59 @@ class Family(Protocol):
         return next(iter(self.layouts), self.name)
 
     def describe_base(self, folder: Path) -> Summary:
-        """Say what a base holds, from headers alone and without torch (`soritune inspect`)."""
+        """Say what a base holds, from headers alone (`soritune inspect`)."""
         from soritune.models.summary import summarise_plain_base
 
         return summarise_plain_base(self, folder)
 
     def serving(self, summary: Summary) -> dict[str, str]:
-        """Return how each server takes a described folder, or what to export first."""
-        return {}
+        """Return how each server takes a described folder, or what to export first.
+
+        `serving` of `serving.py`, where there is anything to export.
+        """
+        return dict(self._file("serving").serving(summary)) if self.targets else {}
 
     def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
-        """Plan an export to one of `targets`.
+        """Plan an export to one of `targets`: `plan` of `export.py`.
 
         Args:
             lora_weight: share of the LoRA to add to the weights; None is the target's default.
 
         Raises UserError where the target would lose something.
         """
-        raise UserError(f"{model.name}: --to {target}: {self.title} is not exported to that layout")
+        if target not in self.targets:
+            raise UserError(
+                f"{model.name}: --to {target}: {self.title} is not exported to that layout"
+            )
+        plan: ExportPlan = self._file("export").plan(model, target, lora_weight)
+        return plan
 
     def settings_beside_shapes(self, base: StoredBase) -> Mapping[str, Any]:
         """Return settings in which models may differ though their tensors have equal shapes."""
         return {key: base.config[key] for key in base.config if key.endswith("attention_heads")}
 
     def usage(self, model: StoredModel, target: str, lora: Lora | None) -> list[str]:
-        """Return lines for the card of an export, besides soritune's own: how others use it."""
-        return []
+        """Return lines for the card of an export, besides soritune's own: how others use it.
+
+        `usage` of `export.py`, where there is anything to export.
+        """
+        return list(self._file("export").usage(model, target, lora)) if self.targets else []
 
     def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
         """Return Python that transcribes recording.wav with an export, without soritune.
 
-        Empty where neither transformers nor PEFT reads the target.
+        `snippet` of `export.py`; empty where neither transformers nor PEFT reads the target.
         """
-        return ""
+        return str(self._file("export").snippet(model, target, lora)) if self.targets else ""
 
     def write_processor(self, model: StoredModel, folder: Path) -> None:
-        """Write what makes a model's inputs (tokenizer, feature extractor) beside an adapter."""
+        """Write what makes a model's inputs (tokenizer, feature extractor) beside an adapter.
+
+        `write_processor` of `export.py`, where there is anything to export.
+        """
+        if self.targets:
+            self._file("export").write_processor(model, folder)
+
+    def _file(self, name: str) -> Any:
+        """Return a file of the family's folder as a module."""
+        return import_module(f"{type(self).__module__.rpartition('.')[0]}.{name}")

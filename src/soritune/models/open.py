@@ -138,6 +138,9 @@ def open_chain(
     Raises UserError where something is not there, damaged, or of an unknown family.
     """
     source = os.path.expanduser(source)
+    for given in (source, base):
+        if given is not None:
+            hub.require_folder(given, f"model {given}")
     additions: list[Addition] = []
     name, seen = source, set[Path]()
     while True:
@@ -283,6 +286,7 @@ def describe(source: str | Path, *, revision: str | None = None) -> Summary:
 def _describe(name: str, revision: str | None) -> Summary:
     from soritune.models import summary
 
+    hub.require_folder(name, f"model {name}")
     folder: Path | None = Path(name)
     if not Path(name).is_dir():
         folder = hub.cached_folder(name, revision) if is_hub_id(name) else resolve(name)
@@ -309,6 +313,7 @@ def has_base(source: str) -> bool:
     Raises UserError where it is not there.
     """
     with model_errors(source):
+        hub.require_folder(source, f"model {source}")
         folder = resolve(source)
         return read_record(folder) is not None or adapter_folder(folder) is not None
 

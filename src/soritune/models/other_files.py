@@ -32,8 +32,8 @@ PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 _OURS = {RECORD_FILE, EXPORT_FILE, "checksums.sha256"}
 _WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt", ".gguf", ".onnx"}
 _BASE_CARD = "README.base.md"
-# Hidden files, and pickles, which would be run to be read.
-_IGNORED = shutil.ignore_patterns(".*", "*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+# They would be run to be read.
+_PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
 def copy_all(base: Path, to: Path, *, leave_out: Iterable[str] = ()) -> None:
@@ -42,12 +42,12 @@ def copy_all(base: Path, to: Path, *, leave_out: Iterable[str] = ()) -> None:
     `leave_out` names files and folders of the top level.
     """
     left_out = {*_OURS, *leave_out}
-    _check_links(base)
+    check_links(base)
     for path in sorted(base.iterdir()):
         if path.name.startswith(".") or path.name in left_out:
             continue
         if path.is_dir():
-            shutil.copytree(path, to / path.name, ignore=_IGNORED)
+            _copy_tree(path, to / path.name)
         elif path.name == "README.md":
             shutil.copyfile(path, to / _BASE_CARD)
         elif path.suffix not in _WEIGHT_SUFFIXES and not path.name.endswith(".index.json"):
@@ -58,8 +58,8 @@ def copy_folder(base: Path, to: Path, name: str) -> bool:
     """Copy a folder beside the weights; returns False where there is none."""
     if not (base / name).is_dir():
         return False
-    _check_links(base / name, base)
-    shutil.copytree(base / name, to / name, ignore=_IGNORED)
+    check_links(base / name, base)
+    _copy_tree(base / name, to / name)
     return True
 
 
@@ -71,7 +71,24 @@ def copy_files(base: Path, to: Path, names: Iterable[str] = TOKENIZER_FILES) -> 
             shutil.copyfile(base / name, to / name)
 
 
-def _check_links(folder: Path, base: Path | None = None) -> None:
+def _copy_tree(folder: Path, to: Path) -> None:
+    """Copy a folder without hidden files and pickles; new files have the modes of the umask."""
+    to.mkdir()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name.endswith(_PICKLE_SUFFIXES):
+            continue
+        if path.is_dir():
+            _copy_tree(path, to / path.name)
+        else:
+            shutil.copyfile(path, to / path.name)
+
+
+def check_links(folder: Path, base: Path | None = None) -> None:
+    """Raise UserError for a link out of a model folder, weights and settings included.
+
+    Args:
+        base: the model folder, where `folder` is a part of it.
+    """
     for path in sorted(folder.rglob("*")):
         _check_link(path, base or folder)
 

@@ -20,8 +20,11 @@ from soritune.models.checkpoint import (
 from soritune.models.family import Family
 from soritune.models.guard import check_layers, model_errors
 from soritune.models.lora import Lora, configured_lora, join, merge_into, read_lora
+from soritune.models.lora_folder import write_lora
 from soritune.models.open import Addition, open_chain
+from soritune.models.other_files import check_links
 from soritune.models.record import RECORD_FILE, TRAINED_FILE, check_export, stable_name
+from soritune.models.registry import loadable_name
 from soritune.models.tensors import LazyTensor
 
 
@@ -101,6 +104,11 @@ class StoredModel:
         share = 1.0 if lora_weight is None else lora_weight
         return self.in_base_dtype(merge_into(self.weights, self.lora, share)), share
 
+    def write_adapter(self, lora: Lora, folder: Path) -> None:
+        """Write an adapter of this model as a PEFT folder that names its base."""
+        base = (loadable_name(self.base_name), self.base_revision)
+        write_lora(lora, folder, self.family.lora, *base, weights=self.base.weights)
+
     def trained_parts(self) -> dict[str, int]:
         """Return the number of trained tensors of each part, the LoRA left out."""
         parts: dict[str, int] = {}
@@ -129,9 +137,11 @@ def open_stored(name: str, revision: str | None = None, base: str | None = None)
 
 def _open_stored(name: str, revision: str | None, base: str | None) -> StoredModel:
     chain = open_chain(name, revision, base, whole=True)
+    # What is opened here is written elsewhere: no file of another place may come along.
+    for folder in (chain.base_folder, *(addition.folder for addition in chain.additions)):
+        check_links(folder)
     stored = chain.family.open_base(chain.base_folder, whole=True)
-    check_layers(stored.config, len(stored.weights), chain.base_folder / CONFIG_FILE)
-    _check_fits(chain.family, chain.base_folder)
+    check_base(chain.family, chain.base_folder)
     for lora in (stored.lora, *stored.other_loras.values()):
         if lora is not None:
             lora.check(stored.weights, str(chain.base_folder))
@@ -153,10 +163,11 @@ def _open_stored(name: str, revision: str | None, base: str | None) -> StoredMod
     return model
 
 
-def _check_fits(family: Family, folder: Path) -> None:
+def check_base(family: Family, folder: Path) -> None:
     """Raise UserError where the tensors of a base are not those that its config.json describes.
 
-    The model is made without memory for its values, as `load` makes it.
+    Their names and shapes, and those of its LoRA. Only headers are read: the model is made without
+    memory for its values, as `load` makes it.
     """
     import torch
 
@@ -165,19 +176,19 @@ def _check_fits(family: Family, folder: Path) -> None:
         return replace(tensor, read=lambda: torch.empty(shape, dtype=dtype, device="meta"))
 
     stored = family.open_base(folder)
+    check_layers(stored.config, len(stored.weights), folder / CONFIG_FILE)
     weights = {name: without_values(tensor) for name, tensor in stored.weights.items()}
     meta = torch.device("meta")
     family.build(replace(stored, weights=weights), dtype=torch.float32, device=meta)
+    if stored.lora is not None:
+        stored.lora.check(stored.weights, str(folder))
 
 
-def open_plain_base(family: Family, folder: Path, *, tied_head: str | None = None) -> StoredBase:
-    """Open a base whose folder has config.json, safetensors and perhaps `speech-lora/`.
-
-    Args:
-        tied_head: name of the head where it is the embeddings once more, in the files or not.
-    """
+def open_plain_base(family: Family, folder: Path) -> StoredBase:
+    """Open a base whose folder has config.json, safetensors and perhaps `speech-lora/`."""
     config = read_json(folder / CONFIG_FILE)
-    entries = [e for e in read_checkpoint(folder, family.to_native) if e.native.name != tied_head]
+    found = read_checkpoint(folder, family.to_native)
+    entries = [entry for entry in found if entry.native.name != family.tied_head]
     return StoredBase(
         folder=folder,
         layout=family.layout_of(config),

@@ -1,9 +1,9 @@
-"""What a folder holds, from its headers and settings alone: quick at any size, no torch."""
+"""What a folder holds, from its headers and settings alone: quick at any size."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from soritune.models.checkpoint import (
     read_json,
 )
 from soritune.models.family import LORA, Family
-from soritune.models.record import TRAINED_FILE, find_base
+from soritune.models.guard import model_errors
+from soritune.models.record import BUILTIN_PREFIX, TRAINED_FILE, find_base
 
 ADAPTER_LAYOUT = "adapter"
 TRAINED_LAYOUT = "trained"
@@ -58,7 +59,7 @@ class Summary:
         base: of an adapter or a trained model.
         trained: what `soritune.json` says.
         serving: how each server takes the folder, or what to export first.
-        problems: tensors that a base lacks by its config.json, or has too much.
+        problems: why it cannot be loaded, such as a tensor that is missing or of another shape.
     """
 
     path: str
@@ -76,10 +77,12 @@ class Summary:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def is_only_lora(self) -> bool:
-        """Whether the adapter is all that the model adds to its base."""
+    def adapter_path(self) -> str | None:
+        """Folder of the adapter, None where the model adds anything else to its base."""
         start = (self.trained or {}).get("lora_start")
-        return set(self.parts) <= {LORA} and start != "merge"
+        if not self.adapters or not set(self.parts) <= {LORA} or start == "merge":
+            return None
+        return str(Path(self.path) / self.adapters[0].where)
 
 
 def layout_text(family: str | None, layout: str) -> str:
@@ -99,7 +102,35 @@ def summarise_plain_base(family: Family, folder: Path) -> Summary:
         family.layout_of(config),
         read_checkpoint(folder, family.to_native),
         adapters=adapters_beside(folder),
+        problems=problems_of_base(family, folder),
     )
+
+
+def problems_of_base(family: Family, folder: Path) -> list[str]:
+    """Return why a base cannot be loaded; empty where it can be."""
+    from soritune.models.stored import check_base
+
+    return _problems(folder, lambda: check_base(family, folder))
+
+
+def _problems_on_base(folder: Path, base: str | None) -> list[str]:
+    """Return why what was trained does not fit its base, where that is a complete one and here."""
+    from soritune.models.open import has_base
+    from soritune.models.stored import open_stored
+
+    here = base is not None and (base.startswith(BUILTIN_PREFIX) or Path(base).is_dir())
+    if base is None or not here or has_base(base):
+        return []
+    return _problems(folder, lambda: open_stored(str(folder)))
+
+
+def _problems(folder: Path, check: Callable[[], object]) -> list[str]:
+    try:
+        with model_errors(folder):
+            check()
+    except UserError as error:
+        return [str(error)]
+    return []
 
 
 def summarise_adapter(folder: Path, adapter: Path) -> Summary:
@@ -116,7 +147,15 @@ def summarise_adapter(folder: Path, adapter: Path) -> Summary:
         pass  # its base is not here; the adapter can be described all the same
     where = "." if adapter == folder else f"{adapter.name}/"
     found, entries = read_adapter(adapter, OWN_ADAPTER, where)
-    return summarise(family, folder, ADAPTER_LAYOUT, entries, adapters=[found], base=base)
+    return summarise(
+        family,
+        folder,
+        ADAPTER_LAYOUT,
+        entries,
+        adapters=[found],
+        base=base,
+        problems=_problems_on_base(adapter, base),
+    )
 
 
 def summarise_trained(family: Family, folder: Path, record: Mapping[str, Any]) -> Summary:
@@ -131,14 +170,16 @@ def summarise_trained(family: Family, folder: Path, record: Mapping[str, Any]) -
         entries += read_header(folder / TRAINED_FILE)
     left_out = ("format", "family", "tensors")
     trained = {key: value for key, value in record.items() if key not in left_out}
+    base = _base_of(folder, record)
     return summarise(
         family,
         folder,
         TRAINED_LAYOUT,
         entries,
         adapters=adapters,
-        base=_base_of(folder, record),
+        base=base,
         trained=trained,
+        problems=_problems_on_base(folder, base),
     )
 
 

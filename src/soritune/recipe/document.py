@@ -19,6 +19,7 @@ from soritune.recipe.slips import CURLY_QUOTES, FULL_WIDTH_COLON, explain, missi
 Scalar = str | int | float | bool | None
 # An alias may repeat a part of the document; more values than this are not a recipe but an attack.
 MAX_NODES = 50_000
+_MAX_BRACKETS = 50  # in each other
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -83,7 +84,7 @@ def read_document(path: Path, keys: Collection[str] = ()) -> Node:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line, problem = explain(text, error, keys)
         raise UserError(f"{path}:{line}: {problem}") from None
@@ -102,6 +103,15 @@ def read_document(path: Path, keys: Collection[str] = ()) -> Node:
     if node.kind != "mapping":
         raise UserError(f"{path}:{node.line}: a recipe is a mapping of keys, not a {node.kind}")
     return node
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at brackets in brackets: PyYAML's time grows with the square of their depth."""
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        if self.flow_level >= _MAX_BRACKETS:
+            raise RecursionError
+        super().fetch_flow_collection_start(token)
 
 
 class _Builder:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from soritune.augment.transforms import PATHS as AUGMENT_PATHS
 from soritune.errors import RecipeProblem, UserError, nearest
+from soritune.hub import is_local_path, require_folder
 from soritune.recipe.document import Node, read_document
 from soritune.recipe.messages import (
     all_keys,
@@ -199,7 +200,9 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
         settings: BaseModel = source
         for key in type(settings).model_fields:
             value = getattr(settings, key)
-            is_local = isinstance(value, Path) or (key == "path" and _is_path(value))
+            is_local = isinstance(value, Path) or (
+                key == "path" and is_local_path(value, path.parent)
+            )
             if is_local and not os.path.exists(os.path.expanduser(value)):
                 line = root.line_of(("corpora", name, key))
                 raise UserError(
@@ -215,9 +218,8 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
                 line = root.line_of(("cases", name, "train", index, "augment"))
                 _check_augment_file(path, line, given)
     base = recipe.model.base
-    if _is_path(base) and not os.path.isdir(os.path.expanduser(base)):
-        line = root.line_of(("model", "base"))
-        raise UserError(f"{path}:{line}: base {base} is not a folder; give a folder or a hub id")
+    line = root.line_of(("model", "base"))
+    require_folder(base, f"{path}:{line}: base {base}", path.parent)
 
 
 def _check_augment_file(path: Path, line: int, given: str) -> None:
@@ -226,7 +228,3 @@ def _check_augment_file(path: Path, line: int, given: str) -> None:
             f"{path}:{line}: {given}, named under augment, does not exist, neither beside the "
             "recipe nor in the current directory"
         )
-
-
-def _is_path(value: str) -> bool:
-    return value.startswith((".", "/", "~"))

@@ -40,6 +40,7 @@ from soritune.sources.formats.manifest import ManifestSource
 from soritune.sources.formats.subtitles import SubtitlesSource
 from soritune.sources.formats.webdataset import WebDatasetSource
 from soritune.sources.hub_tables import Published
+from soritune.sources.limits import limit_factor
 from soritune.sources.options import described_options, options_of
 from soritune.utterance import Rejected, Utterance
 
@@ -67,10 +68,11 @@ SourceConfig = Annotated[
 class Reader:
     """How a source is read; each function takes its config.
 
-    `count` is the number of entries where that is cheap to know (None: unknown); `identity` is
-    text that changes when the files behind an unchanged config do, so that they are read again;
-    `published` is what is known of a data set on the hub before it is there (None: it is
-    there, or made here); `disjoint` means that its splits share no sentence by the way they were
+    `check` raises UserError where files that the settings name are not there, as far as that is
+    cheap to know; `count` is the number of entries where that is cheap to know (None: unknown);
+    `identity` is text that changes when the files behind an unchanged config do, so that they are
+    read again; `published` is what is known of a data set on the hub before it is there (None: it
+    is there, or made here); `disjoint` means that its splits share no sentence by the way they were
     made, so that `prepare` need not read the source again to find out.
     """
 
@@ -79,6 +81,7 @@ class Reader:
     identity: Callable[[Any], str] = lambda source: ""
     published: Callable[[Any], Published | None] = lambda source: None
     disjoint: bool = False
+    check: Callable[[Any], None] = lambda source: None
 
 
 def _digest(entries: Iterable[Utterance | Rejected]) -> str:
@@ -108,7 +111,7 @@ READERS: dict[type[BaseModel], Reader] = {
     FleursSource: Reader(fleurs.read, identity=fleurs.identity, published=fleurs.published),
     KsponSource: Reader(kspon.read, kspon.count, kspon.identity),
     AihubSource: Reader(aihub.read, identity=aihub.identity),
-    WebDatasetSource: Reader(webdataset.read, identity=webdataset.identity),
+    WebDatasetSource: Reader(webdataset.read, identity=webdataset.identity, check=webdataset.check),
     HubSource: Reader(hub.read, identity=hub.identity, published=hub.published),
     SubtitlesSource: Reader(subtitles.read, subtitles.count, subtitles.identity),
     DemoSource: Reader(
@@ -123,6 +126,11 @@ READERS: dict[type[BaseModel], Reader] = {
 def read_source(source: BaseModel) -> Iterator[Utterance | Rejected]:
     """Yield entries of a source in their order. Raises UserError where it cannot be read at all."""
     return READERS[type(source)].read(source)
+
+
+def check_source(source: BaseModel) -> None:
+    """Raise UserError where files that a source names are not there, if that is cheap to know."""
+    READERS[type(source)].check(source)
 
 
 def count_source(source: BaseModel) -> int | None:
@@ -151,4 +159,6 @@ def describe_source(source: BaseModel) -> dict[str, Any]:
     """
     identity = READERS[type(source)].identity(source)
     described = described_options(source)
+    if (factor := limit_factor()) != 1:
+        described["limit_factor"] = factor
     return {**described, "identity": identity} if identity else described

@@ -18,11 +18,14 @@ from typing import IO, BinaryIO, Self, cast
 
 from soritune.errors import UserError
 from soritune.files import open_regular
+from soritune.sources.limits import LIFTED_BY, lifted
 from soritune.sources.parquet import audio_of, read_rows
 from soritune.utterance import Rejected, Utterance
 
 MAX_CLIP_BYTES = 64 * 2**20
 """Three minutes of 24-bit stereo at 48 kHz; utterances are far below."""
+MAX_LINE_BYTES = 2**24
+"""Of a table in an archive; a recording has some hundred."""
 MAX_HEADER_BYTES = 2**20
 """Of a name or of settings (pax) before a file; a path has at most 4,096 bytes."""
 _EXTENDED_HEADERS = (
@@ -31,16 +34,26 @@ _EXTENDED_HEADERS = (
 )
 GZIP_MAGIC = b"\x1f\x8b"
 
+
 NamedAudio = tuple[str, bytes | Path | None]
 """File name without folders, and the file; None where it is too large for a clip."""
 
 
-def read_tsv(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
+def too_large() -> str:
+    """Return what is wrong with a file that is too large for a clip."""
+    return f"has more than {lifted(MAX_CLIP_BYTES) // 2**20} MiB, not an utterance; {LIFTED_BY}"
+
+
+def read_tsv(file: IO[bytes], where: str) -> Iterator[tuple[int, list[str]]]:
     """Yield lines of a table with their numbers from 1, cut at tabs; quotation marks quote nothing.
 
-    Bytes that are not UTF-8 come through as surrogates, so they cost their line only.
+    Bytes that are not UTF-8 come through as surrogates, so they cost their line only. Raises
+    UserError, which begins with `where`, for a line that would fill the memory.
     """
-    for number, line in enumerate(file, start=1):
+    limit = lifted(MAX_LINE_BYTES)
+    for number, line in enumerate(iter(lambda: file.readline(limit + 1), b""), start=1):
+        if len(line) > limit:
+            raise UserError(f"{where} line {number}: has more than {limit:,} bytes; {LIFTED_BY}")
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
         if text.strip():
             yield number, text.rstrip("\r\n").split("\t")
@@ -65,7 +78,7 @@ def join_clips(
         if utterance is None:
             continue
         if audio is None:
-            detail = f"{name} has more than {MAX_CLIP_BYTES // 2**20} MiB, that is not an utterance"
+            detail = f"{name} {too_large()}"
             yield Rejected(utterance.id, "too-long", detail, where)
         else:
             yield replace(utterance, audio=audio)
@@ -84,7 +97,7 @@ def archive_clips(archives: Iterable[Path]) -> Iterator[NamedAudio]:
     for archive in archives:
         with archive_errors(archive):
             for path, num_bytes, file in read_archive(archive):
-                yield path.name, file.read() if num_bytes <= MAX_CLIP_BYTES else None
+                yield path.name, file.read() if num_bytes <= lifted(MAX_CLIP_BYTES) else None
 
 
 def parquet_clips(files: Iterable[Path], origin: str) -> Iterator[NamedAudio]:
@@ -139,8 +152,8 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         member = super().frombuf(buf, encoding, errors)
-        if member.type in _EXTENDED_HEADERS and member.size > MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        if member.type in _EXTENDED_HEADERS and member.size > lifted(MAX_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes; {LIFTED_BY}")
         return member
 
 

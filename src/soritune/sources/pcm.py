@@ -10,6 +10,7 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples, read_audio, refuse_devices
 from soritune.files import open_regular
+from soritune.sources.limits import LIFTED_BY, lifted
 
 MAX_BYTES = 64 * 2**20
 """Half an hour at 16 kHz: who reads one by mistake shall not fill the memory."""
@@ -38,15 +39,16 @@ class PcmFile:
         try:
             refuse_devices(self.path, where)
             with open_regular(self.path) as file:
-                content = file.read(MAX_BYTES + 1)
+                content = file.read(lifted(MAX_BYTES) + 1)
         except FileNotFoundError as error:
             raise AudioError("missing", "there is no such file", where) from error
         except (OSError, ValueError) as error:  # ValueError: a null byte in the path
             raise AudioError("unreadable", f"cannot be opened ({error})", where) from error
         if not content:
             raise AudioError("empty", "is an empty file (0 bytes)", where)
-        if len(content) > MAX_BYTES:
-            detail = f"has more than {MAX_BYTES // 2**20} MiB, that is not an utterance"
+        if len(content) > lifted(MAX_BYTES):
+            size = lifted(MAX_BYTES) // 2**20
+            detail = f"has more than {size} MiB, not an utterance; {LIFTED_BY}"
             raise AudioError("too-long", detail, where)
         if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
             return read_audio(self.path)

@@ -18,7 +18,7 @@ from soritune.corpus.store import Corpus
 from soritune.distributed import World
 from soritune.errors import UserError
 from soritune.files import write_atomically
-from soritune.interrupts import postponed
+from soritune.interrupts import StopRequest, postponed
 from soritune.models import load
 from soritune.models.family import LORA, ClipLimits
 from soritune.models.memory import free_memory, peak_bytes, reset_peak
@@ -50,6 +50,7 @@ def train_case(
     seed: int,
     excluded: ExcludedIds = NOTHING_EXCLUDED,
     score_dev: ScoreDev | None = None,
+    stop: StopRequest | None = None,
 ) -> TrainingSummary:
     """Train one case, write `out/model`, `out/training.json` and `out/log.jsonl`, free its memory.
 
@@ -59,6 +60,8 @@ def train_case(
     Args:
         excluded: utterances that are not trained on.
         score_dev: measures the model every `case.dev.every` steps, in rank 0; changes no weight.
+        stop: remembers a signal that came in or after the last step, when all is done but to save;
+            the caller ends then.
 
     Raises:
         UserError: the data do not fit the tasks.
@@ -75,6 +78,7 @@ def train_case(
             seed=seed,
             excluded=excluded,
             score_dev=score_dev,
+            stop=stop or StopRequest(),
         )
     finally:
         # The evaluation loads a model of its own.
@@ -91,6 +95,7 @@ def _train(
     seed: int,
     excluded: ExcludedIds,
     score_dev: ScoreDev | None,
+    stop: StopRequest,
 ) -> TrainingSummary:
     # 1. The base, with a LoRA where the mode trains one, and only the mode's parts unfrozen.
     lora = case.lora or model.lora
@@ -135,7 +140,7 @@ def _train(
     before = checksums(speech_model)
     curve = CurveLog(out / CURVE_FILE) if world.is_main else None
     with (
-        postponed() as stop,
+        postponed(stop),
         _track(f"train {name}", dataset.num_steps, curve) as advance,
         _quiet(),
     ):
@@ -192,8 +197,9 @@ def _train(
             "language": dataset.main_request.source_language,
             "settings": json.loads(case.model_dump_json()),
         }
-        speech_model.save(out / "model", trained=moved, about=about)
-        _write(out, summary, moved)
+        with postponed(stop):
+            speech_model.save(out / "model", trained=moved, about=about)
+            _write(out, summary, moved)
     return summary
 
 

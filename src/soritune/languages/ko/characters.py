@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from soritune.languages.punctuation import SAME_MARKS
+
 FIRST_SYLLABLE, LAST_SYLLABLE = "가", "힣"
 INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
@@ -21,18 +23,10 @@ _TYPED = re.compile(rf"([{INITIALS}])([{VOWELS}])(?:([{FINALS}])(?![{VOWELS}]))?
 _HALF_WIDTH = range(0xFFA0, 0xFFDD)
 _FULL_WIDTH = range(0xFF01, 0xFF5F)
 _SQUARED_UNITS = range(0x3380, 0x33E0)
-# U+318D is the vowel arae-a, but Korean keyboards give it as a middle dot: 6ㆍ25.
 _CHARACTERS = {
     "\u3000": " ",
     "\u00a0": " ",
-    "ㆍ": "·",
-    "・": "·",
-    "‧": "·",
-    "∼": "~",
-    "〜": "~",
-    "−": "-",
-    "‐": "-",
-    "‑": "-",
+    **SAME_MARKS,
     "°C": "℃",
     "￦": "₩",
     "￠": "¢",

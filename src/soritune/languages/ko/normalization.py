@@ -7,9 +7,9 @@ from typing import Literal
 
 from soritune.languages.ko.characters import is_syllable, unify
 from soritune.languages.ko.letters import spell_codes, spell_letters
-from soritune.languages.ko.punctuation import drop_punctuation
 from soritune.languages.ko.spacing import correct_spacing
 from soritune.languages.ko.spell import spell_numbers
+from soritune.languages.punctuation import drop_punctuation
 
 Numerals = Literal["keep", "words"]
 Punctuation = Literal["keep", "drop"]

@@ -31,8 +31,8 @@ def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPl
     merged = target == "merged"
     if merged and model.lora is None:
         raise UserError(f"{model.name}: has no LoRA to merge; use --to native")
-    share = (1.0 if lora_weight is None else lora_weight) if merged else None
-    tensors = export_native.weights(model, share)
+    whole = model.in_base_dtype(model.weights)
+    tensors, share = model.merged(lora_weight) if merged else (whole, None)
     lora = None if merged else model.lora
     write = partial(export_native.write, model, tensors, lora, vision_lora=not merged)
     notes = ["vLLM does not serve the native layout; for vLLM use --to original"]

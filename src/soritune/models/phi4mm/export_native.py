@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from transformers import Phi4MultimodalConfig, PreTrainedTokenizerFast
 
-from soritune.errors import UserError
 from soritune.models import other_files
 from soritune.models.checkpoint import ADAPTER_FOLDER, CONFIG_FILE
-from soritune.models.lora import Lora, merge_into
-from soritune.models.lora_folder import write_lora
+from soritune.models.lora import Lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.phi4mm import layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.export_processor import write_processor
-from soritune.models.phi4mm.loading import VISION_FOLDER, read_config
-from soritune.models.registry import loadable_name
+from soritune.models.phi4mm.loading import VISION_FOLDER, read_config, set_token_ids
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
 from soritune.models.tensors import LazyTensor
-from soritune.models.tokenizers import read_tokenizer
-
-
-def weights(model: StoredModel, lora_weight: float | None) -> dict[str, LazyTensor]:
-    """Return all weights by native name in the base's dtypes, with a share of the LoRA in them."""
-    found = model.weights
-    if lora_weight is not None:
-        assert model.lora is not None
-        found = merge_into(found, model.lora, lora_weight)
-    return model.in_base_dtype(found)
+from soritune.models.tokenizers import read_tokenizer, special_ids
 
 
 def write(
     model: StoredModel,
-    tensors: dict[str, LazyTensor],
+    tensors: Mapping[str, LazyTensor],
     lora: Lora | None,
     folder: Path,
     max_shard_bytes: int,
@@ -58,24 +47,12 @@ def write(
     if lora is not None and not (
         unchanged and other_files.copy_folder(base, folder, ADAPTER_FOLDER)
     ):
-        write_adapter(model, lora, folder / ADAPTER_FOLDER)
+        model.write_adapter(lora, folder / ADAPTER_FOLDER)
     vision = model.other_loras.get(layout.VISION)
     if vision is None or not vision_lora:
         return
     if not other_files.copy_folder(base, folder, VISION_FOLDER):
-        write_adapter(model, vision, folder / VISION_FOLDER)
-
-
-def write_adapter(model: StoredModel, lora: Lora, folder: Path) -> None:
-    """Write an adapter of a model as a PEFT folder."""
-    write_lora(
-        lora,
-        folder,
-        model.family.lora,
-        loadable_name(model.base_name),
-        model.base_revision,
-        weights=model.base.weights,
-    )
+        model.write_adapter(vision, folder / VISION_FOLDER)
 
 
 def complete_generation(config: Phi4MultimodalConfig, to: Path) -> None:
@@ -95,14 +72,7 @@ def complete_generation(config: Phi4MultimodalConfig, to: Path) -> None:
 def _config_text(model: StoredModel) -> str:
     base = model.base
     config = read_config(dict(base.config), base.folder)
-    # The original names the tokens that stand for sound and image in its code only.
-    vocabulary = read_tokenizer(PreTrainedTokenizerFast, base.folder).get_vocab()
-    for part, token in ((config.audio_config, AUDIO_TOKEN), (config.vision_config, IMAGE_TOKEN)):
-        if token not in vocabulary:
-            raise UserError(
-                f"{base.folder}: the tokenizer has no {token}; take tokenizer.json from the base "
-                "model's repository"
-            )
-        name = "audio_token_id" if token == AUDIO_TOKEN else "image_token_id"
-        setattr(part, name, vocabulary[token])
+    tokenizer = read_tokenizer(PreTrainedTokenizerFast, base.folder)
+    special_ids(tokenizer, model.family.title, AUDIO_TOKEN, IMAGE_TOKEN)
+    set_token_ids(config, tokenizer)
     return str(config.to_json_string(use_diff=False))

@@ -23,7 +23,7 @@ from soritune.models.phi4mm.configuration import (
     LoraShape,
     original_config,
 )
-from soritune.models.phi4mm.export_native import complete_generation, write_adapter
+from soritune.models.phi4mm.export_native import complete_generation
 from soritune.models.phi4mm.export_processor import write_processor
 from soritune.models.phi4mm.loading import VISION_FOLDER, read_config
 from soritune.models.shards import Advance, write_weights
@@ -112,7 +112,7 @@ def write(
     folders = {layout.SPEECH: ADAPTER_FOLDER, layout.VISION: VISION_FOLDER}
     for adapter, lora in _loras(model).items():
         if not (folder / folders[adapter]).is_dir():
-            write_adapter(model, lora, folder / folders[adapter])
+            model.write_adapter(lora, folder / folders[adapter])
     write_weights(tensors, folder, max_shard_bytes=max_shard_bytes, advance=advance)
 
 

@@ -10,17 +10,13 @@ from soritune.errors import UserError
 from soritune.languages.names import known_language
 from soritune.models import family
 from soritune.models.checkpoint import ADAPTER_FILES, INDEX_FILE, TensorName, weight_files
-from soritune.models.exporting import ExportPlan, ExportTarget
+from soritune.models.exporting import ExportTarget
 from soritune.models.family import PublishedBase
 from soritune.models.phi4mm import constants, layout, parts
 from soritune.tasks import Request
 
 if TYPE_CHECKING:
-    import torch
-
-    from soritune.models.lora import Lora
-    from soritune.models.phi4mm.model import Phi4mm
-    from soritune.models.stored import StoredBase, StoredModel
+    from soritune.models.stored import StoredBase
     from soritune.models.summary import Summary
 
 
@@ -34,6 +30,7 @@ class Phi4mmFamily(family.Family):
         min_samples=constants.WINDOW_SAMPLES, max_duration_s=constants.MAX_CLIP_S
     )
     modes = parts.MODES
+    part_patterns = parts.PATTERNS
     audio_parts = parts.AUDIO_PARTS
     # Size of the official speech LoRA.
     lora = family.LoraDefaults(
@@ -84,10 +81,6 @@ class Phi4mmFamily(family.Family):
         if request.target_language is not None:
             known_language(request.target_language)
 
-    def part_of(self, name: str) -> str:
-        """See `Family`."""
-        return parts.part_of(name)
-
     def to_native(self, key: str) -> TensorName:
         """See `Family`."""
         return layout.to_native(key)
@@ -115,31 +108,13 @@ class Phi4mmFamily(family.Family):
         """See `Family`."""
         from soritune.models.phi4mm.loading import open_base
 
-        return open_base(folder, whole=whole)
-
-    def build(self, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4mm:
-        """See `Family`."""
-        from soritune.models.phi4mm.loading import build
-
-        return build(base, dtype=dtype, device=device)
+        return open_base(self, folder, whole=whole)
 
     def describe_base(self, folder: Path) -> Summary:
         """See `Family`."""
         from soritune.models.phi4mm.description import describe_base
 
         return describe_base(self, folder)
-
-    def serving(self, summary: Summary) -> dict[str, str]:
-        """See `Family`."""
-        from soritune.models.phi4mm.description import serving
-
-        return serving(summary)
-
-    def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
-        """See `Family`."""
-        from soritune.models.phi4mm import export
-
-        return export.plan(model, target, lora_weight)
 
     def settings_beside_shapes(self, base: StoredBase) -> Mapping[str, Any]:
         """See `Family`."""
@@ -148,24 +123,6 @@ class Phi4mmFamily(family.Family):
         config = read_config(dict(base.config), base.folder)
         keys = ("num_attention_heads", "num_key_value_heads", "rope_parameters")
         return {key: getattr(config, key) for key in keys}
-
-    def usage(self, model: StoredModel, target: str, lora: Lora | None) -> list[str]:
-        """See `Family`."""
-        from soritune.models.phi4mm import export
-
-        return export.usage(model, target, lora)
-
-    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
-        """See `Family`."""
-        from soritune.models.phi4mm import export
-
-        return export.snippet(model, target, lora)
-
-    def write_processor(self, model: StoredModel, folder: Path) -> None:
-        """See `Family`."""
-        from soritune.models.phi4mm import export
-
-        export.write_processor(model, folder)
 
 
 FAMILY = Phi4mmFamily()

@@ -14,6 +14,8 @@ Source of the table: transformers' `convert_phi4_multimodal_weights_to_hf.py` (t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from soritune.models.checkpoint import TensorName, parse_name
 
@@ -57,6 +59,12 @@ RENAMES: tuple[tuple[str, str], ...] = (
 # The layers that both LoRAs of the original are on, written `.base_layer` there.
 _ADAPTED = r"model\.layers\.\d+\.(?:self_attn\.(?:qkv|o)_proj|mlp\.(?:gate_up|down)_proj)"
 _ADAPTED_WEIGHT = re.compile(rf"({_ADAPTED})\.weight")
+
+
+def is_tied(config: Mapping[str, Any]) -> bool:
+    """Return whether the head is the embeddings; the original layout's default is yes."""
+    default = config.get("model_type") == ORIGINAL_MODEL_TYPE
+    return bool(config.get("tie_word_embeddings", default))
 
 
 def to_native(key: str) -> TensorName:

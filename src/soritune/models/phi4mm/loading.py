@@ -22,12 +22,12 @@ from soritune.models.checkpoint import (
     read_json,
     same_values,
 )
+from soritune.models.family import Family
 from soritune.models.loaded import fill_module
 from soritune.models.lora import Lora, lora_of_entries, read_lora
 from soritune.models.phi4mm import configuration, layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN, IMAGE_TOKEN
 from soritune.models.phi4mm.encoder import FEATURE_STATISTICS
-from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
@@ -48,7 +48,7 @@ class _Sorted:
     dropped: dict[str, str]  # key in the file: reason
 
 
-def open_base(folder: Path, *, whole: bool = False) -> StoredBase:
+def open_base(family: Family, folder: Path, *, whole: bool = False) -> StoredBase:
     """Read the headers of a base of either layout.
 
     Args:
@@ -82,7 +82,7 @@ def open_base(folder: Path, *, whole: bool = False) -> StoredBase:
         own = stored.own_lora(folder, speech)
     return StoredBase(
         folder=folder,
-        layout=FAMILY.layout_of(record),
+        layout=family.layout_of(record),
         config=record,
         weights={entry.native.name: LazyTensor.of(entry) for entry in kept},
         lora=own,
@@ -91,7 +91,7 @@ def open_base(folder: Path, *, whole: bool = False) -> StoredBase:
     )
 
 
-def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4mm:
+def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4mm:
     """Make the model of a base without its vision tower and its LoRA.
 
     Raises UserError for tensors that are missing, extra or of another shape, and where there is no
@@ -99,7 +99,7 @@ def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4
     """
     config = read_config(dict(base.config), base.folder)
     tokenizer = read_tokenizer(PreTrainedTokenizerFast, base.folder)
-    _set_token_ids(config, tokenizer)
+    set_token_ids(config, tokenizer)
     with torch.device("meta"):
         module: Phi4SpeechForCausalLM = Phi4SpeechForCausalLM._from_config(  # type: ignore[no-untyped-call]
             config, dtype=dtype, attn_implementation=ATTENTION
@@ -123,7 +123,7 @@ def build(base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Phi4
     ]
     assert not left, f"no values for {left}"
     module.train(mode=False)
-    return Phi4mm(FAMILY, module, Phi4mmProcessor(tokenizer))
+    return Phi4mm(family, module, Phi4mmProcessor(tokenizer))
 
 
 def read_config(record: dict[str, Any], folder: Path) -> Phi4MultimodalConfig:
@@ -187,7 +187,7 @@ def _check_head(entries: Sequence[Entry], folder: Path) -> None:
         )
 
 
-def _set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerFast) -> None:
+def set_token_ids(config: Phi4MultimodalConfig, tokenizer: PreTrainedTokenizerFast) -> None:
     """Take the ids that stand for sound and image from the tokenizer.
 
     The original layout has them in its code only.

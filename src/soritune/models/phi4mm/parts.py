@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from soritune.models.family import LORA, Mode
 
 # First match wins.
-_PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        (LORA, r"\.lora_[AB]\."),
-        ("audio encoder", r"embed_tokens_extend\.audio_embed\.encoder\."),
-        ("projector", r"embed_tokens_extend\.audio_embed\.(up|down)_proj_for_speech\."),
-        ("vision-speech projector", r"embed_tokens_extend\.audio_embed\..*for_vision_speech\."),
-        ("vision", r"embed_tokens_extend\.image_embed\."),
-        ("embeddings", r"(^|\.)(embed_tokens|lm_head)\."),
-        ("language model", r"."),
-    )
-)
+PATTERNS: Mapping[str, str] = {
+    LORA: r"\.lora_[AB]\.",
+    "audio encoder": r"embed_tokens_extend\.audio_embed\.encoder\.",
+    "projector": r"embed_tokens_extend\.audio_embed\.(up|down)_proj_for_speech\.",
+    "vision-speech projector": r"embed_tokens_extend\.audio_embed\..*for_vision_speech\.",
+    "vision": r"embed_tokens_extend\.image_embed\.",
+    "embeddings": r"(^|\.)(embed_tokens|lm_head)\.",
+    "language model": r".",
+}
 
 AUDIO_PARTS = frozenset({"audio encoder", "projector"})
 # The vision-speech projector never sees a clip without an image, so no mode trains it.
-MODES: dict[str, Mode] = {
+MODES: Mapping[str, Mode] = {
     "lora": Mode(frozenset({LORA}), "LoRA"),
     "audio": Mode(AUDIO_PARTS, "audio encoder unfrozen"),
     "projector": Mode(frozenset({"projector"}), "projector unfrozen"),
@@ -31,8 +28,3 @@ MODES: dict[str, Mode] = {
 
 # Bare names would also hit the linear layers of encoder and projector.
 LORA_LAYERS = r"model\.layers\.\d+\.((self_attn\.(qkv|o)_proj)|(mlp\.(gate_up|down)_proj))"
-
-
-def part_of(parameter_name: str) -> str:
-    """Return the part that a parameter belongs to, by its name in the native model."""
-    return next(part for part, pattern in _PARTS if pattern.search(parameter_name))

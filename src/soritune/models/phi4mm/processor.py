@@ -7,7 +7,7 @@ One prompt form for training and inference:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from soritune.models import causal
+from soritune.models.causal import CausalProcessor
 from soritune.models.family import Batch, ModelInput
 from soritune.models.phi4mm import constants as c
 from soritune.models.phi4mm import prompts
@@ -37,7 +37,7 @@ class _SpecialIds:
     placeholders: tuple[int, ...]
 
 
-class Phi4mmProcessor:
+class Phi4mmProcessor(CausalProcessor):
     """Turns clips and text into model inputs and token ids into text.
 
     Raises UserError where the tokenizer lacks one of the family's special tokens.
@@ -97,15 +97,6 @@ class Phi4mmProcessor:
         length = audio + len(self.instruction_ids(prompts.instruction(request))) + 3
         return length if answer is None else length + len(self.target_ids(request, answer))
 
-    def max_new_tokens(self, duration_s: float) -> int:
-        """Return the most tokens of an answer to a clip of this length; there is no fixed cap.
-
-        Zeroth's Korean needs about 4 tokens a second in the official vocabulary; chain of thought
-        writes two texts. 25 tokens a second and 32 at least leave a wide margin and still end a
-        model that never stops.
-        """
-        return 32 + int(np.ceil(25 * duration_s))
-
     def encode(
         self,
         samples: npt.NDArray[np.float32],
@@ -118,7 +109,7 @@ class Phi4mmProcessor:
         """
         if c.num_audio_tokens(len(samples)) > c.MAX_AUDIO_TOKENS:
             raise ValueError(f"clip of {len(samples) / c.SAMPLE_RATE_HZ:.1f} s is over 40 s")
-        return self.encode_features(self.features(samples), request, answer)
+        return super().encode(samples, request, answer)
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the features of one clip, shape (frames, 80); see `log_mel`."""
@@ -135,20 +126,7 @@ class Phi4mmProcessor:
             target_ids=None if answer is None else self.target_ids(request, answer),
         )
 
-    def collate(self, inputs: Sequence[ModelInput]) -> Batch:
-        """Make a batch for training, padded on the right; masks come from lengths, never from ids.
-
-        Returns tensors: input_ids, attention_mask, labels of shape (batch, tokens);
-        audio_input_features (batch, frames, 80); audio_attention_mask (batch, frames);
-        audio_embed_sizes (batch,).
-        """
-        return causal.collate(inputs, self.ids.pad) | self._audio(inputs)
-
-    def collate_prompts(self, inputs: Sequence[ModelInput]) -> Batch:
-        """Batch for generation: prompts only, padded on the left."""
-        return causal.collate_prompts(inputs, self.ids.pad) | self._audio(inputs)
-
-    def _audio(self, inputs: Sequence[ModelInput]) -> Batch:
+    def collate_audio(self, inputs: Sequence[ModelInput]) -> Batch:
         features = [item.features for item in inputs]
         frames = torch.tensor([len(f) for f in features])
         padded = pad_sequence(features, batch_first=True)
@@ -157,15 +135,6 @@ class Phi4mmProcessor:
             "audio_attention_mask": torch.arange(padded.shape[1])[None, :] < frames[:, None],
             "audio_embed_sizes": -(-frames // c.FRAMES_PER_TOKEN),
         }
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of generated ids up to the first end token, special tokens left out."""
-        kept: list[int] = []
-        for index in ids:
-            if index in self.ids.ends:
-                break
-            kept.append(int(index))
-        return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()
 
     def parse(self, request: Request, text: str) -> Answer:
         """Split generated text into transcript and translation."""

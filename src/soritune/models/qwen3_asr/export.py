@@ -1,4 +1,4 @@
-"""Exports of Qwen3-ASR, and how transformers and vLLM take them."""
+"""Exports of Qwen3-ASR."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from soritune.models import other_files, snippets
 from soritune.models.checkpoint import ADAPTER_FOLDER
 from soritune.models.exporting import ADAPTER, ExportPlan
 from soritune.models.lora import Lora
-from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
+from soritune.models.qwen3_asr.serving import vllm_command
+from soritune.models.serving import vllm_max_rank
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
-from soritune.models.summary import ADAPTER_LAYOUT, TRAINED_LAYOUT, Summary
 from soritune.models.tensors import LazyTensor
 
-_TARGET = "transformers"
 
-
-def plan(model: StoredModel, lora_weight: float | None) -> ExportPlan:
+def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
     """Plan an export to transformers; see `Family.plan_export`."""
     tensors, share = model.merged(lora_weight)
     return ExportPlan(tensors, None, (), partial(_write, model, tensors), share)
@@ -70,33 +68,5 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     rank = None if lora is None else vllm_max_rank(lora.r)
     if rank is None:
         return []
-    return [f"vLLM: `{_vllm('BASE', 'DIR', rank)}`, then {request} and the model `speech`"]
-
-
-def serving(summary: Summary) -> dict[str, str]:
-    """Return how servers take a folder, or what to export first; see `Family.serving`."""
-    path = summary.path
-    to = f"no; first: soritune export {path} --out DIR --to"
-    if summary.layout not in (ADAPTER_LAYOUT, TRAINED_LAYOUT):
-        return {
-            "transformers": f"yes: Qwen3ASRForConditionalGeneration.from_pretrained({path!r})",
-            "vllm": f"yes: vllm serve {path}, then POST /v1/audio/transcriptions",
-        }
-    if not (summary.is_only_lora and summary.adapters):
-        return dict.fromkeys(
-            ("transformers", "vllm"), f"{to} {_TARGET} (more than the LoRA was trained)"
-        )
-    adapter = summary.adapters[0]
-    place = path if adapter.where == "." else f"{path}/{adapter.where.rstrip('/')}"
-    rank = vllm_max_rank(adapter.r)
-    vllm = f"{to} {_TARGET} (vLLM takes ranks up to {VLLM_MAX_RANKS[-1]})"
-    if rank is not None:
-        vllm = f"yes: {_vllm('BASE', place, rank)} (BASE: its base)"
-    return {
-        "transformers": f"yes, on its base: PeftModel.from_pretrained(base, {place!r})",
-        "vllm": vllm,
-    }
-
-
-def _vllm(base: str, adapter: str, rank: int) -> str:
-    return f"vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules speech={adapter}"
+    command = vllm_command("BASE", "DIR", rank)
+    return [f"vLLM: `{command}`, then {request} and the model `speech`"]

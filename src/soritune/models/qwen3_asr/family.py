@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from soritune.models import family
-from soritune.models.exporting import ExportPlan, ExportTarget
+from soritune.models.exporting import ExportTarget
 from soritune.models.family import PublishedBase
 from soritune.models.qwen3_asr import constants, parts, prompts
 from soritune.tasks import Request
-
-if TYPE_CHECKING:
-    import torch
-
-    from soritune.models.lora import Lora
-    from soritune.models.qwen3_asr.model import Qwen3Asr
-    from soritune.models.stored import StoredBase, StoredModel
-    from soritune.models.summary import Summary
 
 
 class Qwen3AsrFamily(family.Family):
@@ -31,6 +21,8 @@ class Qwen3AsrFamily(family.Family):
         min_samples=constants.WINDOW_SAMPLES, max_duration_s=constants.MAX_CLIP_S
     )
     modes = parts.MODES
+    part_patterns = parts.PATTERNS
+    tied_head = parts.TIED_HEAD
     audio_parts = parts.AUDIO_PARTS
     lora = family.LoraDefaults(
         r=32,
@@ -61,52 +53,6 @@ class Qwen3AsrFamily(family.Family):
     def check_request(self, request: Request) -> None:
         """See `Family`."""
         prompts.check_request(request)
-
-    def part_of(self, name: str) -> str:
-        """See `Family`."""
-        return parts.part_of(name)
-
-    def open_base(self, folder: Path, *, whole: bool = False) -> StoredBase:
-        """See `Family`."""
-        from soritune.models.stored import open_plain_base
-
-        return open_plain_base(self, folder, tied_head=parts.TIED_HEAD)
-
-    def build(self, base: StoredBase, *, dtype: torch.dtype, device: torch.device) -> Qwen3Asr:
-        """See `Family`."""
-        from soritune.models.qwen3_asr.loading import build
-
-        return build(self, base, dtype=dtype, device=device)
-
-    def serving(self, summary: Summary) -> dict[str, str]:
-        """See `Family`."""
-        from soritune.models.qwen3_asr.export import serving
-
-        return serving(summary)
-
-    def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
-        """See `Family`."""
-        from soritune.models.qwen3_asr import export
-
-        return export.plan(model, lora_weight)
-
-    def usage(self, model: StoredModel, target: str, lora: Lora | None) -> list[str]:
-        """See `Family`."""
-        from soritune.models.qwen3_asr import export
-
-        return export.usage(model, target, lora)
-
-    def snippet(self, model: StoredModel, target: str, lora: Lora | None) -> str:
-        """See `Family`."""
-        from soritune.models.qwen3_asr import export
-
-        return export.snippet(model, target, lora)
-
-    def write_processor(self, model: StoredModel, folder: Path) -> None:
-        """See `Family`."""
-        from soritune.models.qwen3_asr import export
-
-        export.write_processor(model, folder)
 
 
 FAMILY = Qwen3AsrFamily()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from soritune.models.family import LORA, Mode
@@ -13,16 +12,13 @@ EMBEDDINGS = "embeddings"
 LANGUAGE_MODEL = "language model"
 TIED_HEAD = "lm_head.weight"  # the embeddings once more, in some files
 # First match wins.
-_PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        (LORA, r"\.lora_[AB]\."),
-        (ENCODER, r"(^|\.)audio_tower\."),
-        (PROJECTOR, r"(^|\.)multi_modal_projector\."),
-        (EMBEDDINGS, r"(^|\.)(embed_tokens|lm_head)\."),
-        (LANGUAGE_MODEL, r"."),
-    )
-)
+PATTERNS: Mapping[str, str] = {
+    LORA: r"\.lora_[AB]\.",
+    ENCODER: r"(^|\.)audio_tower\.",
+    PROJECTOR: r"(^|\.)multi_modal_projector\.",
+    EMBEDDINGS: r"(^|\.)(embed_tokens|lm_head)\.",
+    LANGUAGE_MODEL: r".",
+}
 
 AUDIO_PARTS = frozenset({ENCODER, PROJECTOR})
 MODES: Mapping[str, Mode] = {
@@ -38,8 +34,3 @@ LORA_LAYERS = (
     r"model\.language_model\.layers\.\d+\."
     r"((self_attn\.(q|k|v|o)_proj)|(mlp\.(gate|up|down)_proj))"
 )
-
-
-def part_of(name: str) -> str:
-    """Return the part that a parameter belongs to, by its name in the model."""
-    return next(part for part, pattern in _PARTS if pattern.search(name))

@@ -7,7 +7,7 @@ transcript and `<|im_end|>`; only it is supervised.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from soritune.errors import UserError
-from soritune.models import causal
+from soritune.models.causal import CausalProcessor
 from soritune.models.family import Batch, ModelInput
 from soritune.models.qwen3_asr import constants as c
 from soritune.models.qwen3_asr import prompts
@@ -53,7 +53,7 @@ class TokenIds:
         return (self.audio,)
 
 
-class Qwen3AsrProcessor:
+class Qwen3AsrProcessor(CausalProcessor):
     """Turns clips and text into model inputs and token ids into text.
 
     Raises UserError where the tokenizer lacks one of the family's special tokens or its template.
@@ -121,19 +121,6 @@ class Qwen3AsrProcessor:
         length = len(self.prompt_ids(request, c.num_audio_tokens(frames)))
         return length if answer is None else length + len(self.target_ids(request, answer))
 
-    def max_new_tokens(self, duration_s: float) -> int:
-        """Return the room for an answer: far more tokens than speech has, and still an end."""
-        return 32 + int(np.ceil(25 * duration_s))
-
-    def encode(
-        self, samples: npt.NDArray[np.float32], request: Request, answer: Answer | None = None
-    ) -> ModelInput:
-        """Encode one clip (16 kHz mono); an answer makes it a training example.
-
-        Raises UserError for what Qwen3-ASR cannot do.
-        """
-        return self.encode_features(self.features(samples), request, answer)
-
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the features of a clip, shape (frames, mels); see `log_mel`."""
         return log_mel(samples)
@@ -148,19 +135,7 @@ class Qwen3AsrProcessor:
             None if answer is None else self.target_ids(request, answer),
         )
 
-    def collate(self, inputs: Sequence[ModelInput]) -> Batch:
-        """Make a training batch, padded on the right.
-
-        Returns tensors: input_ids, attention_mask, labels of shape (batch, tokens); input_features
-        (batch, mels, frames) and input_features_mask (batch, frames), of whole chunks.
-        """
-        return causal.collate(inputs, self.ids.pad) | self._audio(inputs)
-
-    def collate_prompts(self, inputs: Sequence[ModelInput]) -> Batch:
-        """Make a batch for generation: prompts only, padded on the left."""
-        return causal.collate_prompts(inputs, self.ids.pad) | self._audio(inputs)
-
-    def _audio(self, inputs: Sequence[ModelInput]) -> Batch:
+    def collate_audio(self, inputs: Sequence[ModelInput]) -> Batch:
         """Return features padded with zeros, as transformers pads a clip alone.
 
         The convolutions see what follows a clip in its last chunk, so it must be the same in every
@@ -173,15 +148,6 @@ class Qwen3AsrProcessor:
             row[:, : len(item.features)] = item.features.T
         mask = torch.arange(padded.shape[2])[None, :] < lengths[:, None]
         return {"input_features": padded, "input_features_mask": mask.long()}
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of generated ids up to the first end token, repetitions as they are."""
-        kept: list[int] = []
-        for index in ids:
-            if index in self.ids.ends:
-                break
-            kept.append(int(index))
-        return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()
 
     def parse(self, request: Request, text: str) -> Answer:
         """Return generated text as the answer to a request."""

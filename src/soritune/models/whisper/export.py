@@ -17,14 +17,12 @@ from soritune.models.lora import Lora
 from soritune.models.other_files import GENERATION_FILE
 from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
-from soritune.models.summary import ADAPTER_LAYOUT, TRAINED_LAYOUT, Summary
 from soritune.models.tensors import LazyTensor
 from soritune.models.whisper import prompts
 from soritune.models.whisper.loading import generation_settings, is_multilingual
+from soritune.models.whisper.serving import CTRANSLATE2
 from soritune.tasks import Task
 
-TRANSFORMERS = "transformers"
-CTRANSLATE2 = "ctranslate2"
 # What faster-whisper reads beside the weights.
 _CTRANSLATE2_FILES = ("tokenizer.json", "preprocessor_config.json")
 _CTRANSLATE2_DTYPE = "float16"  # as in the published models of faster-whisper
@@ -157,22 +155,3 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     return [
         f"vLLM: `vllm serve DIR`, then POST /v1/audio/transcriptions with `language={language}`",
     ]
-
-
-def serving(summary: Summary) -> dict[str, str]:
-    """Return how servers take a folder, or what to export first; see `Family.serving`."""
-    path = summary.path
-    to = f"no; first: soritune export {path} --out DIR --to"
-    found = {
-        "transformers": f"yes: WhisperForConditionalGeneration.from_pretrained({path!r})",
-        "vllm": f"yes: vllm serve {path}, then POST /v1/audio/transcriptions",
-        "faster-whisper": f"{to} {CTRANSLATE2} (it reads CTranslate2's layout only)",
-    }
-    if summary.layout in (ADAPTER_LAYOUT, TRAINED_LAYOUT):
-        found["vllm"] = f"{to} {TRANSFORMERS} (it takes Whisper with the LoRA in its weights only)"
-        found["transformers"] = f"{to} {TRANSFORMERS} (more than the LoRA was trained)"
-        if summary.is_only_lora and summary.adapters:
-            where = summary.adapters[0].where
-            place = path if where == "." else f"{path}/{where.rstrip('/')}"
-            found["transformers"] = f"yes, on its base: PeftModel.from_pretrained(base, {place!r})"
-    return found

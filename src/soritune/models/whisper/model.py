@@ -8,20 +8,18 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
 from transformers import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 
-from soritune.models import encoder_decoder
+from soritune.models.encoder_decoder import EncoderDecoderModel
 from soritune.models.family import Batch, Generated, ModelInput, Watch
 from soritune.models.generation import generate_ids
-from soritune.models.loaded import LoadedModel
 from soritune.models.record import read_record
 from soritune.models.whisper.processor import DETECT
 
 
 @dataclass
-class Whisper(LoadedModel):
+class Whisper(EncoderDecoderModel):
     """Implements `SpeechModel` for Whisper."""
 
     @property
@@ -34,20 +32,10 @@ class Whisper(LoadedModel):
         self.module.activation_checkpointing_enable({"use_reentrant": False})
         self.module.config.use_cache = False  # the call does not tell the encoder
 
-    def num_targets(self, batch: Batch) -> int:
-        """See `SpeechModel`."""
-        return encoder_decoder.num_targets(batch)
-
-    def loss(
-        self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
-    ) -> torch.Tensor:
-        """See `SpeechModel`."""
-        return encoder_decoder.loss(module or self.module, batch, num_targets)
-
     def row_losses(self, batch: Batch) -> torch.Tensor:
         """See `SpeechModel`."""
         windows = batch["input_features"].to(self._encoder_dtype)
-        return encoder_decoder.row_losses(self.module, batch | {"input_features": windows})
+        return super().row_losses(batch | {"input_features": windows})
 
     @property
     def _encoder_dtype(self) -> torch.dtype:

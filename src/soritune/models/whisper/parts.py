@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from soritune.models.family import LORA, Mode
@@ -12,15 +11,12 @@ DECODER = "decoder"
 POSITIONS = "encoder positions"
 TIED_HEAD = "proj_out.weight"  # the embeddings once more, in some files
 # First match wins.
-_PARTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        (LORA, r"\.lora_[AB]\."),
-        (POSITIONS, r"(^|\.)encoder\.embed_positions\."),
-        (ENCODER, r"(^|\.)encoder\."),
-        (DECODER, r"."),  # the head is its embeddings once more
-    )
-)
+PATTERNS: Mapping[str, str] = {
+    LORA: r"\.lora_[AB]\.",
+    POSITIONS: r"(^|\.)encoder\.embed_positions\.",
+    ENCODER: r"(^|\.)encoder\.",
+    DECODER: r".",  # the head is its embeddings once more
+}
 
 _ATTENTION = r"\.layers\.\d+\.(self_attn|encoder_attn)\.(q|k|v|out)_proj"
 # All that adapters of other programs are put on.
@@ -36,8 +32,3 @@ MODES: Mapping[str, Mode] = {
     "decoder": Mode(frozenset({DECODER}), "decoder unfrozen"),
     "full": Mode(frozenset({ENCODER, DECODER}), "all parameters", alone=True),
 }
-
-
-def part_of(name: str) -> str:
-    """Return the part that a parameter belongs to, by its name in the model."""
-    return next(part for part, pattern in _PARTS if pattern.search(name))

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase, WhisperFeatureExtractor
 
 from soritune.errors import UserError
-from soritune.models.family import IGNORE, Batch, ModelInput
+from soritune.models.family import IGNORE, Batch, ModelInput, Processor
 from soritune.models.tokenizers import special_ids, text_ids
 from soritune.models.whisper import constants as c
 from soritune.models.whisper import prompts
@@ -45,7 +45,7 @@ class TokenIds:
     previous: int | None
 
 
-class WhisperProcessor:
+class WhisperProcessor(Processor):
     """Turns clips and text into model inputs and token ids into text.
 
     `language` is the language of a clip where the request names none: the one that the model was
@@ -154,15 +154,6 @@ class WhisperProcessor:
     def max_new_tokens(self, duration_s: float) -> int:
         """Return the room that the decoder has after the longest prompt, as in transformers."""
         return self.max_positions - 4
-
-    def encode(
-        self, samples: npt.NDArray[np.float32], request: Request, answer: Answer | None = None
-    ) -> ModelInput:
-        """Encode one clip (16 kHz mono, up to 30 s); an answer makes it a training example.
-
-        Raises ValueError for a clip over 30 s, UserError for what Whisper cannot do.
-        """
-        return self.encode_features(self.features(samples), request, answer)
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the features of a clip, shape (frames, mels); see `log_mel`."""

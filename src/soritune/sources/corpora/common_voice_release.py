@@ -143,7 +143,7 @@ def _folder_tables(folder: Path) -> Tables:
         path = folder / f"{name}.tsv"
         if path.is_file():
             with open_regular(path) as file:
-                yield name, _lines(read_tsv(file), str(path))
+                yield name, _lines(read_tsv(file, str(path)), str(path))
 
 
 def _archive_tables(archive: Path, locale: str) -> Tables:
@@ -151,7 +151,7 @@ def _archive_tables(archive: Path, locale: str) -> Tables:
         for path, _, file in read_archive(archive):
             if path.suffix == ".tsv" and path.stem in LISTS and path.parent.name == locale:
                 # Read here, where a damaged archive is reported.
-                yield path.stem, iter(list(_lines(read_tsv(file), f"{archive}: {path}")))
+                yield path.stem, iter(list(_lines(read_tsv(file, str(path)), f"{archive}: {path}")))
 
 
 def _parquet_tables(files: Iterable[Path]) -> Tables:

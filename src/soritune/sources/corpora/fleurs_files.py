@@ -83,7 +83,7 @@ def read_lines(
     column = 2 if transcription == "raw" else 3
     if part.table is not None:
         with open_regular(part.table) as file:
-            for number, cells in read_tsv(file):
+            for number, cells in read_tsv(file, str(part.table)):
                 where = f"{part.table} line {number}"
                 if len(cells) != COLUMNS:
                     detail = f"{len(cells)} cells, a line of FLEURS has {COLUMNS}"

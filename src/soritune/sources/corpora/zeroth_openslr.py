@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from soritune.errors import UserError
 from soritune.files import read_regular
-from soritune.sources.clips import MAX_CLIP_BYTES, archive_errors, read_archive
+from soritune.sources.clips import MAX_CLIP_BYTES, archive_errors, read_archive, too_large
 from soritune.sources.folders import walk
+from soritune.sources.limits import lifted
 from soritune.utterance import Rejected, Split, Utterance
 
 TRANSCRIPTS = ".trans.txt"
@@ -80,8 +81,8 @@ def read_tarball(path: Path) -> Iterator[Utterance | Rejected]:
             utterance = listed.pop(name, None)
             if utterance is None:
                 yield _without_text(name.name, f"{path}: {name}")
-            elif num_bytes > MAX_CLIP_BYTES:
-                detail = f"has more than {MAX_CLIP_BYTES // 2**20} MiB, that is not an utterance"
+            elif num_bytes > lifted(MAX_CLIP_BYTES):
+                detail = too_large()
                 yield Rejected(utterance.id, "too-long", detail, f"{path}: {name}")
             else:
                 yield replace(utterance, audio=file.read())

@@ -24,6 +24,7 @@ from soritune.sources.folders import find_file, walk
 from soritune.sources.formats.fields import read_metadata
 from soritune.sources.formats.lines import ListedSource, ending_of, lines_of, row_of
 from soritune.sources.formats.rows import Row, assign_splits, count_of, identity_of, split_folders
+from soritune.sources.limits import LIFTED_BY, lifted
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 READABLE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph nist"
@@ -141,11 +142,12 @@ def _with_text(audio: Path, text: Path, source: FolderSource) -> Row | Rejected:
     own_id = audio.relative_to(source.path).as_posix()
     try:
         with open_regular(text) as file:
-            content = file.read(MAX_TEXT_BYTES + 1)
+            content = file.read(lifted(MAX_TEXT_BYTES) + 1)
     except OSError as error:
         return Rejected(own_id, "unreadable", f"cannot be opened ({error})", str(text))
-    if len(content) > MAX_TEXT_BYTES:
-        return Rejected(own_id, "bad-line", "is too large for a transcript", str(text))
+    if len(content) > lifted(MAX_TEXT_BYTES):
+        detail = f"is too large for a transcript; {LIFTED_BY}"
+        return Rejected(own_id, "bad-line", detail, str(text))
     metadata = read_metadata(
         {
             "text": _decode(content, source.default_language),

@@ -19,7 +19,7 @@ from pydantic import model_validator
 from soritune.errors import UserError
 from soritune.hub import is_hub_id
 from soritune.languages.setting import LanguageCode
-from soritune.sources.clips import MAX_CLIP_BYTES
+from soritune.sources.clips import MAX_CLIP_BYTES, too_large
 from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.hub_rows import (
@@ -31,6 +31,7 @@ from soritune.sources.formats.hub_rows import (
 )
 from soritune.sources.formats.manifest import SPLITS
 from soritune.sources.hub_tables import Published
+from soritune.sources.limits import lifted
 from soritune.utterance import Rejected, Split, Utterance
 
 NEEDED: tuple[Meaning, ...] = ("audio", "text")
@@ -268,8 +269,8 @@ def _audio(value: Any, dataset: Dataset) -> bytes | Path | str:
         in_zip = bool(archived) and all(each.startswith("zip://") for each in archived)
         if not place.startswith("hf://") and not (in_folder and in_zip):
             return f"the audio is outside the data set ({value})"
-        content = read_file(value, dataset, MAX_CLIP_BYTES)
-        return content if content is not None else "the audio is too large for an utterance"
+        content = read_file(value, dataset, lifted(MAX_CLIP_BYTES))
+        return content if content is not None else f"the audio {too_large()}"
     # A row can name any file of this machine: only those that belong to the data set are read.
     folders = [Path(dataset.path)] if dataset.is_local else cache_folders()
     path = Path(dataset.path if dataset.is_local else "", value)

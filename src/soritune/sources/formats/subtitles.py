@@ -17,6 +17,7 @@ from soritune.sources.formats.cues import read_cues
 from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.subtitles_cut import CutSettings, Segment, UnusableCue, cut
 from soritune.sources.formats.subtitles_files import KINDS, Recording, Seconds, find_recordings
+from soritune.sources.limits import LIFTED_BY, lifted
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 MAX_SUBTITLE_BYTES = 32 * 2**20
@@ -129,13 +130,14 @@ def _segments(recording: Recording, source: SubtitlesSource) -> list[Segment | R
     where = str(recording.subtitles)
     try:
         with open_regular(recording.subtitles) as file:
-            content = file.read(MAX_SUBTITLE_BYTES + 1)
+            content = file.read(lifted(MAX_SUBTITLE_BYTES) + 1)
     except FileNotFoundError:
         return [Rejected(recording.id, "missing", "there are no such subtitles", where)]
     except (OSError, ValueError) as error:
         return [Rejected(recording.id, "unreadable", f"cannot be opened ({error})", where)]
-    if len(content) > MAX_SUBTITLE_BYTES:
-        return [Rejected(recording.id, "unreadable", "is too large for subtitles", where)]
+    if len(content) > lifted(MAX_SUBTITLE_BYTES):
+        detail = f"is too large for subtitles; {LIFTED_BY}"
+        return [Rejected(recording.id, "unreadable", detail, where)]
     text = decode_text(content, recording.language)
     if text is None:
         detail = f"is not in UTF-8, UTF-16 or another encoding of {recording.language}"

@@ -24,6 +24,7 @@ from soritune.files import open_regular
 from soritune.languages.encoding import decode_text
 from soritune.languages.language import decode_utf8
 from soritune.sources.formats.records import table_records
+from soritune.sources.limits import LIFTED_BY, lifted
 from soritune.sources.parquet import column_types, read_columns
 
 Line = dict[str, Any] | str
@@ -72,7 +73,7 @@ def open_lines(path: Path, language: str = "") -> Iterator[TextIO]:
                 if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                     raise UserError(f"{path}: is written in UTF-16; save it as UTF-8")
                 if language and _never_utf8(start):
-                    text = decode_text(raw.read(_MAX_DECODED), language)
+                    text = decode_text(raw.read(lifted(_MAX_DECODED)), language)
                     if text is not None and not raw.read(1):
                         yield io.StringIO(text, newline="")
                         return
@@ -96,19 +97,23 @@ def _never_utf8(start: bytes) -> bool:
 
     One line among others is damaged, and costs itself alone.
     """
-    lines = [line for line in start.splitlines()[:-1] or [start] if not line.isascii()]
+    found = start.splitlines()
+    if len(start) == _SAMPLE:
+        found = found[:-1] or found  # the last one may be cut within a letter
+    lines = [line for line in found if not line.isascii()]
     return bool(lines) and all(decode_utf8(line) is None for line in lines)
 
 
 def _bounded(file: TextIO, path: Path) -> Iterator[str]:
     """Yield the lines of a list. Raises UserError for one that would fill the memory."""
     number = 0
-    while line := file.readline(MAX_LINE_CHARACTERS + 1):
+    limit = lifted(MAX_LINE_CHARACTERS)
+    while line := file.readline(limit + 1):
         number += 1
-        if len(line) > MAX_LINE_CHARACTERS:
+        if len(line) > limit:
             raise UserError(
-                f"{path} line {number}: has more than {MAX_LINE_CHARACTERS:,} characters. Write "
-                "one recording a line"
+                f"{path} line {number}: has more than {limit:,} characters. Write one "
+                f"recording a line ({LIFTED_BY})"
             )
         yield line
 

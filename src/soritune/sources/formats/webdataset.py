@@ -12,14 +12,17 @@ from pydantic import Field, model_validator
 
 from soritune.errors import UserError
 from soritune.languages.setting import LanguageCode
+from soritune.sources.clips import too_large
 from soritune.sources.formats.division import OwnRecordings, Unusable, divide
 from soritune.sources.formats.fields import Columns, Meaning, Metadata, read_metadata
 from soritune.sources.formats.webdataset_shards import (
     AUDIO_EXTENSIONS,
     Sample,
     find_shards,
+    names_of,
     read_samples,
 )
+from soritune.sources.limits import LIFTED_BY
 from soritune.utterance import Rejected, Split, Utterance
 
 ANY_SHARD = ("**/*.tar", "**/*.tar.gz", "**/*.tgz")
@@ -50,6 +53,12 @@ class WebDatasetSource(OwnRecordings):
     def _one_way_to_name_shards(self) -> Self:
         if self.splits is not None and "shards" in self.model_fields_set:
             raise ValueError('"shards" and "splits" both name the shards; give one')
+        named = [self.shards] if self.splits is None else list(self.splits.values())
+        for pattern in (each for patterns in named for each in _listed(patterns)):
+            try:
+                names_of(pattern)
+            except UserError as error:
+                raise ValueError(str(error)) from None
         return self
 
 
@@ -77,7 +86,7 @@ def read(source: WebDatasetSource) -> Iterator[Utterance | Rejected]:
                 continue
             content = sample.files[_audio_extension(sample, source)]
             if content is None:
-                detail = "the audio is too large for an utterance"
+                detail = f"the audio {too_large()}"
                 yield Rejected(metadata.id, "too-long", detail, where)
             else:
                 yield metadata.utterance(content, split)
@@ -86,6 +95,11 @@ def read(source: WebDatasetSource) -> Iterator[Utterance | Rejected]:
             f"{source.path}: the shards hold no samples; a sample is a file such as 0001.wav with "
             f"0001.txt or 0001.json beside it in the tar"
         )
+
+
+def check(source: WebDatasetSource) -> None:
+    """Find the shards. Raises UserError where one that the recipe names is not there."""
+    _shards(source)
 
 
 def identity(source: WebDatasetSource) -> str:
@@ -117,7 +131,7 @@ def _shards(source: WebDatasetSource) -> list[tuple[Path, Split | None]]:
 def _find(source: WebDatasetSource, patterns: Patterns) -> list[Path]:
     if not source.path.exists():
         raise UserError(f"webdataset: there is no folder {source.path}; fix path in the recipe")
-    listed = [patterns] if isinstance(patterns, str) else patterns
+    listed = _listed(patterns)
     if source.splits is None and "shards" not in source.model_fields_set:
         # By default, any of the usual endings will do; only that there is none is a mistake.
         present = [pattern for pattern in listed if any(source.path.glob(pattern))]
@@ -128,6 +142,10 @@ def _find(source: WebDatasetSource, patterns: Patterns) -> list[Path]:
                 f"the folder of the shards"
             )
     return find_shards(source.path, listed)
+
+
+def _listed(patterns: Patterns) -> list[str]:
+    return [patterns] if isinstance(patterns, str) else patterns
 
 
 def _divide(
@@ -177,7 +195,9 @@ def _metadata(sample: Sample, shard: Path, source: WebDatasetSource) -> Metadata
         )
         return Rejected(own_id, "missing", detail, where)
     if None in [content for name, content in sample.files.items() if name != audio]:
-        return Rejected(own_id, "bad-line", "its text or .json is too large for one", where)
+        return Rejected(
+            own_id, "bad-line", f"its text or .json is too large for one; {LIFTED_BY}", where
+        )
     try:
         fields = json.loads(sample.files[FIELDS] or b"") if FIELDS in sample.files else {}
     except (ValueError, RecursionError) as error:

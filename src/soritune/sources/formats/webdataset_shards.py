@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from soritune.errors import UserError
 from soritune.files import open_regular
 from soritune.sources.clips import GZIP_MAGIC, MAX_CLIP_BYTES, archive_errors, read_archive
+from soritune.sources.limits import LIFTED_BY, lifted
 
 AUDIO_EXTENSIONS = ("wav", "flac", "mp3", "ogg", "opus")
 MAX_TEXT_BYTES = 2**20
@@ -65,14 +66,7 @@ def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
         return [folder]
     found: dict[Path, None] = {}
     for pattern in patterns:
-        parts = PurePosixPath(pattern).parts
-        if not parts or parts[0] == "/" or ".." in parts or "://" in pattern or "\0" in pattern:
-            raise UserError(
-                f"webdataset: {pattern!r} is not a name of files in {folder}; download the shards "
-                f"into one folder, set path to it and shards to their names in it"
-            )
-        for name in expand_braces(pattern):
-            _check_name(name, pattern)
+        for name in names_of(pattern):
             wild = any(character in name for character in "*?[")
             files = sorted(p for p in folder.glob(name) if p.is_file()) if wild else [folder / name]
             if not files or not files[0].is_file():
@@ -83,6 +77,23 @@ def find_shards(folder: Path, patterns: Sequence[str]) -> list[Path]:
                 )
             found.update(dict.fromkeys(files))
     return list(found)
+
+
+def names_of(pattern: str) -> list[str]:
+    """Return the names, with wildcards, that a pattern stands for.
+
+    Raises UserError for a pattern that cannot name files of the folder, whatever is in it.
+    """
+    parts = PurePosixPath(pattern).parts
+    if not parts or parts[0] == "/" or ".." in parts or "://" in pattern or "\0" in pattern:
+        raise UserError(
+            f"webdataset: {pattern[:100]!r} is not a name of files in a folder; download the "
+            "shards into one folder, set path to it and shards to their names in it"
+        )
+    names = expand_braces(pattern)
+    for name in names:
+        _check_name(name, pattern)
+    return names
 
 
 def _check_name(name: str, pattern: str) -> None:
@@ -129,9 +140,10 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def _check_count(count: int, pattern: str) -> None:
-    if count > MAX_SHARDS:
+    if count > lifted(MAX_SHARDS):
         raise UserError(
-            f"webdataset: {pattern} stands for more than {MAX_SHARDS:,} shards; fix the braces"
+            f"webdataset: {pattern} stands for more than {lifted(MAX_SHARDS):,} shards; fix the "
+            f"braces ({LIFTED_BY})"
         )
 
 
@@ -160,7 +172,7 @@ def read_samples(shard: Path, wanted: Collection[str]) -> Iterator[Sample]:
                 current.files[extension] = b""
             else:
                 limit = MAX_CLIP_BYTES if extension in AUDIO_EXTENSIONS else MAX_TEXT_BYTES
-                current.files[extension] = file.read() if num_bytes <= limit else None
+                current.files[extension] = file.read() if num_bytes <= lifted(limit) else None
     if current is not None:
         yield _sample(current)
 

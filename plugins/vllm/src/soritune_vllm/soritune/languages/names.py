@@ -4,7 +4,8 @@
 The two-letter codes of ISO 639-1 with their English names (Library of Congress, "Codes for the
 Representation of Names of Languages", https://www.loc.gov/standards/iso639-2/php/code_list.php),
 the first name where there are several; and a few three-letter codes of ISO 639-3 that have no
-shorter one and are common in speech corpora.
+shorter one and are common in speech corpora. Kanuri has its three letters here: who writes kr
+means Korea.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ fj Fijian|fo Faroese|fr French|fy Western Frisian|ga Irish|gd Gaelic|gl Galician
 gu Gujarati|gv Manx|ha Hausa|he Hebrew|hi Hindi|ho Hiri Motu|hr Croatian|ht Haitian|hu Hungarian
 hy Armenian|hz Herero|ia Interlingua|id Indonesian|ie Interlingue|ig Igbo|ii Sichuan Yi|ik Inupiaq
 io Ido|is Icelandic|it Italian|iu Inuktitut|ja Japanese|jv Javanese|ka Georgian|kg Kongo|ki Kikuyu
-kj Kuanyama|kk Kazakh|kl Kalaallisut|km Central Khmer|kn Kannada|ko Korean|kr Kanuri|ks Kashmiri
+kj Kuanyama|kk Kazakh|kl Kalaallisut|km Central Khmer|kn Kannada|ko Korean|ks Kashmiri
 ku Kurdish|kv Komi|kw Cornish|ky Kirghiz|la Latin|lb Luxembourgish|lg Ganda|li Limburgan|ln Lingala
 lo Lao|lt Lithuanian|lu Luba-Katanga|lv Latvian|mg Malagasy|mh Marshallese|mi Maori|mk Macedonian
 ml Malayalam|mn Mongolian|mr Marathi|ms Malay|mt Maltese|my Burmese|na Nauru|nb Norwegian Bokmål
@@ -38,7 +39,7 @@ tl Tagalog|tn Tswana|to Tonga|tr Turkish|ts Tsonga|tt Tatar|tw Twi|ty Tahitian|u
 uk Ukrainian|ur Urdu|uz Uzbek|ve Venda|vi Vietnamese|vo Volapük|wa Walloon|wo Wolof|xh Xhosa
 yi Yiddish|yo Yoruba|za Zhuang|zh Chinese|zu Zulu
 yue Cantonese|haw Hawaiian|ceb Cebuano|fil Filipino|ast Asturian|ckb Central Kurdish|kab Kabyle
-hsb Upper Sorbian|mhr Eastern Mari|nan Southern Min Chinese
+hsb Upper Sorbian|kau Kanuri|mhr Eastern Mari|nan Southern Min Chinese
 """
 LANGUAGE_NAMES: dict[str, str] = {
     code: name
@@ -55,7 +56,7 @@ dzo=dz ewe=ee ell=el gre=el eng=en epo=eo spa=es ekk=et est=et baq=eu eus=eu fas
 pes=fa ful=ff fin=fi fij=fj fao=fo fra=fr fre=fr fry=fy gle=ga gla=gd glg=gl grn=gn guj=gu
 glv=gv hau=ha heb=he iw=he hin=hi hmo=ho hrv=hr hat=ht hun=hu arm=hy hye=hy her=hz ina=ia in=id
 ind=id ile=ie ibo=ig iii=ii ipk=ik ido=io ice=is isl=is ita=it iku=iu jpn=ja jav=jv geo=ka
-kat=ka kon=kg kik=ki kua=kj kaz=kk kal=kl khm=km kan=kn kor=ko kau=kr kas=ks kur=ku kom=kv
+kat=ka kon=kg kik=ki kua=kj kaz=kk kal=kl khm=km kan=kn kor=ko kas=ks kur=ku kom=kv
 cor=kw kir=ky lat=la ltz=lb lug=lg lim=li lin=ln lao=lo lit=lt lub=lu lav=lv lvs=lv mlg=mg
 plt=mg mah=mh mao=mi mri=mi mac=mk mkd=mk mal=ml khk=mn mon=mn mar=mr may=ms msa=ms zsm=ms
 mlt=mt bur=my mya=my nau=na nob=nb nde=nd nep=ne npi=ne ndo=ng dut=nl nld=nl nno=nn nor=no
@@ -67,24 +68,50 @@ tsn=tn ton=to tur=tr tso=ts tat=tt twi=tw tah=ty uig=ug ukr=uk urd=ur uzb=uz uzn
 vie=vi vol=vo wln=wa wol=wo xho=xh ji=yi ydd=yi yid=yi yor=yo zha=za chi=zh cmn=zh zho=zh zul=zu
 """
 _SHORTER = dict(entry.split("=") for entry in _LONGER.split())
-_CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
+# What some are called by those who speak them.
+_OWN_NAMES = {"한국어": "ko", "日本語": "ja", "中文": "zh", "deutsch": "de", "español": "es"}
+_CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()} | _OWN_NAMES
 
 
-def known_language(code: str) -> str:
-    """Return the English name of a language given by its code or name.
+# Countries (ISO 3166-1) whose code is no language's, or one that nobody means, with what is spoken.
+_COUNTRIES = {
+    **{"at": "de", "cn": "zh", "cz": "cs", "dk": "da", "gb": "en", "gr": "el", "jp": "ja"},
+    **{"kr": "ko", "ua": "uk", "us": "en", "vn": "vi"},
+}
+
+
+def read_language(text: str) -> str:
+    """Return the code of a language that a person names: a code, a tag (ko-KR) or a name.
+
+    Three letters may be a code of ISO 639-3 that has no name here. Raises UserError for anything
+    else, with the nearest right word.
+    """
+    code = language_code(text)
+    if code in LANGUAGE_NAMES or re.fullmatch("[a-z]{3}", code):
+        return code
+    raise _unknown(text, code)
+
+
+def known_language(text: str) -> str:
+    """Return the English name of a language given by its code, tag or name.
 
     A capitalised name that is not in the table is taken as it is, for languages without a code
     ("Jejueo"). Raises UserError for anything else, with the nearest right word.
     """
-    code = _SHORTER.get(code, code)
+    code = language_code(text)
     if code in LANGUAGE_NAMES:
         return LANGUAGE_NAMES[code]
-    if code.lower() in _CODES:
-        return LANGUAGE_NAMES[_CODES[code.lower()]]
-    if len(code) > 3 and code.istitle() and code.replace(" ", "").isalpha():
-        return code
-    hint = nearest(code.lower(), _CODES) or "; codes are like en or de"
-    raise UserError(f'"{code}" is not a language that soritune knows{hint}')
+    if len(text) > 3 and text.istitle() and text.replace(" ", "").isalpha():
+        return text
+    raise _unknown(text, code)
+
+
+def _unknown(text: str, code: str) -> UserError:
+    hint = nearest(text.lower(), _CODES) or "; codes are like en or de"
+    if code in _COUNTRIES:
+        spoken = _COUNTRIES[code]
+        hint = f'; "{code}" is a country, write {spoken} for {LANGUAGE_NAMES[spoken]}'
+    return UserError(f'"{text}" is not a language that soritune knows{hint}')
 
 
 @lru_cache(maxsize=4096)
@@ -100,6 +127,8 @@ def language_code(language: str) -> str:
 
 def is_language(code: str) -> bool:
     """Return whether what `language_code` gave can be a language: a code, or a name without one."""
+    if code in _COUNTRIES:
+        return False
     return re.fullmatch(r"[^\W\d_][^\W_]*(?:[ '’-][^\W_]+)*", code) is not None and len(code) <= 40
 
 

@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server for one machine: files, live transcription, and a page."""

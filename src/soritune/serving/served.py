@@ -1,0 +1,95 @@
+"""The models of a server by name: the base, and adapters beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+from openai.types import AudioModel
+from openai.types.audio.transcription import Logprob
+
+from soritune.decoding.engine import Engine
+from soritune.decoding.records import Segment
+from soritune.serving.batcher import Batcher
+from soritune.serving.engines import Caller, SharedEngine, WatchedEngine
+from soritune.serving.errors import ApiError
+from soritune.serving.responses import token_logprobs
+
+OPENAI_NAMES = frozenset(get_args(AudioModel))
+"""Names that clients send unless they are told otherwise; the first model answers them."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One model that requests can name.
+
+    Attributes:
+        engine: returns the engine for one request.
+        batcher: of a local model; None where another server answers.
+    """
+
+    name: str
+    engine: Callable[[Caller], Engine]
+    batcher: Batcher | None = None
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def logprobs(self, segments: Sequence[Segment]) -> list[Logprob] | None:
+        """Return tokens with their log-probabilities; None where another server answers."""
+        if self.batcher is None:
+            return None
+        return token_logprobs(segments, self.batcher.model.processor.decode)
+
+    @property
+    def waiting(self) -> int:
+        """Number of clips in the line."""
+        return 0 if self.batcher is None else self.batcher.waiting
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered."""
+        return self.batcher is None or self.batcher.alive
+
+    def close(self, timeout_s: float) -> None:
+        """Finish what is begun."""
+        if self.batcher is not None:
+            self.batcher.close(timeout_s)
+
+
+def local_model(name: str, batcher: Batcher) -> ServedModel:
+    """Return a model that runs in this process."""
+    return ServedModel(name, lambda caller: SharedEngine(batcher, caller), batcher)
+
+
+def remote_model(name: str, engine: Engine) -> ServedModel:
+    """Return a model that another server runs."""
+    return ServedModel(name, lambda caller: WatchedEngine(engine, caller))
+
+
+class ServedModels:
+    """Finds the model of a request; the first one is the default."""
+
+    def __init__(self, models: Sequence[ServedModel]) -> None:
+        self.by_name: Mapping[str, ServedModel] = {model.name: model for model in models}
+        if not models or len(self.by_name) != len(models):
+            raise ValueError("models must be at least one, and have different names")
+        self.default = models[0]
+
+    def find(self, name: str | None) -> ServedModel:
+        """Return the model of that name.
+
+        Raises:
+            ApiError: there is none; 404, as OpenAI has it.
+        """
+        if name is None or name in OPENAI_NAMES:
+            return self.default
+        if name not in self.by_name:
+            raise ApiError(
+                404,
+                f"the model {name[:100]!r} does not exist; this server has "
+                f"{', '.join(self.by_name)}",
+                param="model",
+                code="model_not_found",
+            )
+        return self.by_name[name]

@@ -1,0 +1,76 @@
+"""A real server in a thread, and English speech that the small base knows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import uvicorn
+
+import soritune
+from soritune.serving.app import make_app
+from soritune.serving.batcher import Batcher
+from soritune.serving.metrics import Metrics
+from soritune.serving.served import ServedModel, local_model
+from soritune.serving.settings import ServerSettings
+from soritune.sources.corpora.demo.source import DemoSource, read
+from soritune.utterance import RenderedAudio
+
+
+def english_clips(count: int, seed: int = 5) -> list[tuple[npt.NDArray[np.float32], str]]:
+    """16 kHz clips and their sentences."""
+    source = DemoSource(source="demo", language="en", train=0, dev=0, test=count, seed=seed)
+    clips = []
+    for utterance in read(source):
+        assert isinstance(utterance.audio, RenderedAudio)
+        samples, rate_hz = utterance.audio.render()
+        assert rate_hz == 16_000
+        clips.append((samples, utterance.text))
+    return clips
+
+
+@contextmanager
+def running(
+    settings: ServerSettings, transcriber: object, names: tuple[str, ...] = ("tiny", "other")
+) -> Iterator[str]:
+    """Serve one loaded model under several names; yield the address."""
+    model = transcriber.model  # type: ignore[attr-defined]
+
+    def make_models(metrics: Metrics) -> list[ServedModel]:
+        options = {"batch_size": settings.batch_size, "max_waiting": settings.max_waiting}
+        return [
+            local_model(name, Batcher(model, on_batch=metrics.on_batch, **options))
+            for name in names
+        ]
+
+    with serving(settings, make_models) as address:
+        yield address
+
+
+@contextmanager
+def serving(
+    settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
+) -> Iterator[str]:
+    """Serve in a thread; yield the address."""
+    app = make_app(settings, make_models)
+    config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        thread.join(0.02)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def tiny() -> object:
+    return soritune.load("builtin:tiny", device="cpu")
