@@ -19,6 +19,7 @@ from soritune.cli import (
     experiment,
     export,
     inspect,
+    publish,
     score,
     serve,
     transcribe,
@@ -70,6 +71,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve.serve,
     "inspect": inspect.inspect,
     "export": export.export,
+    "publish": publish.publish,
     "blend": blend.blend,
 }
 for _name, _command in _COMMANDS.items():

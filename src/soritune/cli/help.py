@@ -78,6 +78,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "for transformers (Phi-4-multimodal; for others: --to transformers)",
         ),
     ),
+    "publish": (
+        ("soritune publish runs/mine/cases/lora-4 --to owner/name --dry-run", "to read it first"),
+        ("soritune publish runs/mine/cases/lora-4 --to owner/name --private", "to upload it"),
+    ),
     "blend": (
         (
             "soritune blend runs/mine/cases/lora-4/model builtin:tiny --weight 0.7 --out blend",

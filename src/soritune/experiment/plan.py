@@ -7,7 +7,8 @@
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
                                 scores/<evaluation>.jsonl and .json (stamp with the figures)
 <output>/models/<name>/         models that are not of the recipe (`other_models`)
-<output>/results.json, report.md
+<output>/results.json, report.md, report.html, report-audio/ (its sound)
+<output>/doctor.json            what `soritune doctor RECIPE` found in the corpora
 """
 
 from __future__ import annotations
@@ -117,6 +118,15 @@ class Plan:
     @property
     def report_path(self) -> Path:
         return self.output / "report.md"
+
+    @property
+    def page_path(self) -> Path:
+        return self.output / "report.html"
+
+    @property
+    def audit_path(self) -> Path:
+        """What the doctor found in the corpora, for the page."""
+        return self.output / "doctor.json"
 
     def corpus_folder(self, corpus: str) -> Path:
         return self.output / "corpora" / corpus

@@ -17,6 +17,7 @@ from soritune.experiment.loading import require_evaluations
 from soritune.experiment.other_models import add_other_model, what_it_can
 from soritune.experiment.outcomes import DecodingOutcome
 from soritune.experiment.output import check_output, keep_recipe
+from soritune.experiment.page import write_experiment_page
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
@@ -227,7 +228,7 @@ class Experiment:
         self.evaluate(model.name, possible)
 
     def report(self) -> Report:
-        """Write results.json and report.md of all that is done with this recipe."""
+        """Write results.json, report.md and report.html of all that is done with this recipe."""
         return write_report(self.plan)
 
     def corpora_of(self, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
@@ -361,15 +362,16 @@ def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str])
 
 
 def write_report(plan: Plan) -> Report:
-    """Write results.json and report.md into the plan's output folder."""
+    """Write results.json, report.md and report.html into the plan's output folder."""
     report = build_report(plan)
-    save_report(report)
+    save_report(plan, report)
     return report
 
 
-def save_report(report: Report) -> None:
+def save_report(plan: Plan, report: Report) -> None:
     """Write a report into the output folder of its plan."""
     if report.results_path is not None:
         write_results(report.results_path, report.records)
     if report.report_path is not None:
         write_markdown(report.report_path, report)
+    write_experiment_page(plan, report)

@@ -72,6 +72,7 @@ def build_report(plan: Plan) -> Report:
         warnings=_warnings(plan),
         results_path=plan.results_path,
         report_path=plan.report_path,
+        page_path=plan.page_path,
         tests=tuple(tests),
         retention=tuple(judge_retention(plan, tests)),
         failures=tuple(each for outcome in outcomes for each in outcome.failures),

@@ -53,6 +53,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     results_path: Path | None = None
     report_path: Path | None = None
+    page_path: Path | None = None
     tests: tuple[PairedTest, ...] = ()
     retention: tuple[RetentionVerdict, ...] = ()
     failures: tuple[FailureCount, ...] = ()

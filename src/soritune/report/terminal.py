@@ -53,6 +53,7 @@ def print_report(console: Console, report: Report) -> None:
         ("transcribe with it", transcribe_command(report)),
         ("figures", report.results_path),
         ("report", report.report_path),
+        ("page", report.page_path),
     ]
     for label, value in lines:
         if value is not None:
