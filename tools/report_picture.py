@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-import chromium  # noqa: E402
+import chromium
 
 
 def main() -> None:
