@@ -74,7 +74,10 @@ def token_spans(
         frame_s: length of a frame.
         heads: layers and heads that align; without any, those that go forward most clearly.
     """
-    used = _chosen(weights) if not heads else weights[tuple(zip(*heads, strict=True))]
+    if heads:
+        used = torch.stack([weights[layer, head] for layer, head in heads])
+    else:
+        used = _chosen(weights)
     deviation, mean = torch.std_mean(used, dim=-2, keepdim=True, unbiased=False)
     shown = _smoothed((used - mean) / deviation.clamp(min=1e-8)).mean(dim=0)
     tokens, frames = cheapest_path(-shown.double().numpy())

@@ -91,7 +91,7 @@ def _recorder(chunks: list[bytes], words: list[tuple[int, float]]) -> Any:
     def keep(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
-        listed = ctypes.cast(events, ctypes.POINTER(_Event))
+        listed: Any = ctypes.cast(events, ctypes.POINTER(_Event))
         for event in itertools.takewhile(lambda each: each.type != _EVENT_LIST_ENDS, listed):
             if event.type == _EVENT_WORD:
                 words.append((event.position - 1, event.sample / SAMPLE_RATE_HZ))
