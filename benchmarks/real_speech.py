@@ -30,11 +30,9 @@ from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
 from soritune.corpus.store import Corpus
 from soritune.corpus.subset import subset
-from soritune.decoding.evaluate import decode_records
 from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.experiment.loading import load_experiment
 from soritune.experiment.run import Experiment
-from soritune.export.blend import blend
 from soritune.files import locked
 from soritune.scoring.bootstrap import Floats, bootstrap_interval
 from soritune.scoring.error_rates import cer, score_utterances
@@ -256,32 +254,6 @@ def invented(model_folder: str, language: str) -> tuple[int, list[str]]:
     return sum(len(text.replace(" ", "")) for text in texts), texts
 
 
-def decode_blend(
-    experiment: Experiment,
-    options: argparse.Namespace,
-    weight: float,
-    folder: Path,
-    like: Mapping[str, list[Hypothesis]],
-) -> dict[str, list[Hypothesis]]:
-    """Blend the last case with the base, and transcribe what another model transcribed."""
-    from soritune.models import load
-
-    plan = experiment.plan
-    model_folder = folder / "model"
-    if not model_folder.is_dir():
-        trained = str(plan.model_folder(options.cases[-1]))
-        blend(trained, str(options.base), model_folder, weight=weight)
-    model = load(str(model_folder), device="cpu")
-    found = {}
-    for column, others in like.items():
-        corpus = Corpus.open(plan.corpus_folder("speech" if column == "read" else column))
-        ids = {each.id for each in others}
-        records = [record for record in corpus.records("test") if record.id in ids]
-        out = folder / f"{column}.jsonl"
-        found[column] = decode_records(model, corpus, records, task=Task.ASR, to=None, out=out)
-    return found
-
-
 def error_rate(hypotheses: list[Hypothesis]) -> str:
     """Return the CER with its 95 % interval, as text."""
     score = cer([each.reference for each in hypotheses], [each.scored for each in hypotheses])
@@ -346,11 +318,6 @@ def run(options: argparse.Namespace) -> None:
             }
             for case in folders
         }
-        for weight in options.blend:
-            name = f"{weight:g} {options.cases[-1]}"
-            folder = options.out / "blends" / f"{weight:g}"
-            written[name] = decode_blend(first, options, weight, folder, written["original"])
-            counts[name] = invented(str(folder / "model"), "ko")
 
     header = "| | " + " | ".join(columns) + " | "
     print(f"\nCER:\n\n{header}characters a minute without speech |")
@@ -381,15 +348,8 @@ def main() -> None:
     parser.add_argument("--english", type=int, default=16, help="English sentences")
     parser.add_argument("--lora-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-5)
-    parser.add_argument("--full-rate", type=float, default=2e-5)
+    parser.add_argument("--full-rate", type=float, default=3e-5)
     parser.add_argument("--passes", type=int, default=1, help="over the recordings, joined")
-    parser.add_argument(
-        "--blend",
-        type=float,
-        nargs="*",
-        default=[],
-        help="weights of the last case in a blend with the base",
-    )
     parser.add_argument(
         "--cases",
         nargs="*",
