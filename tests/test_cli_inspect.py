@@ -18,6 +18,8 @@ from soritune.cli import app
 from soritune.models import describe, load
 from soritune.models.serving import vllm_max_rank
 
+PLUGIN = "yes, with the plug-in soritune-vllm"
+
 
 @pytest.fixture(scope="module")
 def original(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -51,7 +53,7 @@ def test_an_original_folder_with_both_loras_and_vision(original: Path, small_bas
         ("speech", "speech-lora/"): (4, 8, 8),
         ("vision", "vision-lora/"): (2, 4, 8),
     }
-    assert record["serving"]["vllm"].startswith(f"yes: vllm serve {original} ")
+    assert record["serving"]["vllm"].startswith(f"{PLUGIN}: vllm serve {original} ")
     assert "--max-lora-rank 8" in record["serving"]["vllm"]
     assert record["serving"]["transformers"].endswith("--to native (it reads that layout only)")
 
@@ -63,11 +65,11 @@ def test_the_same_folder_for_people(original: Path) -> None:
         assert words in result.stdout
 
 
-def test_a_native_folder_is_for_transformers(small_base: Path) -> None:
+def test_a_native_folder_is_for_transformers_and_vllm(small_base: Path) -> None:
     record = inspect(small_base)
     assert (record["layout"], record["adapters"]) == ("native", [])
     assert record["serving"]["transformers"].startswith("yes: ")
-    assert "--to original" in record["serving"]["vllm"]
+    assert record["serving"]["vllm"] == f"{PLUGIN}: vllm serve {small_base}"
 
 
 def test_an_adapter_names_its_base(original: Path, small_base: Path, tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_trained_model_says_its_case_and_what_to_export(
     assert (record["layout"], record["base"]) == ("trained", str(small_base))
     assert (record["trained"]["case"], record["trained"]["mode"]) == ("first", mode)
     assert record["parts"].keys() == parts
-    expected = "yes: vllm serve BASE" if mode == "lora" else "no; first: soritune export"
+    expected = f"{PLUGIN}: vllm serve BASE" if mode == "lora" else "no; first: soritune export"
     assert record["serving"]["vllm"].startswith(expected)
 
 

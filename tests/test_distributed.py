@@ -158,7 +158,9 @@ def test_two_processes_end_in_the_weights_of_one(
     assert records[0]["excluded"] == records[1]["excluded"] == {"mine train": 2}
     assert records[0]["moved"] == records[1]["moved"]
     assert records[0]["final_loss"] == pytest.approx(records[1]["final_loss"], rel=1e-3)
-    results = [json.loads((run / "results.json").read_text()) for run in (alone, folder / "both")]
+    results = [
+        json.loads((run / "results.json").read_text())["scores"] for run in (alone, folder / "both")
+    ]
     assert [r["case"] for r in results[0]] == [r["case"] for r in results[1]]
 
 

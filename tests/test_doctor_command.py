@@ -26,10 +26,11 @@ from soritune.corpus.prepare import prepare
 from soritune.doctor.audit import Audited, audit, open_sources
 from soritune.doctor.findings import Audit
 from soritune.doctor.lists import add_to_lists
-from soritune.doctor.page import hours_text, page, write_page
+from soritune.doctor.page import page, write_page
 from soritune.doctor.players import MAX_CLIP_S, players
 from soritune.doctor.remedies import remedy
 from soritune.doctor.terminal import sparkline
+from soritune.pages import hours_text
 from soritune.progress import track
 from soritune.sources.corpora.zeroth import ZerothSource
 from soritune.sources.formats.manifest import ManifestSource

@@ -43,6 +43,12 @@ CONFIG = {"model_type": "phi4_multimodal"}
 SENTENCES = [("안녕하세요", "hello"), ("감사합니다", "thank you"), ("네", "yes"), ("아니요", "no")]
 
 
+class Model(str):
+    """What is left of a model: what it learnt."""
+
+    device = "cpu"
+
+
 class StandIns:
     """Training and decoding that only count; `interrupt_after` utterances decoding is killed."""
 
@@ -98,9 +104,9 @@ class StandIns:
             excluded={},
         )
 
-    def load(self, source: Any, **_: Any) -> str:
+    def load(self, source: Any, **_: Any) -> Model:
         weights = Path(source) / "weights"
-        return weights.read_text() if weights.exists() else "original"
+        return Model(weights.read_text() if weights.exists() else "original")
 
     def decode_records(  # type: ignore[no-untyped-def]
         self, model, corpus, records, *, task, to, out, beams=1, advance=lambda _: None
@@ -132,7 +138,10 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> StandIns:
     standing_in = StandIns()
     for name, members in {
         "soritune.training.run": {"train_case": standing_in.train_case},
-        "soritune.decoding.evaluate": {"decode_records": standing_in.decode_records},
+        "soritune.decoding.evaluate": {
+            "decode_records": standing_in.decode_records,
+            "DEFAULT_BATCH_SIZE": 32,
+        },
     }.items():
         module = ModuleType(name)
         vars(module).update(members)
@@ -182,7 +191,8 @@ def experiment(folder: Path) -> Experiment:
 
 
 def figures(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / "out" / "results.json").read_text())
+    text = (folder / "out" / "results.json").read_text()
+    found: list[dict[str, Any]] = json.loads(text)["scores"]
     return found
 
 
@@ -427,7 +437,7 @@ def test_an_output_folder_that_was_moved_still_tells_its_table(
     moved = (folder / "out").rename(folder / "elsewhere")
     (moved / "results.json").unlink()
     report = write_report(Plan.read(moved))
-    assert json.loads((moved / "results.json").read_text()) == before
+    assert json.loads((moved / "results.json").read_text())["scores"] == before
     assert [case.trained_share for case in report.cases] == [None, 0.1, 0.1]
 
 

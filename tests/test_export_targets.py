@@ -259,10 +259,16 @@ def test_a_base_is_exported_to_the_other_layout_and_back_bit_for_bit(
     assert torch.equal(logits(tmp_path / "native"), logits(original_base))
 
 
-def test_without_code_to_hand_on_the_user_is_told(small_base: Path, tmp_path: Path) -> None:
-    done = export(str(small_base), "original", tmp_path / "out")
-    assert any("configuration_phi4mm.py" in note for note in done.notes)
-    assert "configuration_phi4mm.py" in (tmp_path / "out/README.md").read_text()
+def test_vllm_is_named_with_the_plugin_and_without_remote_code(
+    small_base: Path, tmp_path: Path
+) -> None:
+    model = train(small_base, tmp_path / "model", (), r=4)
+    for target in ("original", "native", "merged", "adapter"):
+        export(str(model), target, tmp_path / target)
+        card = (tmp_path / target / "README.md").read_text()
+        assert "soritune-vllm" in card
+        assert "--trust-remote-code" not in card
+        assert ("--max-lora-rank 8" in card) == (target == "adapter")
 
 
 def test_shards_are_of_limited_size_and_indexed(small_base: Path, tmp_path: Path) -> None:
@@ -314,7 +320,9 @@ def test_the_card_has_the_figures_of_the_run(small_base: Path, tmp_path: Path) -
         "signature": "cer|v1",
     }
     other = {**record, "case": "other", "value": 99.16}
-    (tmp_path / "runs/x/results.json").write_text(json.dumps([record, other]))
+    (tmp_path / "runs/x/results.json").write_text(
+        json.dumps({"format": 2, "scores": [record, other]})
+    )
     export(str(model), "native", tmp_path / "out")
     text = (tmp_path / "out/README.md").read_text()
     assert "| zeroth | CER | 1.61 | 1.40–1.90 | 457 |" in text

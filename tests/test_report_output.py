@@ -12,6 +12,7 @@ from soritune.report.markdown import markdown, write_markdown
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import Column
 from soritune.report.terminal import print_report
+from soritune.scoring.records import PairedTest
 from soritune.scoring.score import Score
 
 COLUMNS = tuple(
@@ -69,8 +70,32 @@ def a_report() -> Report:
         Sample("original", "zeroth", "나는 학교에 간다", ""),
         Sample("lora-1", "zeroth", "나는 학교에 간다", "나는 <sep> *학교* | 간다\n[bold]_x_"),
     )
-    paths = (Path("runs/x/results.json"), Path("runs/x/report.md"))
-    return Report("tiny-korean", COLUMNS, CASES, tuple(results), samples, True, *paths)
+    test = PairedTest(
+        evaluation="zeroth",
+        metric="cer",
+        variant="raw",
+        case_a="original",
+        case_b="lora-1",
+        difference=-95.36,
+        low=-96.0,
+        high=-95.0,
+        p=0.0001,
+        p_holm=0.0001,
+        verdict="better",
+        utterances=457,
+    )
+    return Report(
+        "tiny-korean",
+        COLUMNS,
+        CASES,
+        tuple(results),
+        samples,
+        True,
+        results_path=Path("runs/x/results.json"),
+        report_path=Path("runs/x/report.md"),
+        page_path=Path("runs/x/report.html"),
+        tests=(test,),
+    )
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -159,7 +184,7 @@ def test_terminal_shows_every_figure_whole_in_any_width(width: int) -> None:
     assert text.count("2.80–4.80") == len(COLUMNS)
     for column in COLUMNS:
         assert all(word in text for word in column.title.split())
-    unbroken = ("transcribe with it", "figures: ", "report: ")
+    unbroken = ("transcribe with it", "figures: ", "report: ", "page: ")
     for line in text.splitlines():
         assert len(line.rstrip()) <= width or line.startswith(unbroken)
 
@@ -182,6 +207,7 @@ def test_terminal_tells_all_the_rest() -> None:
         "soritune transcribe --model 'runs/my run/cases/lora-1' recording.wav",
         "figures: runs/x/results.json",
         "report: runs/x/report.md",
+        "page: runs/x/report.html",
     ]:
         assert expected in text
 

@@ -1,8 +1,17 @@
 """The table: columns, order, best case, and what is not certain."""
 
+from dataclasses import replace
+
 import pytest
 
-from soritune.report.content import Report, certainties, not_comparable, unfinished_sentence
+from soritune.report.content import (
+    Report,
+    best_sentence,
+    certainties,
+    not_comparable,
+    retention_sentences,
+    unfinished_sentence,
+)
 from soritune.report.records import CaseSummary
 from soritune.report.table import (
     Column,
@@ -10,10 +19,10 @@ from soritune.report.table import (
     best_case,
     best_values,
     columns_for,
-    comparisons,
     figures,
     table,
 )
+from soritune.scoring.records import PairedTest, RetentionVerdict
 from soritune.scoring.score import Score
 from soritune.tasks import Task
 
@@ -108,44 +117,86 @@ def test_of_equally_good_cases_the_first_is_best_and_without_results_none() -> N
     assert best_case(table([], (CER,), CASES), (CER,)) is None
 
 
-def test_overlapping_intervals_are_not_certain_and_touching_ones_overlap() -> None:
-    def certain(earlier: float, later: float) -> bool:
-        rows = table([result("original", earlier), result("lora-1", later)], (CER,), CASES)
-        (comparison,) = comparisons(rows, (CER,))
-        return comparison.certain
-
-    assert certain(10, 7.9)
-    assert certain(10, 12.1)
-    assert not certain(10, 8.0)
-    assert not certain(10, 8.5)
-    assert not certain(10, 10)
-
-
-def test_findings_name_what_is_worse_and_what_is_not_certain() -> None:
-    found = report(result("original", 90), result("lora-1", 4), result("lora-4", 3.5))
-    (certainty,) = certainties(found)
-    assert certainty.worse == ()
-    assert certainty.unsure == ("“LORA-4” against “LORA-1”",)
-
-    (certainty,) = certainties(
-        report(result("original", 4), result("lora-1", 9), result("lora-4", 8))
+def compared(later: str, earlier: str, verdict: str, p: float, column: Column = CER) -> PairedTest:
+    return PairedTest(
+        evaluation=column.evaluation,
+        metric=column.metric,
+        variant=column.variant,
+        case_a=earlier,
+        case_b=later,
+        difference=-1.0,
+        low=-2.0,
+        high=-0.5,
+        p=p,
+        p_holm=p,
+        verdict=verdict,  # type: ignore[arg-type]
+        utterances=50,
     )
-    assert certainty.worse == ("“LORA-1” against “ORIGINAL”", "“LORA-4” against “ORIGINAL”")
 
-    (certainty,) = certainties(
-        report(*(result(n, v) for n, v in zip(NAMES, (5, 6, 5), strict=True)))
+
+def test_verdicts_are_those_of_the_tests_in_words() -> None:
+    found = replace(
+        report(result("original", 90), result("lora-1", 4), result("lora-4", 3.5)),
+        tests=(
+            compared("lora-1", "original", "better", 0.0005),
+            compared("lora-4", "original", "better", 0.0005),
+            compared("lora-4", "lora-1", "no difference shown", 0.4),
+            compared("lora-1", "original", "worse", 0.03, BLEU),
+        ),
     )
-    assert certainty.unsure[-1] == "“LORA-4” against every earlier case"
+    first, second = certainties(found)
+    assert first.words == {
+        "better, p < 0.001": ("“LORA-1” against “ORIGINAL”", "“LORA-4” against “ORIGINAL”"),
+        "no difference shown": ("“LORA-4” against “LORA-1”",),
+    }
+    assert second.sentence == "worse, p < 0.05: “LORA-1” against “ORIGINAL”"
+    three = [compared("lora-4", name, "worse", 0.001) for name in NAMES[:2]]
+    (only,) = certainties(replace(found, tests=tuple(three)))
+    assert only.sentence == "worse, p < 0.01: “LORA-4” against every earlier case"
 
-    (certainty,) = certainties(report(result("original", 90), result("lora-1", 40)))
-    assert "every case is better" in certainty.sentence
+
+def test_the_best_case_that_passes_the_retention_gate_is_named() -> None:
+    def verdict(case: str, loss: float, verdict: str) -> RetentionVerdict:
+        return RetentionVerdict(
+            case=case,
+            evaluation="english",
+            metric="cer",
+            variant="raw",
+            worse_by=1.0,
+            loss=loss,
+            low=loss - 0.4,
+            high=loss + 0.4,
+            verdict=verdict,  # type: ignore[arg-type]
+        )
+
+    cases = (CASES[0], replace(CASES[1], mode="lora"), replace(CASES[2], mode="lora"))
+    found = replace(
+        report(result("original", 90), result("lora-1", 4), result("lora-4", 3)), cases=cases
+    )
+    one = replace(found, retention=(verdict("lora-1", 0.2, "kept"), verdict("lora-4", 12, "lost")))
+    assert best_sentence(one) == (
+        "Best: LORA-4 (lowest CER, 3.00). Best that passes the retention gate: LORA-1 "
+        "(lowest CER, 4.00)."
+    )
+    assert retention_sentences(one) == [
+        "Retention gate failed: “LORA-4” is worse by 12.00 [11.60–12.40] points of english CER; "
+        "at most 1 is allowed.",
+        "Retention gate passed: “LORA-1”.",
+    ]
+    none = replace(found, retention=(verdict("lora-1", 3, "lost"), verdict("lora-4", 12, "lost")))
+    assert best_sentence(none).endswith("No trained case passes the retention gate.")
+    assert best_sentence(found) == "Best: LORA-4 (lowest CER, 3.00)."
 
 
-def test_higher_bleu_is_better() -> None:
-    found = report(result("original", 5, 1, BLEU), result("lora-1", 9, 1, BLEU))
-    (certainty,) = certainties(found)
-    assert certainty.worse == ()
-    assert "every case is better" in certainty.sentence
+def test_variants_of_the_first_metric_have_columns_of_their_own() -> None:
+    evaluation = EvaluationSummary(
+        "zeroth", Task.ASR, "ko", ("cer", "wer"), ("raw", "seed", "reading")
+    )
+    columns = columns_for([evaluation], "ko")
+    assert [column.title for column in columns] == ["CER", "CER seed", "CER reading", "WER"]
+    found = [result("original", 9), replace(result("original", 8), variant="seed")]
+    (row,) = table(found, columns, CASES[:1])
+    assert [cell and cell.value for cell in row.results] == [9, 8, None, None]
 
 
 def test_cases_that_were_scored_otherwise_are_not_to_be_compared() -> None:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from soritune.scoring.bootstrap import Floats, bootstrap_interval
-from soritune.scoring.error_rates import cer
+from soritune.scoring.error_rates import error_table
+from soritune.scoring.score import Score
+from soritune.scoring.table import scores_of
+
+
+def cer(references: list[str], hypotheses: list[str]) -> Score:
+    return scores_of([error_table("cer", references, hypotheses)])[0]
 
 
 def test_two_utterances_one_of_them_wrong_span_everything() -> None:

@@ -8,11 +8,25 @@ import pytest
 
 from soritune.errors import UserError
 from soritune.languages.form import TextForm
-from soritune.scoring.error_rates import UtteranceErrors, cer, score_utterances, wer
-from soritune.scoring.normalization import normalize
+from soritune.scoring.error_rates import error_table
+from soritune.scoring.score import Score
+from soritune.scoring.table import scores_of
+from soritune.scoring.variants import prepare
 
 REFERENCES = ["나는 학교에 간다", "오늘 날씨가 좋다", "the cat sat", "세 시에 만나요"]
 HYPOTHESES = ["나는 학교에서 간다", "오늘 날씨", "the cat sat", ""]
+
+
+def cer(
+    references: list[str], hypotheses: list[str], variant: str = "raw", **settings: int
+) -> Score:
+    return scores_of([error_table("cer", references, hypotheses, variant, "ko")], **settings)[0]
+
+
+def wer(
+    references: list[str], hypotheses: list[str], variant: str = "raw", **settings: int
+) -> Score:
+    return scores_of([error_table("wer", references, hypotheses, variant, "ko")], **settings)[0]
 
 
 def test_rates_equal_those_of_jiwer() -> None:
@@ -24,11 +38,11 @@ def test_korean_cer_counted_by_hand() -> None:
     # 학교에 -> 학교를: one of 9 characters (7 syllables and 2 spaces).
     assert cer(["나는 학교에 간다"], ["나는 학교를 간다"]).value == pytest.approx(100 / 9)
     # The same error where spaces do not count: one of 7.
-    without = cer(["나는 학교에 간다"], ["나는 학교를 간다"], spaces=False)
+    without = cer(["나는 학교에 간다"], ["나는 학교를 간다"], "no-spaces")
     assert without.value == pytest.approx(100 / 7)
     # One missing space is one deletion, or nothing at all.
     assert cer(["나는 간다"], ["나는간다"]).value == pytest.approx(100 / 5)
-    assert cer(["나는 간다"], ["나는간다"], spaces=False).value == 0
+    assert cer(["나는 간다"], ["나는간다"], "no-spaces").value == 0
     # One wrong word of three.
     assert wer(["나는 학교에 간다"], ["나는 학교를 간다"]).value == pytest.approx(100 / 3)
 
@@ -39,7 +53,7 @@ def test_corpus_rate_is_all_edits_over_all_length_and_not_a_mean_of_rates() -> N
 
 
 def test_empty_reference_makes_all_that_was_written_insertions() -> None:
-    assert score_utterances([""], ["가나"]) == [UtteranceErrors(0, 0, 2, 0)]
+    assert error_table("cer", [""], ["가나"]).counts.tolist() == [[2, 0]]
     assert cer(["", "가나다라"], ["가나", "가나다라"]).value == 50
     assert wer(["", "가나 다라"], ["가나", "가나 다라"]).value == 50
     assert cer([""], [""]).value == 0
@@ -56,11 +70,10 @@ def test_more_written_than_said_is_above_one_hundred() -> None:
 
 
 def test_records_of_utterances_add_up_to_the_corpus_rate() -> None:
-    records = score_utterances(REFERENCES, HYPOTHESES, "word")
-    assert records[0] == UtteranceErrors(1, 0, 0, 3)
-    assert records[3] == UtteranceErrors(0, 3, 0, 3)
-    edits = sum(record.edits for record in records)
-    length = sum(record.reference_length for record in records)
+    counts = error_table("wer", REFERENCES, HYPOTHESES).counts
+    assert counts[0].tolist() == [1, 3]
+    assert counts[3].tolist() == [3, 3]
+    edits, length = counts.sum(axis=0)
     assert wer(REFERENCES, HYPOTHESES).value == pytest.approx(100 * edits / length)
 
 
@@ -85,13 +98,14 @@ def test_punctuation_and_case_count_unless_they_are_taken_out() -> None:
 
 def test_signature_names_all_that_counts() -> None:
     signature = cer(["가"], ["가"]).signature
-    counted = "cer|unit:char|space:kept|case:mixed|punct:kept|norm:nfc"
     assert signature == (
-        f"{counted}|jiwer:{version('jiwer')}|soritune:{version('soritune')}|bs:1000|seed:12345"
+        "cer|unit:char|space:kept|case:mixed|punct:kept|norm:nfc"
+        f"|rapidfuzz:{version('rapidfuzz')}|soritune:{version('soritune')}"
+        "|bs:1000|drawn:utterances|seed:12345"
     )
     others = {
         cer(["가"], ["가"], "no-punctuation").signature,
-        cer(["가"], ["가"], spaces=False).signature,
+        cer(["가"], ["가"], "no-spaces").signature,
         cer(["가"], ["가"], seed=1).signature,
         cer(["가"], ["가"], num_resamples=10).signature,
         wer(["가"], ["가"]).signature,
@@ -113,13 +127,13 @@ def test_lists_of_unequal_lengths_are_refused() -> None:
 
 
 def test_unknown_normalization_is_named_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="raw or no-punctuation"):
+    with pytest.raises(UserError, match="use raw, seed, no-spaces"):
         cer(["가"], ["가"], "lower")
 
 
 def test_marks_that_unicode_calls_symbols_are_punctuation() -> None:
     said, written = "네 육 이오 노래", "네~ 육ㆍ이오 ♪ 노래～"
-    assert cer([said], [written], normalization="no-punctuation").value == 0
+    assert cer([said], [written], "no-punctuation").value == 0
 
 
 @pytest.mark.parametrize(
@@ -135,6 +149,6 @@ def test_marks_that_unicode_calls_symbols_are_punctuation() -> None:
 def test_marks_go_from_scores_by_the_rule_of_a_corpus(text: str) -> None:
     """One rule: what `text: {punctuation: drop}` writes and what is scored differ in nothing."""
     form = TextForm(punctuation="drop").apply(text, "ko")
-    assert cer([form], [text], normalization="no-punctuation").value == 0
-    assert normalize(form, "no-punctuation") == form.lower()
-    assert "punct:removed.2" in cer([form], [text], normalization="no-punctuation").signature
+    assert cer([form], [text], "no-punctuation").value == 0
+    assert prepare([form], "no-punctuation") == [form.lower()]
+    assert "punct:removed.2" in cer([form], [text], "no-punctuation").signature

@@ -10,7 +10,9 @@ from soritune.errors import UserError
 from soritune.languages import find_language
 from soritune.scoring import translation
 from soritune.scoring.evaluate import evaluate_hypotheses
-from soritune.scoring.translation import bleu, chrf
+from soritune.scoring.score import Score, differences
+from soritune.scoring.table import scores_of
+from soritune.scoring.translation import bleu_table, chrf_table
 
 ENGLISH = [
     "The train to Busan leaves at three in the afternoon.",
@@ -36,6 +38,14 @@ WRITTEN_KOREAN = [
     "커피 두 잔을 주세요.",
     "이 사과가 얼마예요?",
 ]
+
+
+def bleu(references: list[str], hypotheses: list[str], language: str) -> Score:
+    return scores_of([bleu_table(references, hypotheses, language)])[0]
+
+
+def chrf(references: list[str], hypotheses: list[str]) -> Score:
+    return scores_of([chrf_table(references, hypotheses)])[0]
 
 
 def test_bleu_equals_sacrebleu() -> None:
@@ -65,8 +75,10 @@ def test_interval_and_signature_are_those_of_sacrebleu(metric: BLEU | CHRF) -> N
     is_bleu = isinstance(metric, BLEU)
     ours = bleu(references, hypotheses, "en") if is_bleu else chrf(references, hypotheses)
     assert (ours.high - ours.low) / 2 == pytest.approx(theirs._ci, abs=1e-4)
-    assert str(metric.get_signature()) in ours.signature
-    assert "bs:1000|seed:12345" in ours.signature
+    plain = type(metric)()
+    plain.corpus_score(hypotheses, [references])
+    assert str(plain.get_signature()) in ours.signature
+    assert "bs:1000|drawn:utterances|seed:12345" in ours.signature
 
 
 def test_tokenizer_follows_the_language_however_it_is_named() -> None:
@@ -109,8 +121,11 @@ def test_no_utterances_is_a_user_error_and_unequal_lists_are_refused() -> None:
 def test_metrics_are_scored_in_their_order() -> None:
     scores = evaluate_hypotheses(["bleu", "chrf"], "en", ENGLISH, WRITTEN)
     assert [score.metric for score in scores] == ["bleu", "chrf"]
-    assert scores[0] == bleu(ENGLISH, WRITTEN, "en")
-    assert scores[1] == chrf(ENGLISH, WRITTEN)
+    assert scores[0].value == bleu(ENGLISH, WRITTEN, "en").value
+    assert scores[1].value == chrf(ENGLISH, WRITTEN).value
+    # Another test set has another signature.
+    (other,) = evaluate_hypotheses(["chrf"], "en", ENGLISH[::-1], WRITTEN[::-1])
+    assert differences([scores[1].signature, other.signature])[0].startswith("refs (")
 
 
 def test_unknown_metric_is_named_with_the_nearest() -> None:

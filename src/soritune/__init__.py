@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from soritune.decoding.transcriber import Transcriber
+    from soritune.scoring.score import Score
 
 __version__ = "0.1.0"
 
@@ -28,3 +30,33 @@ def load(
     from soritune.models import load as load_model
 
     return Transcriber(load_model(model, device=device, merge=True, base=base))
+
+
+def score(
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    *,
+    language: str,
+    metrics: Sequence[str] = ("cer", "wer"),
+    variants: Sequence[str] | None = None,
+    speakers: Sequence[str | None] | None = None,
+) -> list[Score]:
+    """Score what a system wrote; each figure is a record with its interval and signature.
+
+    `language` is that of the texts (a code or a name), `variants` of error rates default to those
+    that are usual for it, and `speakers`, one an utterance, are drawn as wholes where they are six
+    or more. Raises UserError where there is nothing to score or a name is unknown.
+    """
+    from soritune.errors import UserError
+    from soritune.languages.names import known_language, language_code
+    from soritune.scoring.evaluate import default_variants, evaluate_hypotheses
+
+    if len(references) != len(hypotheses):
+        raise UserError(
+            f"{len(references):,} references and {len(hypotheses):,} hypotheses do not fit "
+            "together. Give each reference one hypothesis."
+        )
+    known_language(language)
+    code = language_code(language)
+    chosen = default_variants(code) if variants is None else variants
+    return evaluate_hypotheses(metrics, code, references, hypotheses, chosen, speakers=speakers)

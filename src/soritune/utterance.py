@@ -47,7 +47,8 @@ class Utterance:
 
     `audio` is a path to an encoded file, the bytes of one, a part of a file, or something that
     renders itself.
-    `language` and `translation_language` are ISO 639-1 codes.
+    `language` and `translation_language` are ISO 639-1 codes. Without `speech`, nothing is said and
+    the empty text is its transcript.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Utterance:
     speaker: str | None = None
     translation: str | None = None
     translation_language: str | None = None
+    speech: bool = True
 
 
 @dataclass(frozen=True)

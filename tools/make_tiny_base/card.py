@@ -9,7 +9,7 @@ from pathlib import Path
 from soritune.corpus.store import Corpus
 from soritune.files import write_atomically
 from soritune.progress import track
-from soritune.scoring.results import write_results
+from soritune.scoring.results import Results, write_results
 
 CARD = """\
 ---
@@ -66,7 +66,7 @@ def write_base_card(recipe_path: Path, out: Path, base: Path) -> Path:
         for r in results
     )
     parameters = sum(p.numel() for p in model.module.parameters())
-    write_results(base / "results.json", results)
+    write_results(base / "results.json", Results(scores=tuple(results)))
     shutil.copyfile(recipe_path, base / "recipe.yaml")
     card = base / "README.md"
     write_atomically(card, CARD.format(parameters=parameters, rows=rows).encode())

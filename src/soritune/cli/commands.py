@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from soritune import __version__
-from soritune.cli import augment, blend, doctor, experiment, export, inspect, serve, transcribe
+from soritune.cli import (
+    augment,
+    blend,
+    compare,
+    doctor,
+    experiment,
+    export,
+    inspect,
+    publish,
+    score,
+    serve,
+    transcribe,
+)
 from soritune.cli.help import Command, Group, examples
 
 app = typer.Typer(
@@ -54,9 +66,12 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": experiment.evaluate,
     "report": experiment.report,
     "transcribe": transcribe.transcribe,
+    "score": score.score,
+    "compare": compare.compare,
     "serve": serve.serve,
     "inspect": inspect.inspect,
     "export": export.export,
+    "publish": publish.publish,
     "blend": blend.blend,
 }
 for _name, _command in _COMMANDS.items():

@@ -111,6 +111,7 @@ def doctor(
         recipe=found.recipe or RECIPE,
     )
     print_audit(PlainConsole(), audited.audit)
+    _keep(audited.audit, corpora)
     if not no_html:
         from soritune.doctor.page import write_page
 
@@ -137,3 +138,15 @@ def _write_lists(audit: Audit, checks: list[str], folder: Path) -> None:
         echo(f"in the recipe, beside the source: exclude: {written[0].path}")
     else:
         echo("list: none, for nothing of it was found")
+
+
+def _keep(audit: Audit, paths: list[Path]) -> None:
+    """Keep the findings of one recipe in its output folder, where its report shows them."""
+    if len(paths) != 1 or paths[0].suffix not in (".yaml", ".yml"):
+        return
+    from soritune.experiment.plan import Plan
+    from soritune.files import write_atomically
+    from soritune.recipe import load_recipe
+
+    path = Plan.of(load_recipe(paths[0])).audit_path
+    write_atomically(path, audit.model_dump_json(indent=1) + "\n")

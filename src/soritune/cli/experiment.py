@@ -168,7 +168,7 @@ def report(
         bool, typer.Option("--history", help="List the figures that later runs replaced.")
     ] = False,
 ) -> None:
-    """Print the table of what is done, and write results.json and report.md again."""
+    """Print the table of what is done, and write results.json, report.md and report.html again."""
     from soritune.experiment.loading import load_experiment
     from soritune.experiment.plan import Plan
     from soritune.experiment.run import save_report
@@ -183,7 +183,7 @@ def report(
         return
     found = build_report(plan)
     _show_report(found)
-    save_report(found)
+    save_report(plan, found)
 
 
 def _run_on_all_ranks(path: Path, work: Callable[[Experiment], None]) -> None:

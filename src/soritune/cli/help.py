@@ -59,6 +59,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "what a recipe says",
         ),
     ),
+    "score": (
+        ("soritune score said.txt written.txt --language ko", "line by line"),
+        ("soritune score ref.stm hyp.ctm --language en --format json", "records, for programs"),
+    ),
+    "compare": (
+        ("soritune compare runs/first runs/second", "all cases in one table"),
+        ("soritune compare runs/mine --case lora-1 --case lora-4", "who is right where"),
+    ),
     "inspect": (
         ("soritune inspect runs/mine/cases/lora-4/model", "what a training made"),
         ("soritune inspect builtin:tiny --format json", "a base, for programs"),
@@ -69,6 +77,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "soritune export runs/mine/cases/lora-4/model --to merged --out whole",
             "for transformers (Phi-4-multimodal; for others: --to transformers)",
         ),
+    ),
+    "publish": (
+        ("soritune publish runs/mine/cases/lora-4 --to owner/name --dry-run", "to read it first"),
+        ("soritune publish runs/mine/cases/lora-4 --to owner/name --private", "to upload it"),
     ),
     "blend": (
         (

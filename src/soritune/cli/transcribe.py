@@ -140,7 +140,7 @@ def transcribe(
         if code is not None:
             known_language(code)  # reports an unknown language before the model is loaded
 
-    from soritune.decoding.engines import check_engine, transcribe_with
+    from soritune.decoding.engines import check_engine, open_engine
     from soritune.decoding.inputs import find_inputs, total_s
     from soritune.decoding.results import Job
     from soritune.decoding.transcriber import Failure, Options
@@ -169,16 +169,9 @@ def transcribe(
             say(f"{len(inputs) - len(job.waiting):,} of {len(inputs):,} recordings are done")
         if not job.waiting:
             return
+        run = open_engine(engine, model, base, workers=workers)
         with track("transcribe", total_s(job.waiting), "audio s") as advance:
-            results = transcribe_with(
-                engine,
-                model,
-                base,
-                [each.source for each in job.waiting],
-                options,
-                workers=workers,
-                advance=advance,
-            )
+            results = run([each.source for each in job.waiting], options, advance)
             for place, result in results:
                 each = job.waiting[place]
                 if isinstance(result, Failure):

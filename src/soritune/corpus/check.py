@@ -6,7 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, AudioError, load_mono_16k
+from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, AudioError, Limits, load_mono_16k
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
 from soritune.corpus.shard import Taken
 from soritune.languages.form import TextForm
@@ -55,11 +55,12 @@ def check_utterance(
     if form is not None:
         text = form.apply(text, language)
         translation = form.apply(translation, target)
-    if not text:
+    if not text and utterance.speech:
         return Rejected(utterance.id, "empty-text", "the transcript is empty", where)
-    bare = bare_flac(utterance.audio, DEFAULT_LIMITS)
+    limits = DEFAULT_LIMITS if utterance.speech else Limits(silence_peak=None)
+    bare = bare_flac(utterance.audio, limits)
     try:
-        samples = load_mono_16k(utterance.audio if bare is None else bare)
+        samples = load_mono_16k(utterance.audio if bare is None else bare, limits)
     except AudioError as error:
         return Rejected(utterance.id, error.reason, error.detail, error.where or where)
     duration_s = len(samples) / SAMPLE_RATE_HZ

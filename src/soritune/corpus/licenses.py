@@ -19,6 +19,7 @@ LICENSES = {
     "ksponspeech": "terms of AI-Hub (no redistribution)",
     "aihub": "terms of AI-Hub (no redistribution)",
     "demo": "made here by espeak-ng, free",
+    "non-speech": "computed here, free",
 }
 
 

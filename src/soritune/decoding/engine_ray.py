@@ -5,7 +5,8 @@ Each worker loads the model once and takes recordings in groups, which share its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from soritune.audio.stream import Source
@@ -32,40 +33,35 @@ class _Worker:
         return {"number": batch["number"], "result": results}
 
 
-def transcribe_on_ray(
-    model: str,
-    base: str | None,
-    sources: Sequence[Source],
-    options: Options,
-    *,
-    workers: int = 1,
-    gpus: float = 0.0,
-) -> Iterator[tuple[int, Transcript | Failure]]:
-    """Yield the place and the result of each recording, in any order.
+class RayRun:
+    """Recordings on a cluster: that of `RAY_ADDRESS`, else this machine.
 
-    The cluster is the one of `RAY_ADDRESS`, else this machine. Its machines see the recordings and
-    the model under the same paths.
-
-    Args:
-        workers: models that are loaded.
-        gpus: of each.
+    Its machines see the recordings and the model under the same paths; `workers` load the model.
 
     Raises:
         UserError: Ray is not installed.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UserError(
-            '--engine ray needs Ray, which is not installed: pip install "soritune[ray]"'
-        ) from None
-    rows = [{"number": number, "source": source} for number, source in enumerate(sources)]
-    results = ray.data.from_items(rows, override_num_blocks=max(1, len(rows) // GROUP)).map_batches(
-        _Worker,
-        fn_constructor_args=(model, base, options),
-        batch_size=GROUP,
-        concurrency=workers,
-        num_gpus=gpus,
-    )
-    for row in results.iter_rows():
-        yield int(row["number"]), row["result"]
+
+    def __init__(self, model: str, base: str | None, workers: int) -> None:
+        if find_spec("ray") is None:
+            raise UserError(
+                '--engine ray needs Ray, which is not installed: pip install "soritune[ray]"'
+            )
+        self._model, self._base, self._workers = model, base, workers
+
+    def __call__(
+        self, sources: Sequence[Source], options: Options, advance: Callable[[float], None]
+    ) -> Iterator[tuple[int, Transcript | Failure]]:
+        """See `Run`."""
+        import ray.data
+
+        rows = [{"number": number, "source": source} for number, source in enumerate(sources)]
+        blocks = max(1, -(-len(rows) // GROUP))
+        results = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+            _Worker,
+            fn_constructor_args=(self._model, self._base, options),
+            batch_size=GROUP,
+            concurrency=self._workers,
+        )
+        for row in results.iter_rows():
+            yield int(row["number"]), row["result"]

@@ -64,6 +64,7 @@ def decode_records(
                     translation=answer.translation,
                     mean_logprob=output.mean_logprob,
                     duration_s=record.duration_s,
+                    tokens=len(output.tokens) or None,
                 )
                 file.write(json.dumps(asdict(hypothesis), ensure_ascii=False) + "\n")
                 done[record.id] = hypothesis

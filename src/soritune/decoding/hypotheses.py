@@ -21,6 +21,7 @@ class Hypothesis:
         output: all that the model wrote.
         transcript, translation: its parts, as the family reads them; None where there is none.
         mean_logprob: see `Generated`.
+        tokens: number of the generated tokens; None: not known.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -32,6 +33,7 @@ class Hypothesis:
     translation: str | None
     mean_logprob: float
     duration_s: float
+    tokens: int | None = None
 
     @property
     def scored(self) -> str:

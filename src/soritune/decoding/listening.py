@@ -20,8 +20,8 @@ from soritune.decoding.joining import cut_apart, one_text
 from soritune.decoding.records import Failure, Segment, Token, Transcript
 from soritune.tasks import Request, Task
 
-PAUSE_S = 1.0
-"""Pause that always ends a window: nothing is said in it, but something may be invented."""
+PAUSE_S = 0.3
+"""Pause that always ends a window: models that are trained on utterances hear them best."""
 PAUSE_FIXED_COST_S = 3.0
 """As `PAUSE_S`, where each window costs as much as the longest."""
 SHORTEST_WINDOW_S = 2.0

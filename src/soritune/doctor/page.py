@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
 from soritune.doctor.audit import Audited
@@ -12,8 +11,8 @@ from soritune.doctor.findings import OUTDATED, SEVERITIES, Audit
 from soritune.doctor.players import players
 from soritune.doctor.remedies import remedy
 from soritune.files import write_atomically
+from soritune.pages import render
 
-TEMPLATE = "page.html.j2"
 SEVERITY_NAMES = {"error": "error", "warning": "warning", "info": "note"}
 
 
@@ -25,17 +24,8 @@ def write_page(path: Path, audited: Audited, *, with_audio: bool = True) -> None
 
 def page(audit: Audit, audio: Mapping[tuple[int, int], str]) -> str:
     """HTML of an audit; `audio` are the URIs of players (`soritune.doctor.players`)."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["hours"] = hours_text
-    environment.filters["count"] = lambda value: f"{value:,}"
-    environment.filters["share"] = share_text
-    environment.filters["number"] = lambda value: f"{value:g}"
-    template = resources.files("soritune.doctor").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    return render(
+        "doctor/page.html.j2",
         audit=audit,
         audio=audio,
         outdated=OUTDATED,
@@ -44,25 +34,6 @@ def page(audit: Audit, audio: Mapping[tuple[int, int], str]) -> str:
         counts=count_by_severity(audit),
         clean=[CHECKS[check].title for check in clean_checks(audit)],
     )
-
-
-def hours_text(seconds: float) -> str:
-    """`0.52 h`, `51.6 h`, `1,204 h`; under six minutes `3.5 min`, under one `8.0 s`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 360:
-        return f"{seconds / 60:.1f} min"
-    hours = seconds / 3600
-    if hours < 10:
-        return f"{hours:.2f} h"
-    return f"{hours:.1f} h" if hours < 1000 else f"{hours:,.0f} h"
-
-
-def share_text(share: float) -> str:
-    """`12 %`, `0.4 %`, `<0.01 %`."""
-    if 0 < share < 0.0001:
-        return "<0.01 %"
-    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 
 def count_by_severity(audit: Audit) -> dict[str, int]:

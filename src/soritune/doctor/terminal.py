@@ -16,10 +16,9 @@ from soritune.doctor.page import (
     SEVERITY_NAMES,
     clean_checks,
     count_by_severity,
-    hours_text,
-    share_text,
 )
 from soritune.doctor.remedies import remedy
+from soritune.pages import hours_text, share_text
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 EXAMPLES = 2

@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from soritune.report.records import Sample
+from soritune.scoring.records import ConditionScore, Confusion, FailureCount, Speed
 from soritune.scoring.score import Score
 
 
 @dataclass(frozen=True)
 class DecodingOutcome:
-    """Hypotheses of one evaluation, which lie in a file of their own."""
+    """Hypotheses of one evaluation, which lie in a file of their own.
+
+    `batch_size` and `device` are those of the decoding, for its speed.
+    """
 
     utterances: int
+    batch_size: int | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,3 +35,7 @@ class ScoringOutcome:
     decoding_s: float | None
     scores: list[Score]
     samples: list[Sample]
+    failures: list[FailureCount]
+    conditions: list[ConditionScore]
+    confusions: list[Confusion]
+    speed: Speed

@@ -11,7 +11,16 @@ from soritune.files import storage_error, write_atomically
 
 RECIPE_FILE = "recipe.yaml"
 # What a run writes, replaces and removes in its output folder.
-_OURS = (RECIPE_FILE, "results.json", "report.md", "corpora", "cases", "models")
+_OURS = (
+    RECIPE_FILE,
+    "results.json",
+    "report.md",
+    "report.html",
+    "report-audio",
+    "corpora",
+    "cases",
+    "models",
+)
 
 
 def check_output(folder: Path) -> None:

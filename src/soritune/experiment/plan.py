@@ -5,9 +5,10 @@
 <output>/corpora/<name>/        prepared speech
 <output>/cases/<case>/          model/, training.json, log.jsonl (curve), train.json (stamp),
                                 hypotheses/<evaluation>.jsonl and .json (stamp),
-                                scores/<evaluation>.json (stamp with the figures)
+                                scores/<evaluation>.jsonl and .json (stamp with the figures)
 <output>/models/<name>/         models that are not of the recipe (`other_models`)
-<output>/results.json, report.md
+<output>/results.json, report.md, report.html, report-audio/ (its sound)
+<output>/doctor.json            what `soritune doctor RECIPE` found in the corpora
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ EXPERIMENT_FILE = "experiment.json"
 EXPERIMENT_FORMAT = 1
 # Identity of a corpus that is not prepared: no stage can have been done with it.
 NOT_PREPARED = "not prepared"
+# What an evaluation says about scores alone: other metrics need no other decoding.
+NOT_DECODED = {"corpus", "metrics", "variants", "retain", "suite"}
 # What a training and the evaluations of its model leave in the folder of a case.
 _OF_TRAINING = (
     f"model/{RECORD_FILE}",
@@ -55,7 +58,7 @@ _OF_TRAINING = (
     CURVE_FILE,
     "checkpoints/checkpoint-*",
     "hypotheses/*.json*",
-    "scores/*.json",
+    "scores/*.json*",
 )
 
 
@@ -116,6 +119,15 @@ class Plan:
     def report_path(self) -> Path:
         return self.output / "report.md"
 
+    @property
+    def page_path(self) -> Path:
+        return self.output / "report.html"
+
+    @property
+    def audit_path(self) -> Path:
+        """What the doctor found in the corpora, for the page."""
+        return self.output / "doctor.json"
+
     def corpus_folder(self, corpus: str) -> Path:
         return self.output / "corpora" / corpus
 
@@ -139,6 +151,10 @@ class Plan:
 
     def hypotheses_path(self, case: str, evaluation: str) -> Path:
         return self.evaluated_folder(case) / "hypotheses" / f"{evaluation}.jsonl"
+
+    def utterances_path(self, case: str, evaluation: str) -> Path:
+        """Return where the scores of single utterances are."""
+        return self.evaluated_folder(case) / "scores" / f"{evaluation}.jsonl"
 
     def card(self, corpus: str) -> CorpusCard | None:
         """Return the card of a prepared corpus, None where it is not prepared."""
@@ -212,7 +228,7 @@ class Plan:
         settings = self.recipe.evaluate[evaluation]
         depends_on = {
             "format": DECODING_FORMAT,
-            "evaluation": settings.model_dump(mode="json", exclude={"corpus", "metrics"}),
+            "evaluation": settings.model_dump(mode="json", exclude=NOT_DECODED),
             "corpus": self._corpus(settings.corpus),
             "model": self._model_identity(case),
             "dtype": self.recipe.model.dtype,
@@ -229,19 +245,39 @@ class Plan:
             stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
         )
 
+    def system(self, case: str, evaluation: str) -> str:
+        """Return which model answers an evaluation, and how, for the record of a score.
+
+        The decoding's checksum covers corpus, model, task, beams and the format of the prompts.
+        """
+        settings = self.recipe.evaluate[evaluation]
+        parts = {
+            "model": self._model_identity(case)[:12],
+            "decoding": self.decode_stage(case, evaluation).fingerprint[:12],
+            "task": settings.task.value,
+            "beams": settings.beams,
+            "dtype": self.recipe.model.dtype,
+        }
+        return "|".join(f"{name}:{value}" for name, value in parts.items())
+
     def score_stage(self, case: str, evaluation: str) -> Stage[ScoringOutcome]:
         """Return the scoring of what was decoded; other metrics need no other decoding."""
+        settings = self.recipe.evaluate[evaluation]
         depends_on = {
             "format": SCORING_FORMAT,
             "hypotheses": self.decode_stage(case, evaluation).fingerprint,
-            "metrics": list(self.recipe.evaluate[evaluation].metric_names),
+            "metrics": list(settings.metric_names),
+            "variants": settings.variants,
         }
         inputs = {"the hypotheses": depends_on["hypotheses"], "metrics": depends_on["metrics"]}
-        path = self.scores_path(case, evaluation)
-        return Stage(path, fingerprint(depends_on), ScoringOutcome, inputs=inputs)
-
-    def scores_path(self, case: str, evaluation: str) -> Path:
-        return self.evaluated_folder(case) / "scores" / f"{evaluation}.json"
+        path = self.utterances_path(case, evaluation)
+        return Stage(
+            path.with_suffix(".json"),
+            fingerprint(depends_on),
+            ScoringOutcome,
+            outputs=(path,),
+            inputs=inputs,
+        )
 
     def _model_identity(self, case: str) -> str:
         if case == ORIGINAL:

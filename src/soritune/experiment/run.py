@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soritune.corpus.leakage import held_out_splits, overlaps_of, trained_splits
 from soritune.corpus.store import Corpus
-from soritune.corpus.subset import subset
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
 from soritune.experiment.dev import dev_scorer
 from soritune.experiment.history import keep_figures
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.other_models import add_other_model, what_it_can
-from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
+from soritune.experiment.outcomes import DecodingOutcome
 from soritune.experiment.output import check_output, keep_recipe
+from soritune.experiment.page import write_experiment_page
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
-from soritune.experiment.selection import other_languages, select_records, spoken_language
+from soritune.experiment.scoring import SoundMeter, score_evaluation
+from soritune.experiment.selection import other_languages, select_records
+from soritune.experiment.stage import Done
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
 from soritune.experiment.trainable import check_base, training_warnings
@@ -32,7 +33,6 @@ from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.markdown import write_markdown
-from soritune.report.records import Sample
 from soritune.scoring.results import write_results
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from soritune.decoding.hypotheses import Hypothesis
     from soritune.models.family import SpeechModel
     from soritune.training.summary import TrainingSummary
-
-NUM_SAMPLES = 3  # utterances of each evaluation that the report shows
 
 Say = Callable[[str], None]
 
@@ -58,6 +56,7 @@ class Experiment:
         self.plan = Plan.of(recipe)
         self._say = say
         self._verified: set[str] = set()
+        self._sound = SoundMeter()
         check_output(recipe.output)
         recipe.output.mkdir(parents=True, exist_ok=True)
         self.plan.write()
@@ -181,11 +180,23 @@ class Experiment:
                 if reasons:
                     self._say(f"evaluate {case}, {name}{_again(reasons)}")
                 self._keep(case, [name], reasons)
-                hypotheses, seconds = self._decode(case, name, corpus, records, model)
-                done = stage.run(partial(self._score, case, name, records, hypotheses, seconds))
-            figures = ", ".join(
-                f"{score.metric} {score.value:.2f}" for score in done.outcome.scores
-            )
+                hypotheses, decoding = self._decode(case, name, corpus, records, model)
+                done = stage.run(
+                    partial(
+                        score_evaluation,
+                        case,
+                        name,
+                        self.recipe.evaluate[name],
+                        records,
+                        hypotheses,
+                        decoding.outcome,
+                        decoding.seconds,
+                        partial(self._sound.measure, corpus),
+                        self.plan.utterances_path(case, name),
+                        self.plan.system(case, name),
+                    )
+                )
+            figures = ", ".join(f"{score.title} {score.value:.2f}" for score in done.outcome.scores)
             self._say(f"evaluate {case}, {name}: {'done before, ' if again else ''}{figures}")
         if model is not None:
             from soritune.models.memory import free_memory
@@ -217,7 +228,7 @@ class Experiment:
         self.evaluate(model.name, possible)
 
     def report(self) -> Report:
-        """Write results.json and report.md of all that is done with this recipe."""
+        """Write results.json, report.md and report.html of all that is done with this recipe."""
         return write_report(self.plan)
 
     def corpora_of(self, cases: Sequence[str], evaluations: Sequence[str]) -> list[str]:
@@ -260,8 +271,8 @@ class Experiment:
         corpus: Corpus,
         records: Sequence[Record],
         model: SpeechModel | None,
-    ) -> tuple[list[Hypothesis], float | None]:
-        from soritune.decoding.evaluate import decode_records
+    ) -> tuple[list[Hypothesis], Done[DecodingOutcome]]:
+        from soritune.decoding.evaluate import DEFAULT_BATCH_SIZE, decode_records
         from soritune.decoding.hypotheses import read_hypotheses
 
         stage = self.plan.decode_stage(case, name)
@@ -270,7 +281,7 @@ class Experiment:
         if done is not None:
             by_id = {hypothesis.id: hypothesis for hypothesis in read_hypotheses(path)}
             if all(record.id in by_id for record in records):
-                return [by_id[record.id] for record in records], done.seconds
+                return [by_id[record.id] for record in records], done
         loaded = model or self._load(case)
         settings = self.recipe.evaluate[name]
         found: list[Hypothesis] = []
@@ -289,36 +300,9 @@ class Experiment:
                         advance=advance,
                     )
                 )
-            return DecodingOutcome(len(records))
+            return DecodingOutcome(len(records), DEFAULT_BATCH_SIZE, str(loaded.device))
 
-        return found, stage.run(work).seconds
-
-    def _score(
-        self,
-        case: str,
-        name: str,
-        records: Sequence[Record],
-        hypotheses: Sequence[Hypothesis],
-        decoding_s: float | None,
-    ) -> ScoringOutcome:
-        from soritune.scoring.evaluate import evaluate_hypotheses
-
-        settings = self.recipe.evaluate[name]
-        language = spoken_language(records)
-        scores = evaluate_hypotheses(
-            settings.metric_names,
-            settings.to or language,
-            [hypothesis.reference for hypothesis in hypotheses],
-            [hypothesis.scored for hypothesis in hypotheses],
-        )
-        by_id = {hypothesis.id: hypothesis for hypothesis in hypotheses}
-        shown = [by_id[each] for each in subset(by_id, NUM_SAMPLES)]
-        return ScoringOutcome(
-            language=language,
-            decoding_s=decoding_s,
-            scores=[replace(score, case=case, evaluation=name) for score in scores],
-            samples=[Sample(case, name, h.reference, h.output) for h in shown],
-        )
+        return found, stage.run(work)
 
     def _load(self, case: str) -> SpeechModel:
         from soritune.models import load
@@ -378,15 +362,16 @@ def corpora_of(recipe: Recipe, cases: Sequence[str], evaluations: Sequence[str])
 
 
 def write_report(plan: Plan) -> Report:
-    """Write results.json and report.md into the plan's output folder."""
+    """Write results.json, report.md and report.html into the plan's output folder."""
     report = build_report(plan)
-    save_report(report)
+    save_report(plan, report)
     return report
 
 
-def save_report(report: Report) -> None:
+def save_report(plan: Plan, report: Report) -> None:
     """Write a report into the output folder of its plan."""
     if report.results_path is not None:
-        write_results(report.results_path, report.results)
+        write_results(report.results_path, report.records)
     if report.report_path is not None:
         write_markdown(report.report_path, report)
+    write_experiment_page(plan, report)

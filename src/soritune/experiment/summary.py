@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from soritune.corpus.split_warnings import split_warnings, splits_of
+from soritune.experiment.conclusions import compare_cases, judge_retention
+from soritune.experiment.outcomes import ScoringOutcome
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import tested_splits
 from soritune.experiment.titles import augmentation_words, case_title
+from soritune.recipe import Evaluation
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import EvaluationSummary, columns_for
+from soritune.scoring.evaluate import default_variants
 from soritune.scoring.score import Score
 from soritune.training.curve import read_curve
 
@@ -24,6 +28,7 @@ def build_report(plan: Plan) -> Report:
     recipe = plan.recipe
     results: list[Score] = []
     samples: list[Sample] = []
+    outcomes: list[ScoringOutcome] = []
     languages: dict[str, str] = {}
     cases = []
     others = plan.other_models()
@@ -36,6 +41,7 @@ def build_report(plan: Plan) -> Report:
                 continue
             results += done.outcome.scores
             samples += done.outcome.samples
+            outcomes.append(done.outcome)
             languages[name] = done.outcome.language
             times_s.append(done.outcome.decoding_s)
         known_s = [time_s for time_s in times_s if time_s is not None]
@@ -46,20 +52,17 @@ def build_report(plan: Plan) -> Report:
                 cases.append(CaseSummary(case, case, evaluating_s=evaluating_s, model=source))
             continue
         cases.append(_case_summary(plan, case, evaluating_s))
+    columns = columns_for(
+        [
+            _evaluation_summary(name, evaluation, languages.get(name) or _language(plan, name))
+            for name, evaluation in recipe.evaluate.items()
+        ],
+        recipe.language,
+    )
+    tests = compare_cases(plan, columns)
     return Report(
         name=recipe.name,
-        columns=columns_for(
-            [
-                EvaluationSummary(
-                    name,
-                    evaluation.task,
-                    languages.get(name) or _language(plan, name),
-                    evaluation.metric_names,
-                )
-                for name, evaluation in recipe.evaluate.items()
-            ],
-            recipe.language,
-        ),
+        columns=columns,
         cases=tuple(cases),
         results=tuple(results),
         samples=tuple(samples),
@@ -69,7 +72,19 @@ def build_report(plan: Plan) -> Report:
         warnings=_warnings(plan),
         results_path=plan.results_path,
         report_path=plan.report_path,
+        page_path=plan.page_path,
+        tests=tuple(tests),
+        retention=tuple(judge_retention(plan, tests)),
+        failures=tuple(each for outcome in outcomes for each in outcome.failures),
+        conditions=tuple(each for outcome in outcomes for each in outcome.conditions),
+        confusions=tuple(each for outcome in outcomes for each in outcome.confusions),
+        speed=tuple(outcome.speed for outcome in outcomes),
     )
+
+
+def _evaluation_summary(name: str, evaluation: Evaluation, language: str) -> EvaluationSummary:
+    variants = evaluation.variants or default_variants(evaluation.to or language)
+    return EvaluationSummary(name, evaluation.task, language, evaluation.metric_names, variants)
 
 
 def _warnings(plan: Plan) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 from soritune import __version__
 from soritune.errors import UserError, nearest
 from soritune.export.adapter import plan_adapter
-from soritune.export.card import card
+from soritune.export.card import RESULTS_FILE, base_license, card, evaluation_results
+from soritune.export.facts import run_facts
 from soritune.export.folder import check_out, whole_folder, write_checksums
 from soritune.models.exporting import ADAPTER, ADAPTER_TARGET, ExportPlan, ExportTarget
 from soritune.models.family import Family
@@ -45,6 +46,8 @@ def export(
     force: bool = False,
     max_shard_bytes: int = MAX_SHARD_BYTES,
     progress: Callable[[int], Advance] | None = None,
+    repository: str | None = None,
+    license: str | None = None,
 ) -> Exported:
     """Write a model as `target` into the folder `out`, whole or not at all.
 
@@ -59,6 +62,8 @@ def export(
         force: replace what is in `out`.
         max_shard_bytes: of a file of weights.
         progress: called with the bytes to write; gives what is called with bytes written.
+        repository: `owner/name` that it is published as, for its card.
+        license: of the weights, for the card; None: as the base's own card has it.
 
     Raises:
         UserError: no such model, a target that would lose something, a folder that cannot be
@@ -81,10 +86,35 @@ def export(
         record = _record(source, target, plan)
         text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
         (folder / EXPORT_FILE).write_text(text, encoding="utf-8")
-        about = card(source, target, _targets(source.family)[target], plan)
-        (folder / "README.md").write_text(about, encoding="utf-8")
+        _write_card(folder, source, target, plan, repository, license)
         write_checksums(folder)
     return Exported(out, target, weights + lora, plan.notes)
+
+
+def _write_card(
+    folder: Path,
+    source: StoredModel,
+    target: str,
+    plan: ExportPlan,
+    repository: str | None,
+    license: str | None,
+) -> None:
+    facts = run_facts(source.folder, source.record.get("case"))
+    about = card(
+        source,
+        target,
+        _targets(source.family)[target],
+        plan,
+        facts,
+        repository=repository,
+        license=license or base_license(source.base.folder),
+    )
+    (folder / "README.md").write_text(about, encoding="utf-8", errors="backslashreplace")
+    results = evaluation_results(facts) if repository is not None else None
+    if results is not None:
+        path = folder / RESULTS_FILE
+        path.parent.mkdir()
+        path.write_text(results, encoding="utf-8")
 
 
 def _targets(family: Family) -> Mapping[str, ExportTarget]:

@@ -48,6 +48,9 @@ class Language:
         normalize: a text in the form that the keywords name (`form.TextForm`); None: no rules.
         spacing_version: which library corrects spaces. Raises UserError where it is missing.
         bleu_tokenizer: sacrebleu's name of its tokenizer.
+        readings: a text as segments with all the ways in which each may be read, the usual one
+            first; letters and digits only. Keywords `numbers` and `letters` switch kinds off.
+        readings_version: raised when other texts become equal.
         headings: what columns of a list are called in it, by their English names.
     """
 
@@ -62,4 +65,6 @@ class Language:
     normalize: Callable[..., str] | None = None
     spacing_version: Callable[[], str] | None = None
     bleu_tokenizer: str = "13a"
+    readings: Callable[..., tuple[tuple[str, ...], ...]] | None = None
+    readings_version: int = 0
     headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

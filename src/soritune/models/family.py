@@ -95,33 +95,26 @@ class Processor(Protocol):
 
     def features(self, samples: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the features of a clip, float32 of shape (frames, mels)."""
-        ...
 
     def encode_features(
         self, features: torch.Tensor, request: Request, answer: Answer | None = None
     ) -> ModelInput:
         """Encode a clip from its features, so that they can be kept from epoch to epoch."""
-        ...
 
     def num_tokens(self, duration_s: float, request: Request, answer: Answer | None = None) -> int:
         """Return what a clip costs in a batch, in tokens, without reading its audio."""
-        ...
 
     def max_new_tokens(self, duration_s: float) -> int:
         """Return the most tokens that an answer to a clip of this length may have."""
-        ...
 
     def collate(self, inputs: Sequence[ModelInput]) -> Batch:
         """Make a training batch; `labels` are IGNORE except on targets."""
-        ...
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, without special tokens."""
-        ...
 
     def parse(self, request: Request, text: str) -> Answer:
         """Split generated text into transcript and translation."""
-        ...
 
 
 class SpeechModel(Protocol):
@@ -144,29 +137,23 @@ class SpeechModel(Protocol):
     @property
     def feature_fill(self) -> torch.Tensor:
         """Value of masked features (SpecAugment), float32 of shape (mels,) on the CPU."""
-        ...
 
     def part_of(self, parameter_name: str) -> str:
         """Return the part that a parameter belongs to ("audio encoder", LORA, …)."""
-        ...
 
     def parts_of_mode(self, mode: str) -> frozenset[str]:
         """Return the parts that a training mode, or a sum of modes, trains."""
-        ...
 
     def add_lora(
         self, *, r: int, alpha: float, dropout: float, seed: int, mode: str = "lora"
     ) -> None:
         """Add a fresh LoRA to the layers that a mode adapts, or keep the one of the base."""
-        ...
 
     def checkpoint_layers(self) -> None:
         """Recompute activations in the backward pass, those of the encoder included."""
-        ...
 
     def num_targets(self, batch: Batch) -> int:
         """Return the number of target tokens in a batch of `collate`."""
-        ...
 
     def loss(
         self, batch: Batch, num_targets: float, *, module: nn.Module | None = None
@@ -175,11 +162,9 @@ class SpeechModel(Protocol):
 
         `module` takes the place of `self.module`: its wrapper for several processes.
         """
-        ...
 
     def row_losses(self, batch: Batch) -> torch.Tensor:
         """Return the mean cross-entropy of each row's target tokens, in nats, shape (rows,)."""
-        ...
 
     def generate(
         self,
@@ -196,11 +181,9 @@ class SpeechModel(Protocol):
             beams: 1 is greedy.
             watch: see `Watch`; greedy decoding only.
         """
-        ...
 
     def save(self, folder: Path, *, trained: Sequence[str], about: Mapping[str, Any]) -> None:
         """Write what differs from the base (the named parameters) so that `load` finds it."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from soritune.languages.names import known_language
 from soritune.languages.setting import LanguageCode
 from soritune.settings import Settings
 from soritune.sources import SourceConfig
+from soritune.sources.corpora.non_speech import NonSpeechSource
 from soritune.sources.options import SharedPolicy, options_of
 from soritune.tasks import Task
 from soritune.utterance import Split
@@ -51,7 +52,9 @@ def _is_short(name: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.+-]*$"), AfterValidator(_is_short)]
-Metric = Literal["cer", "wer", "bleu", "chrf"]
+ErrorMetric = Literal["cer", "wer", "jamo", "spacing", "invented"]
+Metric = ErrorMetric | Literal["bleu", "chrf", "bleu/char", "bleu/13a", "bleu/flores200"]
+Variant = Literal["raw", "seed", "no-spaces", "no-punctuation", "reading"]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
 
@@ -208,26 +211,65 @@ class Case(Settings):
         return self
 
 
-class Evaluation(Settings):
-    """One column of the table: a task on one split of a corpus."""
+class Retention(Settings):
+    """A skill of the untrained base that a case must not lose.
 
-    corpus: Name
+    Attributes:
+        worse_by: points of the first metric by which a case may be worse, interval included.
+    """
+
+    worse_by: Annotated[float, Field(ge=0)]
+
+
+class Evaluation(Settings):
+    """One column of the table: a task on one split of a corpus.
+
+    Attributes:
+        suite: a built-in corpus in place of one of the recipe's; "non-speech" counts the words that
+            are invented for sounds without speech.
+        limit: utterances; None: all.
+        variants: in which error rates are counted, the first for verdicts; None: those that are
+            usual for the language.
+    """
+
+    corpus: Name = ""
     split: Split = "test"
-    task: Task
+    task: Task = Task.ASR
+    suite: Literal["non-speech"] | None = None
     source_language: Annotated[
         LanguageCode | None, Field(validation_alias="from", serialization_alias="from")
     ] = None
     to: TargetLanguage | None = None
-    limit: PositiveInt | None = None  # utterances; None: all
+    limit: PositiveInt | None = None
     beams: PositiveInt = 1
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] | None = None
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] | None = None
+    retain: Retention | None = None
 
     @property
     def metric_names(self) -> tuple[Metric, ...]:
         """`metrics`, or the usual ones of the task where none are given."""
         if self.metrics is not None:
             return self.metrics
+        if self.suite is not None:
+            return ("invented",)
         return ("cer", "wer") if self.task is Task.ASR else ("bleu", "chrf")
+
+    @model_validator(mode="after")
+    def _has_a_corpus_or_a_suite(self) -> Self:
+        for key, of_suite in (("corpus", self.suite), ("task", Task.ASR), ("split", "test")):
+            given = key in self.model_fields_set
+            if self.suite is None and not given and key != "split":
+                raise RecipeProblem(f'missing key "{key}" in an evaluation', key)
+            if self.suite is not None and given and getattr(self, key) != of_suite:
+                raise RecipeProblem(f'"{key}" does not go with "suite"; leave it out', key)
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_fit_the_corpus(self) -> Self:
+        if self.suite is None and self.metrics is not None and "invented" in self.metrics:
+            raise RecipeProblem('"invented" is for a suite without speech, see "suite"', "metrics")
+        return self
 
     @model_validator(mode="after")
     def _languages_fit_the_task(self) -> Self:
@@ -276,6 +318,15 @@ class Recipe(Settings):
                 "take a shorter one without control characters"
             )
         return path
+
+    @model_validator(mode="after")
+    def _has_the_corpora_of_suites(self) -> Self:
+        """Add the built-in corpora that evaluations name as suites."""
+        for name, each in self.evaluate.items():
+            if each.suite is not None:
+                self.corpora.setdefault(each.suite, NonSpeechSource(source=each.suite))
+                self.evaluate[name] = each.model_copy(update={"corpus": each.suite})
+        return self
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Self:

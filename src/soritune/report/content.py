@@ -9,7 +9,16 @@ from functools import cached_property
 from pathlib import Path
 
 from soritune.report.records import CaseSummary, Sample
-from soritune.report.table import Column, Comparison, Row, best_case, comparisons, table
+from soritune.report.table import Column, Row, best_case, metric_title, table
+from soritune.scoring.records import (
+    ConditionScore,
+    Confusion,
+    FailureCount,
+    PairedTest,
+    RetentionVerdict,
+    Speed,
+)
+from soritune.scoring.results import Results
 from soritune.scoring.score import Score
 
 SYNTHETIC_NOTE = (
@@ -17,10 +26,11 @@ SYNTHETIC_NOTE = (
     "they say nothing about recordings of people."
 )
 INTERVAL_NOTE = (
-    "Intervals are 95 % percentile bootstrap intervals over the utterances (settings in the "
-    "signatures: bs resamples, seed). They show how far a figure would move with other "
-    "utterances of the same kind, not with another training seed. Where two intervals overlap, "
-    "the difference is not certain."
+    "Intervals are 95 % percentile bootstrap intervals (settings in the signatures: bs resamples, "
+    "what is drawn, seed). They show how far a figure would move with other "
+    "utterances of the same kind, not with another training seed. Differences are judged by "
+    "paired tests on the same utterances (approximate randomisation, Holm over all tests of the "
+    "table), not by the overlap of intervals."
 )
 # A model that never stops would fill pages.
 MAX_SAMPLE_CHARACTERS = 300
@@ -43,6 +53,13 @@ class Report:
     warnings: tuple[str, ...] = ()
     results_path: Path | None = None
     report_path: Path | None = None
+    page_path: Path | None = None
+    tests: tuple[PairedTest, ...] = ()
+    retention: tuple[RetentionVerdict, ...] = ()
+    failures: tuple[FailureCount, ...] = ()
+    conditions: tuple[ConditionScore, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
+    speed: tuple[Speed, ...] = ()
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -54,8 +71,24 @@ class Report:
         return best_case(self.rows, self.columns)
 
     @cached_property
-    def comparisons(self) -> list[Comparison]:
-        return comparisons(self.rows, self.columns)
+    def best_passing(self) -> Row | None:
+        """Best of the trained cases that lose no skill; None where there is none."""
+        failed = {each.case for each in self.retention if not each.passes}
+        trained = [row for row in self.rows if row.case.mode is not None]
+        return best_case(trained, self.columns, failed)
+
+    @property
+    def records(self) -> Results:
+        """What goes into `results.json`."""
+        return Results(
+            scores=self.results,
+            tests=self.tests,
+            retention=self.retention,
+            failures=self.failures,
+            conditions=self.conditions,
+            confusions=self.confusions,
+            speed=self.speed,
+        )
 
     def title_of(self, case: str) -> str:
         """Return a case's title in the table; its name where it is not among the cases."""
@@ -78,26 +111,18 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Certainty:
-    """What may not be concluded from one column, in phrases `“later” against “earlier”, …`.
+    """What the paired tests of one column say, in phrases `“later” against “earlier”, …`.
 
     Attributes:
-        worse: the later case is worse and the intervals do not overlap.
-        unsure: the intervals overlap. Where both are empty, every case is better than each earlier
-            one, without overlap.
+        words: phrases by verdict ("better, p < 0.01").
     """
 
     column: Column
-    worse: tuple[str, ...]
-    unsure: tuple[str, ...]
+    words: dict[str, tuple[str, ...]]
 
     @property
     def sentence(self) -> str:
-        parts = []
-        if self.worse:
-            parts.append(f"worse for certain: {'; '.join(self.worse)}")
-        if self.unsure:
-            parts.append(f"not certain, for the intervals overlap: {'; '.join(self.unsure)}")
-        return ". ".join(parts) or "every case is better than each one before it, intervals apart"
+        return ". ".join(f"{words}: {'; '.join(each)}" for words, each in self.words.items())
 
 
 @dataclass(frozen=True)
@@ -111,17 +136,18 @@ class SampleGroup:
 
 def scorings(report: Report) -> list[Scoring]:
     """Return a record for each evaluation and metric, in the order of the results."""
-    grouped: dict[tuple[str, str], list[Score]] = {}
+    grouped: dict[tuple[str, str, str], list[Score]] = {}
     for result in report.results:
-        grouped.setdefault((result.evaluation, result.metric), []).append(result)
+        key = (result.evaluation, result.metric, result.variant)
+        grouped.setdefault(key, []).append(result)
     return [
         Scoring(
             evaluation,
-            metric,
+            metric_title(metric, variant),
             tuple(sorted({result.utterances for result in group})),
             tuple(sorted({result.signature for result in group})),
         )
-        for (evaluation, metric), group in grouped.items()
+        for (evaluation, metric, variant), group in grouped.items()
     ]
 
 
@@ -141,13 +167,37 @@ def sample_groups(report: Report) -> list[SampleGroup]:
 
 
 def best_sentence(report: Report) -> str:
-    """Return which model is best, by which figure."""
+    """Return which model is best, by which figure, and which of those that lose no skill."""
     if report.best is None:
         return "No case has a result in the first column yet."
-    column, result = report.columns[0], report.best.results[0]
-    by = f"{'lowest' if column.lower_is_better else 'highest'} {column.title}"
-    value = "" if result is None else f", {result.value:.2f}"
-    return f"Best: {report.best.case.title} ({by}{value})."
+    best = f"Best: {_with_figure(report.best, report)}."
+    if not report.retention:
+        return best
+    passing = report.best_passing
+    if passing is report.best:
+        return f"{best} It passes the retention gate."
+    if passing is None:
+        return f"{best} No trained case passes the retention gate."
+    return f"{best} Best that passes the retention gate: {_with_figure(passing, report)}."
+
+
+def retention_sentences(report: Report) -> list[str]:
+    """Return one for each case that does not keep a skill, and one for those that do."""
+    found = []
+    for each in report.retention:
+        if each.passes:
+            continue
+        gate = "failed" if each.verdict == "lost" else "not passed"
+        found.append(
+            f"Retention gate {gate}: “{_short_title_of(each.case, report)}” is worse by "
+            f"{each.loss:.2f} [{each.low:.2f}–{each.high:.2f}] points of {each.evaluation} "
+            f"{metric_title(each.metric, each.variant)}; at most {each.worse_by:g} is allowed."
+        )
+    kept = [each for each in report.retention if each.passes]
+    if kept:
+        titles = dict.fromkeys(_short_title_of(each.case, report) for each in kept)
+        found.append(f"Retention gate passed: {_listed(list(titles))}.")
+    return found
 
 
 def transcribe_command(report: Report) -> str | None:
@@ -177,14 +227,17 @@ def exclusion_sentences(report: Report) -> list[str]:
 
 
 def certainties(report: Report) -> list[Certainty]:
-    """Return a record for each column in which two cases can be compared."""
+    """Return a record for each column in which two cases are tested."""
     found = []
     for column in report.columns:
-        pairs = [pair for pair in report.comparisons if pair.column == column]
-        if pairs:
-            worse = [pair for pair in pairs if pair.certain and not pair.better]
-            unsure = [pair for pair in pairs if not pair.certain]
-            found.append(Certainty(column, _phrases(worse, report), _phrases(unsure, report)))
+        grouped: dict[str, list[PairedTest]] = {}
+        for test in report.tests:
+            key = (test.evaluation, test.metric, test.variant)
+            if key == (column.evaluation, column.metric, column.variant):
+                grouped.setdefault(test.words, []).append(test)
+        if grouped:
+            words = {each: _phrases(tests, report) for each, tests in sorted(grouped.items())}
+            found.append(Certainty(column, words))
     return found
 
 
@@ -205,17 +258,28 @@ def shorten(text: str) -> str:
     return line if len(line) <= MAX_SAMPLE_CHARACTERS else line[: MAX_SAMPLE_CHARACTERS - 1] + "…"
 
 
-def _phrases(pairs: Sequence[Comparison], report: Report) -> tuple[str, ...]:
+def _phrases(tests: Sequence[PairedTest], report: Report) -> tuple[str, ...]:
     """`“C” against “A”, “B”`, one phrase a later case."""
     names = [case.name for case in report.cases]
     earlier: dict[str, list[str]] = {}
-    for pair in pairs:
-        earlier.setdefault(pair.later.name, []).append(_short_title(pair.earlier))
+    for test in tests:
+        earlier.setdefault(test.case_b, []).append(_short_title_of(test.case_a, report))
     return tuple(
-        f"“{_short_title(report.cases[names.index(name)])}” against "
+        f"“{_short_title_of(name, report)}” against "
         + ("every earlier case" if 1 < len(titles) == names.index(name) else _listed(titles))
         for name, titles in earlier.items()
     )
+
+
+def _with_figure(row: Row, report: Report) -> str:
+    column, result = report.columns[0], row.results[0]
+    by = f"{'lowest' if column.lower_is_better else 'highest'} {column.title}"
+    value = "" if result is None else f", {result.value:.2f}"
+    return f"{row.case.title} ({by}{value})"
+
+
+def _short_title_of(case: str, report: Report) -> str:
+    return report.title_of(case).partition(" (")[0]
 
 
 def _short_title(case: CaseSummary) -> str:

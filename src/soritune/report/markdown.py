@@ -17,13 +17,14 @@ from soritune.report.content import (
     certainties,
     exclusion_sentences,
     not_comparable,
+    retention_sentences,
     sample_groups,
     scorings,
     transcribe_command,
     unfinished_sentence,
 )
 from soritune.report.records import CaseSummary
-from soritune.report.table import METRIC_TITLES, MISSING, best_values, figures
+from soritune.report.table import MISSING, best_values, figures
 from soritune.scoring.score import Score
 
 # What Markdown would interpret; "<sep>" would vanish as an HTML tag.
@@ -45,7 +46,8 @@ def markdown(report: Report) -> str:
     if unfinished:
         parts.append(escape(unfinished))
     parts += [escape(warning) for warning in (*not_comparable(report), *report.warnings)]
-    parts += [_best(report), "## What is certain", INTERVAL_NOTE]
+    parts += [escape(sentence) for sentence in retention_sentences(report)]
+    parts += [_best(report), "## What the tests show", INTERVAL_NOTE]
     parts += _certainty_table(report)
     parts += ["## What was trained", _trained_table(report.cases)]
     parts += [escape(sentence) for sentence in exclusion_sentences(report)]
@@ -134,12 +136,13 @@ def _certainty_table(report: Report) -> list[str]:
     body = [
         [
             escape(certainty.column.title),
-            "<br>".join(map(escape, certainty.worse)) or "none",
-            "<br>".join(map(escape, certainty.unsure)) or "none",
+            escape(words),
+            "<br>".join(map(escape, phrases)),
         ]
         for certainty in certainties(report)
+        for words, phrases in certainty.words.items()
     ]
-    head = ["column", "worse than an earlier case", "difference not certain (overlap)"]
+    head = ["column", "verdict", "of"]
     return [_grid(head, body)] if body else []
 
 
@@ -161,7 +164,7 @@ def _scoring_table(report: Report) -> str:
     body = [
         [
             escape(scoring.evaluation),
-            METRIC_TITLES.get(scoring.metric, scoring.metric),
+            scoring.metric,
             ", ".join(map(str, scoring.utterances)),
             "<br>".join(_code(signature) for signature in scoring.signatures),
         ]

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from soritune.languages.names import language_name
 from soritune.report.records import CaseSummary
-from soritune.scoring.score import LOWER_IS_BETTER, Score
+from soritune.scoring.score import ERROR_RATES, LOWER_IS_BETTER, RAW, Score
 from soritune.tasks import Task
 
 MISSING = "—"
-METRIC_TITLES = {"cer": "CER", "wer": "WER", "bleu": "BLEU", "chrf": "chrF"}
+METRIC_TITLES = {
+    "cer": "CER",
+    "wer": "WER",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "spacing": "spacing F1",
+    "jamo": "jamo error rate",
+    "invented": "words invented a minute",
+}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: a metric of one evaluation."""
+    """One column: a metric of one evaluation, in one variant."""
 
     title: str
     evaluation: str
     metric: str
     lower_is_better: bool
+    variant: str = RAW
 
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """What a column's title depends on; `language` is the spoken one."""
+    """What a column's title depends on; `language` is the spoken one.
+
+    `variants` are those of its first metric.
+    """
 
     name: str
     task: Task
     language: str
     metrics: tuple[str, ...]
+    variants: tuple[str, ...] = (RAW,)
 
 
 @dataclass(frozen=True)
@@ -42,60 +55,62 @@ class Row:
     results: tuple[Score | None, ...]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A later case against an earlier one in one column.
-
-    `certain` where their intervals do not overlap; `better` is about the values alone.
-    """
-
-    column: Column
-    earlier: CaseSummary
-    later: CaseSummary
-    certain: bool
-    better: bool
-
-
 def columns_for(
     evaluations: Sequence[EvaluationSummary], learnt_language: str
 ) -> tuple[Column, ...]:
     """Return the columns of the table, in the order of the evaluations.
 
-    Recognition of the learnt language has a column for each metric. That of another language, which
-    shows what was forgotten, has one for the first metric, under that language's name. A
-    translation has one under the evaluation's name. The evaluation's name precedes titles that
-    would be equal.
+    Recognition of the learnt language has a column for each metric, and for each further variant of
+    the first. That of another language, which shows what was forgotten, has one for the first
+    metric, under that language's name. A translation has one under the evaluation's name. The
+    evaluation's name precedes titles that would be equal.
     """
-    found = []
+    found: list[tuple[str, EvaluationSummary, str, str]] = []
     for evaluation in evaluations:
         learnt = evaluation.task is Task.ASR and evaluation.language == learnt_language
-        shown = evaluation.metrics if learnt else evaluation.metrics[:1]
-        found += [(_title(evaluation, metric, learnt), evaluation, metric) for metric in shown]
-    titles = [title for title, _, _ in found]
+        for place, metric in enumerate(evaluation.metrics if learnt else evaluation.metrics[:1]):
+            name, _, tokenizer = metric.partition("/")
+            variants = evaluation.variants if name in ERROR_RATES else (tokenizer or RAW,)
+            for variant in variants if learnt and not place else variants[:1]:
+                found.append((_title(evaluation, name, variant, learnt), evaluation, name, variant))
+    titles = [title for title, *_ in found]
     return tuple(
         Column(
             title=(
                 title
                 if titles.count(title) == 1
-                else f"{evaluation.name} {METRIC_TITLES.get(metric, metric)}"
+                else f"{evaluation.name} {metric_title(metric, variant)}"
             ),
             evaluation=evaluation.name,
             metric=metric,
             lower_is_better=LOWER_IS_BETTER[metric],
+            variant=variant,
         )
-        for title, evaluation, metric in found
+        for title, evaluation, metric, variant in found
     )
+
+
+def metric_title(metric: str, variant: str = RAW) -> str:
+    """Return `CER`, `CER reading`."""
+    title = METRIC_TITLES.get(metric, metric)
+    return title if variant == RAW else f"{title} {variant}"
 
 
 def table(
     results: Sequence[Score], columns: Sequence[Column], cases: Sequence[CaseSummary]
 ) -> list[Row]:
     """Return one row per case, in their order; of two results of a cell the last counts."""
-    cells = {(result.case, result.evaluation, result.metric): result for result in results}
+    cells = {
+        (result.case, result.evaluation, result.metric, result.variant): result
+        for result in results
+    }
     return [
         Row(
             case,
-            tuple(cells.get((case.name, column.evaluation, column.metric)) for column in columns),
+            tuple(
+                cells.get((case.name, column.evaluation, column.metric, column.variant))
+                for column in columns
+            ),
         )
         for case in cases
     ]
@@ -112,38 +127,19 @@ def best_values(rows: Sequence[Row], columns: Sequence[Column]) -> list[float | 
     return best
 
 
-def best_case(rows: Sequence[Row], columns: Sequence[Column]) -> Row | None:
+def best_case(
+    rows: Sequence[Row], columns: Sequence[Column], failed: Container[str] = ()
+) -> Row | None:
     """Return the row that is best in the first column (the first evaluation's CER).
 
-    Of equals the first, which is the cheapest; None where no case has a result there.
+    Cases in `failed` are left out. Of equals the first, which is the cheapest; None where no case
+    has a result there.
     """
-    best = best_values(rows, columns)
+    passing = [row for row in rows if row.case.name not in failed]
+    best = best_values(passing, columns)
     if not best or best[0] is None:
         return None
-    return next(row for row in rows if row.results[0] and row.results[0].value == best[0])
-
-
-def comparisons(rows: Sequence[Row], columns: Sequence[Column]) -> list[Comparison]:
-    """Compare every later case with every earlier one, by column, where both have results."""
-    found = []
-    for index, column in enumerate(columns):
-        for at, row in enumerate(rows):
-            later = row.results[index]
-            for before in rows[:at]:
-                earlier = before.results[index]
-                if later is None or earlier is None:
-                    continue
-                gain = earlier.value - later.value
-                found.append(
-                    Comparison(
-                        column=column,
-                        earlier=before.case,
-                        later=row.case,
-                        certain=later.low > earlier.high or later.high < earlier.low,
-                        better=gain > 0 if column.lower_is_better else gain < 0,
-                    )
-                )
-    return found
+    return next(row for row in passing if row.results[0] and row.results[0].value == best[0])
 
 
 def figures(result: Score | None) -> tuple[str, str]:
@@ -160,10 +156,10 @@ def figures(result: Score | None) -> tuple[str, str]:
     return value, f"{low}–{high}"
 
 
-def _title(evaluation: EvaluationSummary, metric: str, learnt: bool) -> str:
-    name = METRIC_TITLES.get(metric, metric)
+def _title(evaluation: EvaluationSummary, metric: str, variant: str, learnt: bool) -> str:
+    name = metric_title(metric, variant)
     if learnt:
         return name
     if evaluation.task is Task.ASR:
         return f"{language_name(evaluation.language)} {name}"
-    return evaluation.name if metric == "bleu" else f"{evaluation.name} {name}"
+    return evaluation.name if name == METRIC_TITLES["bleu"] else f"{evaluation.name} {name}"

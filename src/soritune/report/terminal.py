@@ -17,6 +17,7 @@ from soritune.report.content import (
     best_sentence,
     certainties,
     not_comparable,
+    retention_sentences,
     sample_groups,
     scorings,
     transcribe_command,
@@ -40,6 +41,8 @@ def print_report(console: Console, report: Report) -> None:
     for note in [SYNTHETIC_NOTE if report.synthetic_speech else None, *notes]:
         if note:
             console.print(Text(note, style="yellow"))
+    for sentence in retention_sentences(report):
+        console.print(Text(sentence, style="yellow"))
     _print_certainty(console, report)
     console.print(_trained_table(report.cases))
     _print_scoring(console, report)
@@ -50,6 +53,7 @@ def print_report(console: Console, report: Report) -> None:
         ("transcribe with it", transcribe_command(report)),
         ("figures", report.results_path),
         ("report", report.report_path),
+        ("page", report.page_path),
     ]
     for label, value in lines:
         if value is not None:
@@ -111,7 +115,7 @@ def _trained_table(cases: Sequence[CaseSummary]) -> Table:
 
 
 def _print_certainty(console: Console, report: Report) -> None:
-    """Print what is certain in the first column; all columns would bury the table."""
+    """Print what the tests of the first column say; all columns would bury the table."""
     for certainty in certainties(report)[:1]:
         console.print(Text.assemble((certainty.column.title, "bold"), f": {certainty.sentence}."))
     console.print(Text(INTERVAL_NOTE, style="dim"))

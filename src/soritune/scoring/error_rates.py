@@ -1,115 +1,127 @@
-"""Character and word error rates through jiwer, for a corpus and for each utterance."""
+"""Error rates in characters, words and jamo, and how well the spaces are set.
+
+Edits are those of Levenshtein (1966), each at the cost of one, counted by rapidfuzz.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from itertools import product
 
-import jiwer
 import numpy as np
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cpdist
 
-from soritune.scoring.bootstrap import NUM_RESAMPLES, SEED, Floats, bootstrap_interval
-from soritune.scoring.normalization import NORMALIZATIONS, RAW, normalize_all
-from soritune.scoring.score import Score, check_pairs, package_version
+from soritune.errors import UserError
+from soritune.languages.jamo import SLOTS, decompose, slots_of
+from soritune.scoring.bootstrap import Floats
+from soritune.scoring.score import RAW, check_pairs, package_version
+from soritune.scoring.table import Table
+from soritune.scoring.variants import NO_SPACES, READING, VARIANTS, check_variant, prepare
 
-Unit = Literal["char", "word"]
-
-
-@dataclass(frozen=True)
-class UtteranceErrors:
-    """Edits that turn one hypothesis into its reference, in characters or words."""
-
-    substitutions: int
-    deletions: int
-    insertions: int
-    reference_length: int
-
-    @property
-    def edits(self) -> int:
-        return self.substitutions + self.deletions + self.insertions
+# Indices of words are shown as characters; the code points of surrogates are left out.
+_FIRST_SURROGATE, _NUM_SURROGATES = 0xD800, 0x800
+_MAX_WORDS = 0x110000 - _NUM_SURROGATES
 
 
-def score_utterances(
+def error_table(
+    metric: str,
     references: Sequence[str],
     hypotheses: Sequence[str],
-    unit: Unit = "char",
-    normalization: str = RAW,
-    spaces: bool = True,
-) -> list[UtteranceErrors]:
-    """Errors of each utterance, in order: what `cer` ("char") and `wer` ("word") add up.
+    variant: str = RAW,
+    language: str | None = None,
+) -> Table:
+    """Count the edits of each utterance, and what its reference holds.
 
-    `spaces` says whether spaces count as characters; words are always separated by them. An empty
-    reference makes all that was written an insertion. Raises UserError on an unknown
-    normalization or without utterances, ValueError on lists of unequal lengths.
+    Args:
+        metric: "cer" (characters), "wer" (words between white space), "jamo" (Hangul syllables as
+            onset, nucleus and coda, other characters as they are).
+        language: whose readings count as equal, for the variant `reading`.
+
+    Raises UserError on an unknown variant, one that the metric does not have, or no utterances;
+    ValueError on lists of unequal lengths.
     """
-    check_pairs("cer" if unit == "char" else "wer", references, hypotheses)
-    keep_spaces = spaces or unit == "word"
-    normal_references = normalize_all(references, normalization, keep_spaces)
-    normal_hypotheses = normalize_all(hypotheses, normalization, keep_spaces)
-    output: jiwer.CharacterOutput | jiwer.WordOutput
-    if unit == "char":
-        output = jiwer.process_characters(normal_references, normal_hypotheses)
+    check_pairs(metric, references, hypotheses)
+    chosen = check_variant(variant)
+    if metric not in chosen.metrics:
+        raise UserError(
+            f'{metric} has no variant "{variant}"; use '
+            + ", ".join(each.name for each in VARIANTS.values() if metric in each.metrics)
+        )
+    described = chosen.described
+    if variant == READING:
+        from soritune.scoring.reading import reading_counts, reading_signature
+
+        edits, lengths = reading_counts(references, hypotheses, language)
+        described += f"|{reading_signature(language)}"
     else:
-        output = jiwer.process_words(normal_references, normal_hypotheses)
-    return [
-        _count(chunks, len(reference))
-        for chunks, reference in zip(output.alignments, output.references, strict=True)
-    ]
-
-
-def cer(
-    references: Sequence[str],
-    hypotheses: Sequence[str],
-    normalization: str = RAW,
-    spaces: bool = True,
-    *,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = SEED,
-) -> Score:
-    """Character error rate in percent: all edits over the length of all references.
-
-    The default counts spaces, case and punctuation unchanged, as the published evaluations
-    of Zeroth with jiwer do. Errors as in `score_utterances`.
-    """
-    errors = score_utterances(references, hypotheses, "char", normalization, spaces)
-    counted = f"unit:char|space:{'kept' if spaces else 'removed'}|{NORMALIZATIONS[normalization]}"
-    return _rate("cer", errors, counted, num_resamples, seed)
-
-
-def wer(
-    references: Sequence[str],
-    hypotheses: Sequence[str],
-    normalization: str = RAW,
-    *,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = SEED,
-) -> Score:
-    """Word error rate in percent; words are separated by white space. Otherwise as `cer`."""
-    errors = score_utterances(references, hypotheses, "word", normalization)
-    counted = f"unit:word|{NORMALIZATIONS[normalization]}"
-    return _rate("wer", errors, counted, num_resamples, seed)
-
-
-def _rate(
-    metric: str, errors: list[UtteranceErrors], counted: str, num_resamples: int, seed: int
-) -> Score:
-    table = np.array([(each.edits, each.reference_length) for each in errors], dtype=np.float64)
-    low, high = bootstrap_interval(table, _percent, num_resamples, seed)
-    return Score(
+        said, written = prepare(references, variant), prepare(hypotheses, variant)
+        if metric == "wer":
+            said, written = _words_as_characters(said, written)
+        elif metric == "jamo":
+            said, written = [list(map(decompose, texts)) for texts in (said, written)]
+        edits = distances(said, written)
+        lengths = np.array([len(text) for text in said], dtype=np.float64)
+    if chosen.capped:
+        edits = np.minimum(edits, lengths)
+    unit = {"cer": "char", "wer": "word", "jamo": "jamo"}[metric]
+    if metric == "wer":
+        described = described.partition("|")[2]  # words are separated by spaces anyway
+    return Table(
         metric=metric,
-        value=float(_percent(table.sum(axis=0, keepdims=True))[0]),
-        low=low,
-        high=high,
-        utterances=len(errors),
+        variant=variant,
+        counts=np.stack([edits, lengths], axis=1),
+        scorer=percent,
+        macro=float(np.mean(100 * edits / np.maximum(lengths, 1))),
         signature=(
-            f"{metric}|{counted}|norm:nfc|jiwer:{package_version('jiwer')}"
-            f"|soritune:{package_version('soritune')}|bs:{num_resamples}|seed:{seed}"
+            f"{metric}|unit:{unit}|{described}|rapidfuzz:{package_version('rapidfuzz')}"
+            f"|soritune:{package_version('soritune')}"
         ),
     )
 
 
-def _percent(sums: Floats) -> Floats:
+def spacing_table(references: Sequence[str], hypotheses: Sequence[str]) -> Table:
+    """Count the spaces that stand where the reference has them, for the F1 of spacing.
+
+    The letters are aligned first; a space is found where both sides have one between the same
+    aligned letters. Counts: twice the found ones, and all spaces of both sides.
+    """
+    check_pairs("spacing", references, hypotheses)
+    pairs = zip(prepare(references, RAW), prepare(hypotheses, RAW), strict=True)
+    return Table(
+        metric="spacing",
+        variant=RAW,
+        counts=np.array([_spacing_counts(*pair) for pair in pairs], dtype=np.float64),
+        scorer=f1,
+        signature=(
+            f"spacing|f1|case:mixed|punct:kept|norm:nfc|rapidfuzz:{package_version('rapidfuzz')}"
+            f"|soritune:{package_version('soritune')}"
+        ),
+    )
+
+
+def invented_table(hypotheses: Sequence[str], durations_s: Sequence[float]) -> Table:
+    """Count the words that were written for clips without speech, and their minutes."""
+    check_pairs("invented", hypotheses, hypotheses)
+    words = [len(text.split()) for text in hypotheses]
+    minutes = np.asarray(durations_s, dtype=np.float64) / 60
+    return Table(
+        metric="invented",
+        variant=RAW,
+        counts=np.stack([np.array(words, dtype=np.float64), minutes], axis=1),
+        scorer=per_minute,
+        signature=f"invented|unit:word|per:minute|soritune:{package_version('soritune')}",
+    )
+
+
+def per_minute(sums: Floats) -> Floats:
+    """Words a minute from (words, minutes)."""
+    rates: Floats = sums[:, 0] / np.maximum(sums[:, 1], 1e-9)
+    return rates
+
+
+def percent(sums: Floats) -> Floats:
     """Rates from (edits, reference length), shape (n, 2) to (n,).
 
     Without any reference character the rate is the number of edits, as jiwer has it.
@@ -118,15 +130,83 @@ def _percent(sums: Floats) -> Floats:
     return rates
 
 
-def _count(chunks: list[jiwer.AlignmentChunk], reference_length: int) -> UtteranceErrors:
-    edits = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
-    for chunk in chunks:
-        in_reference = chunk.ref_end_idx - chunk.ref_start_idx
-        in_hypothesis = chunk.hyp_end_idx - chunk.hyp_start_idx
-        edits[chunk.type] += in_hypothesis if chunk.type == "insert" else in_reference
-    return UtteranceErrors(
-        substitutions=edits["substitute"],
-        deletions=edits["delete"],
-        insertions=edits["insert"],
-        reference_length=reference_length,
-    )
+def f1(sums: Floats) -> Floats:
+    """F1 in percent from (twice the found, all of both sides); 100 where there is no space."""
+    shares: Floats = 100.0 * np.where(sums[:, 1] > 0, sums[:, 0] / np.maximum(sums[:, 1], 1), 1.0)
+    return shares
+
+
+def distances(said: Sequence[str], written: Sequence[str]) -> Floats:
+    """Return the Levenshtein distance of each pair."""
+    return np.asarray(cpdist(said, written, scorer=Levenshtein.distance, dtype=np.float64))
+
+
+def confusions(
+    references: Sequence[str], hypotheses: Sequence[str]
+) -> Counter[tuple[str, str, str]]:
+    """Count jamo written for another one: (slot, said, written), "" for no coda.
+
+    Of syllables that the alignment puts one for the other, those that share a jamo count; syllables
+    that share none say nothing of sounds that are alike.
+    """
+    found: Counter[tuple[str, str, str]] = Counter()
+    pairs = zip(prepare(references, NO_SPACES), prepare(hypotheses, NO_SPACES), strict=True)
+    for said, written in pairs:
+        for edit in Levenshtein.editops(said, written):
+            if edit.tag != "replace":
+                continue
+            one, other = slots_of(said[edit.src_pos]), slots_of(written[edit.dest_pos])
+            if one is None or other is None or all(a != b for a, b in zip(one, other, strict=True)):
+                continue
+            for slot, a, b in zip(SLOTS, one, other, strict=True):
+                if a != b:
+                    found[slot, a, b] += 1
+    return found
+
+
+def _words_as_characters(
+    said: Sequence[str], written: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return texts in which each different word is one character."""
+    numbers: dict[str, str] = {}
+
+    def encode(text: str) -> str:
+        return "".join([numbers.get(word) or _number(numbers, word) for word in text.split()])
+
+    return [encode(text) for text in said], [encode(text) for text in written]
+
+
+def _number(numbers: dict[str, str], word: str) -> str:
+    code = len(numbers)
+    if code >= _MAX_WORDS:
+        raise UserError(f"more than {_MAX_WORDS:,} different words: score the files in parts")
+    numbers[word] = chr(code if code < _FIRST_SURROGATE else code + _NUM_SURROGATES)
+    return numbers[word]
+
+
+def _spacing_counts(said: str, written: str) -> tuple[int, int]:
+    spaces_said, letters_said = _spaces(said)
+    spaces_written, letters_written = _spaces(written)
+    total = len(spaces_said) + len(spaces_written)
+    if letters_said == letters_written:
+        return 2 * len(spaces_said & spaces_written), total
+    found = 0
+    left_said, left_written = set(spaces_said), set(spaces_written)
+    for block in Levenshtein.opcodes(letters_said, letters_written):
+        said_places = range(block.src_start, block.src_end + 1)
+        written_places = range(block.dest_start, block.dest_end + 1)
+        paired = block.tag in ("equal", "replace")
+        # Both ends of a block are on the path of the alignment.
+        for place, other in (zip if paired else product)(said_places, written_places):
+            if place in left_said and other in left_written:
+                left_said.remove(place)
+                left_written.remove(other)
+                found += 1
+    return 2 * found, total
+
+
+def _spaces(text: str) -> tuple[set[int], str]:
+    """Return the places of the spaces, in letters before them, and the letters."""
+    words = text.split()
+    places = np.cumsum([len(word) for word in words])[:-1].tolist() if words else []
+    return set(places), "".join(words)

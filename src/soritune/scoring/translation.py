@@ -9,43 +9,53 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from soritune.errors import UserError
 from soritune.languages import find_language
-from soritune.scoring.bootstrap import NUM_RESAMPLES, SEED, Floats, bootstrap_interval
-from soritune.scoring.score import Score, check_pairs, package_version
+from soritune.scoring.bootstrap import Floats, Scorer
+from soritune.scoring.ngrams import Numbered, match_counts
+from soritune.scoring.score import RAW, check_pairs, package_version
+from soritune.scoring.table import Table
+
+TOKENIZERS = ("char", "13a", "flores200")
+"""Tokenizers that may be asked for besides that of the language."""
+_ORDERS = 4
+_CHARACTER_ORDERS = 6
+_BETA_SQUARED = 4
 
 
-def bleu(
+def bleu_table(
     references: Sequence[str],
     hypotheses: Sequence[str],
     target_language: str,
-    *,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = SEED,
-) -> Score:
+    tokenizer: str | None = None,
+) -> Table:
     """Return corpus BLEU (0–100) with the tokenizer of the language that is translated into.
 
-    `target_language` is a code ("de"), a tag ("de-DE") or a name.
+    `target_language` is a code ("de"), a tag ("de-DE") or a name; `tokenizer` takes the place of
+    its own.
 
     Raises UserError where that tokenizer is not installed or there are no utterances, ValueError
     on lists of unequal lengths.
     """
     check_pairs("bleu", references, hypotheses)
-    tokenizer = find_language(target_language).bleu_tokenizer
+    name = tokenizer or find_language(target_language).bleu_tokenizer
     try:
-        metric = _bleu_metric(tokenizer)
-    except RuntimeError as error:  # what sacrebleu raises where the tokenizer's package is missing
-        extra = tokenizer.partition("-")[0]
+        metric = _bleu_metric(name)
+    except (RuntimeError, ImportError, OSError) as error:
+        # What sacrebleu raises where a tokenizer's package or model is missing.
+        extra = "sentencepiece" if name == "flores200" else f"sacrebleu[{name.partition('-')[0]}]"
         raise UserError(
-            f"BLEU into {target_language!r} needs the tokenizer {tokenizer}, which does not "
-            f'start: pip install "sacrebleu[{extra}]"'
+            f"BLEU into {target_language!r} needs the tokenizer {name}, which does not "
+            f'start: pip install "{extra}"'
         ) from error
-    return _score(
-        metric, references, hypotheses, name="bleu", num_resamples=num_resamples, seed=seed
-    )
+    said, written = _numbered_words(metric, references, hypotheses)
+    num_said, num_written, matches = match_counts(said, written, _ORDERS)
+    counts = np.concatenate([num_written[:, :1], num_said[:, :1], matches, num_written], axis=1)
+    return _table(metric, counts, "bleu", tokenizer or RAW, bleu_scores)
 
 
 @cache
@@ -54,48 +64,90 @@ def _bleu_metric(tokenizer: str) -> BLEU:
     return BLEU(tokenize=tokenizer)
 
 
-def chrf(
-    references: Sequence[str],
-    hypotheses: Sequence[str],
-    *,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = SEED,
-) -> Score:
+def chrf_table(references: Sequence[str], hypotheses: Sequence[str]) -> Table:
     """Return corpus chrF2 (0–100): character 6-grams without words, the same in every language.
 
-    Errors as in `bleu`.
+    Errors as in `bleu_table`.
     """
     check_pairs("chrf", references, hypotheses)
-    return _score(
-        CHRF(), references, hypotheses, name="chrf", num_resamples=num_resamples, seed=seed
-    )
+    said, written = map(Numbered.of_characters, (references, hypotheses))
+    num_said, num_written, matches = match_counts(said, written, _CHARACTER_ORDERS)
+    # sacrebleu counts what is written only in orders that the reference has.
+    num_written = np.where(num_said > 0, num_written, 0)
+    counts = np.stack([num_written, num_said, matches], axis=2).reshape(len(references), -1)
+    return _table(CHRF(), counts, "chrf", RAW, chrf_scores)
 
 
-def _score(
-    metric: BLEU | CHRF,
-    references: Sequence[str],
-    hypotheses: Sequence[str],
-    *,
-    name: str,
-    num_resamples: int,
-    seed: int,
-) -> Score:
-    # sacrebleu offers no public way to its sentence statistics; tokenising once instead of once
-    # a resample is what makes 1,000 resamples cheap.
-    table = np.array(metric._extract_corpus_statistics(hypotheses, [references]), dtype=np.float64)
+def bleu_scores(sums: Floats) -> Floats:
+    """BLEU of each row of sacrebleu's sums: lengths of both sides, matches and totals by order.
 
-    def scores_from_sums(sums: Floats) -> Floats:
-        return np.array([metric._compute_score_from_stats(list(row)).score for row in sums])
+    With its exponential smoothing: the k-th order without a match counts as 1 / 2^k matches.
+    """
+    written, said = sums[:, 0], sums[:, 1]
+    correct, total = sums[:, 2 : 2 + _ORDERS], sums[:, 2 + _ORDERS :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        zero = (correct == 0) & (total > 0)
+        smoothed = np.where(zero, 0.5 ** np.cumsum(zero, axis=1), correct)
+        logs = np.log(np.where(total > 0, smoothed / total, 0.0))
+        brevity = np.where(written < said, np.exp(1 - said / written), 1.0)
+        scores = 100 * brevity * np.exp(logs.mean(axis=1))
+    return np.where(correct.any(axis=1) & (written > 0), scores, 0.0)
 
-    low, high = bootstrap_interval(table, scores_from_sums, num_resamples, seed)
-    value = float(scores_from_sums(table.sum(axis=0, keepdims=True))[0])
-    # The fields that sacrebleu sets when it resamples itself, so that its signature names them.
-    metric.n_bootstrap, metric.seed = num_resamples, str(seed)
-    return Score(
+
+def chrf_scores(sums: Floats) -> Floats:
+    """chrF2 of each row of sacrebleu's sums: n-grams written, said and matched by order."""
+    counts = sums.reshape(len(sums), _CHARACTER_ORDERS, 3)
+    written, said, matched = counts[..., 0], counts[..., 1], counts[..., 2]
+    known = (written > 0) & (said > 0)
+    orders = np.maximum(known.sum(axis=1), 1)
+    precision = np.where(known, matched / np.maximum(written, 1), 0).sum(axis=1) / orders
+    recall = np.where(known, matched / np.maximum(said, 1), 0).sum(axis=1) / orders
+    weighted = _BETA_SQUARED * precision + recall
+    product = (1 + _BETA_SQUARED) * precision * recall
+    scores: Floats = 100 * product / np.where(weighted > 0, weighted, 1)
+    return scores
+
+
+def _numbered_words(
+    metric: BLEU, references: Sequence[str], hypotheses: Sequence[str]
+) -> tuple[Numbered, Numbered]:
+    """Return the tokens of both sides as numbers, the same for the same token.
+
+    13a looks at no character beyond white space, so each different word is tokenised once.
+    """
+    numbers: dict[str, int] = {}
+    known: dict[str, list[int]] = {}
+    by_word = metric.tokenizer.signature() == "13a"
+
+    def tokens(text: str) -> list[int]:
+        words = metric._preprocess_segment(text).split()
+        return [numbers.setdefault(word, len(numbers)) for word in words]
+
+    def encode(text: str) -> list[int]:
+        if not by_word or "\n" in text:  # a hyphen at the end of a line joins two words
+            return tokens(text)
+        found: list[int] = []
+        for word in text.split():
+            if word not in known:
+                known[word] = tokens(word)
+            found += known[word]
+        return found
+
+    said, written = ([encode(text) for text in texts] for texts in (references, hypotheses))
+    return Numbered.of_words(said), Numbered.of_words(written)
+
+
+def _table(
+    metric: BLEU | CHRF, counts: npt.NDArray[np.int64], name: str, variant: str, scorer: Scorer
+) -> Table:
+    """Return counts in the form of sacrebleu's own statistics, with its signature."""
+    metric.n_bootstrap = metric.seed = None  # of a metric that was used elsewhere
+    metric.num_refs = 1
+    return Table(
         metric=name,
-        value=value,
-        low=low,
-        high=high,
-        utterances=len(references),
+        variant=variant,
+        counts=counts.astype(np.float64),
+        scorer=scorer,
+        exact=lambda total: float(metric._compute_score_from_stats(list(total)).score),
         signature=f"{name}|{metric.get_signature()}|soritune:{package_version('soritune')}",
     )

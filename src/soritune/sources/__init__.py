@@ -22,7 +22,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from soritune.sources.corpora import aihub, common_voice, fleurs, kspon, minds14, zeroth
+from soritune.sources.corpora import (
+    aihub,
+    common_voice,
+    fleurs,
+    kspon,
+    minds14,
+    non_speech,
+    zeroth,
+)
 from soritune.sources.corpora.aihub import AihubSource
 from soritune.sources.corpora.common_voice import CommonVoiceSource
 from soritune.sources.corpora.demo import source as demo
@@ -30,6 +38,7 @@ from soritune.sources.corpora.demo.source import DemoSource
 from soritune.sources.corpora.fleurs import FleursSource
 from soritune.sources.corpora.kspon import KsponSource
 from soritune.sources.corpora.minds14 import Minds14Source
+from soritune.sources.corpora.non_speech import NonSpeechSource
 from soritune.sources.corpora.zeroth import ZerothSource
 from soritune.sources.formats import folder, hub, kaldi, lhotse, manifest, subtitles, webdataset
 from soritune.sources.formats.folder import FolderSource
@@ -58,7 +67,8 @@ SourceConfig = Annotated[
     | WebDatasetSource
     | HubSource
     | SubtitlesSource
-    | DemoSource,
+    | DemoSource
+    | NonSpeechSource,
     Field(discriminator="source"),
 ]
 """What a recipe may say under `corpora`; `source` selects one."""
@@ -118,6 +128,12 @@ READERS: dict[type[BaseModel], Reader] = {
         demo.read,
         count=lambda source: source.train + source.dev + source.test,
         identity=lambda source: _digest(demo.read(source)),
+        disjoint=True,
+    ),
+    NonSpeechSource: Reader(
+        non_speech.read,
+        count=lambda source: len(non_speech.SOUNDS) * len(non_speech.DURATIONS_S),
+        identity=lambda source: _digest(non_speech.read(source)),
         disjoint=True,
     ),
 }

@@ -10,6 +10,8 @@ import re
 from soritune.languages.ko.characters import unify
 from soritune.languages.ko.encoding import decode_korean
 from soritune.languages.ko.normalization import normalize, syllables
+from soritune.languages.ko.readings import VERSION as READINGS_VERSION
+from soritune.languages.ko.readings import readings
 from soritune.languages.ko.spacing import spacing_version
 from soritune.languages.ko.spell import spell_numbers
 from soritune.languages.language import Language, NumberForms
@@ -44,6 +46,8 @@ LANGUAGE = Language(
     normalize=normalize,
     spacing_version=spacing_version,
     bleu_tokenizer="ko-mecab",
+    readings=readings,
+    readings_version=READINGS_VERSION,
     headings={
         "audio": ("파일", "파일명", "파일 이름", "파일경로", "파일 경로", "오디오", "음성"),
         "text": ("전사", "전사문", "전사 내용", "텍스트", "문장", "발화", "대본"),

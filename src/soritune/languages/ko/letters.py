@@ -12,7 +12,7 @@ import re
 from soritune.languages.ko.numerals import word_list
 from soritune.languages.ko.spell import UNITS
 
-_NAMES = dict(
+NAMES = dict(
     zip(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         word_list(
@@ -22,7 +22,7 @@ _NAMES = dict(
         strict=True,
     )
 )
-_AS_WORDS = {
+AS_WORDS = {
     "NASA": "나사",
     "NATO": "나토",
     "UNESCO": "유네스코",
@@ -62,7 +62,7 @@ _AS_WORDS = {
     "A/S": "에이에스",
 }
 _CODE = re.compile(
-    "|".join(rf"(?<![A-Za-z\d]){re.escape(word)}(?![A-Za-z\d])" for word in _AS_WORDS)
+    "|".join(rf"(?<![A-Za-z\d]){re.escape(word)}(?![A-Za-z\d])" for word in AS_WORDS)
 )
 _AFTER_NUMBER = re.compile(r"\d ?$")
 _ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[A-Z]{1,6}|[a-z])(?![A-Za-z])")
@@ -70,7 +70,7 @@ _ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[A-Z]{1,6}|[a-z])(?![A-Za-z])")
 
 def spell_codes(text: str) -> str:
     """Write codes that are said as words (MP3, 5G) as they are said."""
-    return _CODE.sub(lambda found: _AS_WORDS[found.group()], text)
+    return _CODE.sub(lambda found: AS_WORDS[found.group()], text)
 
 
 def spell_letters(text: str) -> str:
@@ -86,4 +86,4 @@ def _named(found: re.Match[str]) -> str:
     letters = found.group()
     if letters in UNITS and _AFTER_NUMBER.search(found.string, 0, found.start()):
         return letters
-    return "".join(_NAMES[letter] for letter in letters.upper())
+    return "".join(NAMES[letter] for letter in letters.upper())

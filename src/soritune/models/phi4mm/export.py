@@ -35,10 +35,8 @@ def plan(model: StoredModel, target: str, lora_weight: float | None) -> ExportPl
     tensors, share = model.merged(lora_weight) if merged else (whole, None)
     lora = None if merged else model.lora
     write = partial(export_native.write, model, tensors, lora, vision_lora=not merged)
-    notes = ["vLLM does not serve the native layout; for vLLM use --to original"]
-    if merged and layout.VISION in model.other_loras:
-        notes.append(_NO_VISION_LORA)
-    return ExportPlan(tensors, lora, tuple(notes), write, share)
+    notes = (_NO_VISION_LORA,) if merged and layout.VISION in model.other_loras else ()
+    return ExportPlan(tensors, lora, notes, write, share)
 
 
 def _original_plan(model: StoredModel, lora_weight: float | None) -> ExportPlan:
@@ -53,38 +51,25 @@ def _original_plan(model: StoredModel, lora_weight: float | None) -> ExportPlan:
             notes += (_NO_VISION_LORA,)
         model = export_original.merged(model, lora_weight)
     tensors = export_original.weights(model)
-    notes += export_original.notes(model)
     write = partial(export_original.write, model, tensors)
     return ExportPlan(tensors, model.lora, notes, write, lora_weight)
 
 
 def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
     """Return how transformers and vLLM use an export; see `Family.usage`."""
-    if target == ADAPTER:
-        base = "BASE, the base in the layout of the first release"
-        where, served = "DIR", "BASE"
-    else:
-        base, where, served = "DIR, this folder", f"DIR/{ADAPTER_FOLDER}", "DIR"
-    rank = None if lora is None else vllm_max_rank(lora.r)
     lines = []
     if target == ADAPTER and model.base.layout != layout.NATIVE:
         lines.append(
             "PEFT: transformers does not read the layout of this base, so write it in its own "
             f"first: `soritune export {model.base_name} --to native --out {NATIVE_BASE}`"
         )
-    if target in ("original", ADAPTER) and (lora is None or rank is not None):
-        with_lora = (
-            ""
-            if lora is None
-            else f" --enable-lora --max-lora-rank {rank} --lora-modules speech={where}"
-        )
-        no_vision = (
-            "" if export_original.has_vision(model) else " --limit-mm-per-prompt '{\"image\": 0}'"
-        )
+    vllm = "vLLM with the plug-in soritune-vllm (docs/serving.md of soritune)"
+    if target != ADAPTER:
+        lines.append(f"{vllm}: `vllm serve DIR`" + (", which adds the LoRA" if lora else ""))
+    elif lora is not None and (rank := vllm_max_rank(lora.r)) is not None:
         lines.append(
-            f"vLLM ({base}): `vllm serve {served} --trust-remote-code{with_lora}{no_vision}`; it "
-            "runs the `*.py` files that came with the base, so read them first"
-            + (", and ask for the model `speech`" if lora else "")
+            f"{vllm} and BASE, the base in either layout: `vllm serve BASE --enable-lora "
+            f"--max-lora-rank {rank} --lora-modules speech=DIR`; ask for the model `speech`"
         )
     return lines
 

@@ -30,10 +30,6 @@ from soritune.models.shards import Advance, write_weights
 from soritune.models.stored import StoredModel
 from soritune.models.tensors import LazyTensor
 
-# What vLLM 0.33 needs beside the weights, because transformers does not know this layout.
-CODE_FILES = ("configuration_phi4mm.py", "processing_phi4mm.py")
-OFFICIAL = "microsoft/Phi-4-multimodal-instruct"
-
 
 def merged(model: StoredModel, lora_weight: float) -> StoredModel:
     """Return the model with that share of its LoRA added to the weights, and so without LoRAs.
@@ -64,28 +60,6 @@ def weights(model: StoredModel) -> dict[str, LazyTensor]:
 def _loras(model: StoredModel) -> dict[str, Lora]:
     own = {} if model.lora is None else {layout.SPEECH: model.lora}
     return {**own, **model.other_loras}
-
-
-def has_vision(model: StoredModel) -> bool:
-    """Return whether the base's weights hold the vision tower."""
-    return any(layout.is_vision(layout.to_native(name)) for name in model.base.weights)
-
-
-def notes(model: StoredModel) -> tuple[str, ...]:
-    """Return what the user should know about the folder."""
-    found = []
-    lacking = [name for name in CODE_FILES if not (model.base.folder / name).is_file()]
-    if lacking:
-        found.append(
-            f"the base has no {' and no '.join(lacking)}: to serve this folder with "
-            f"vLLM, copy *.py, preprocessor_config.json and processor_config.json from {OFFICIAL}"
-        )
-    if not has_vision(model):
-        found.append(
-            "the base has no vision tower: vLLM needs --limit-mm-per-prompt "
-            "'{\"image\": 0}' to do without"
-        )
-    return tuple(found)
 
 
 def write(

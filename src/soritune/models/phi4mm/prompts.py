@@ -6,10 +6,18 @@ inference use the same words.
 
 from __future__ import annotations
 
+import re
+
 from soritune.languages.names import known_language
 from soritune.tasks import Answer, Request, Task
 
 SEPARATOR = "<sep>"
+_SEPARATORS = re.compile(
+    r"[<＜\[]\s*/?\s*(?:sep|separator|구분자?|분리자?|구분\s?기호|分隔符?|区切り)\s*/?\s*[>＞\]]"
+    r"|[<＜]\s*(?:s|se|sep)?\s*$",  # cut off by the limit of tokens
+    re.IGNORECASE,
+)
+"""The separator as models also write it: in capitals, spaced, in brackets, translated, cut off."""
 
 
 def instruction(request: Request) -> str:
@@ -48,14 +56,15 @@ def target_text(request: Request, answer: Answer) -> str:
 def parse(request: Request, output: str) -> Answer:
     """Split an output into transcript and translation.
 
-    With chain of thought the translation is what follows the first separator; doubled separators
-    and white space are tolerated, and without a separator there is no translation.
+    With chain of thought the translation is what follows the first separator; doubled, spaced,
+    translated and cut off separators are tolerated, and without a separator there is no
+    translation.
     """
     if request.task is Task.ASR:
         return Answer(transcript=output.strip())
     if request.task is Task.AST:
         return Answer(translation=output.strip())
-    transcript, *others = [part.strip() for part in output.split(SEPARATOR)]
+    transcript, *others = [part.strip() for part in _SEPARATORS.split(output)]
     if not others:
         return Answer(transcript=transcript)
     return Answer(transcript, next((part for part in others if part), ""))

@@ -6,6 +6,8 @@ from soritune.models.phi4mm import layout
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.summary import Summary
 
+_WITH_PLUGIN = "yes, with the plug-in soritune-vllm"
+
 
 def serving(summary: Summary) -> dict[str, str]:
     """Return how vLLM and transformers serve a folder, or what to export first."""
@@ -14,18 +16,18 @@ def serving(summary: Summary) -> dict[str, str]:
     speech = next(
         (a for a in summary.adapters if a.name == layout.SPEECH and a.where.endswith("/")), None
     )
+    whole = f"{_WITH_PLUGIN}: vllm serve {path}"
+    if speech is not None and vllm_max_rank(speech.r) is not None:
+        whole = f"{_WITH_PLUGIN}: {_vllm(path, f'{path}/{speech.where}', speech.r)}"
     if summary.layout == layout.ORIGINAL:
-        vllm = f"{to} original (it needs the speech LoRA in a folder beside the weights)"
-        if speech is not None:
-            vllm = f"yes: {_vllm(path, f'{path}/{speech.where}', speech.r)}"
-        return {"vllm": vllm, "transformers": f"{to} native (it reads that layout only)"}
+        return {"vllm": whole, "transformers": f"{to} native (it reads that layout only)"}
     if summary.layout == layout.NATIVE:
         how = f"yes: Phi4MultimodalForCausalLM.from_pretrained({path!r})"
         if speech is not None:
             how += f", then .load_adapter({f'{path}/{speech.where}'!r})"
         if "vision" not in summary.parts:
             how += "; for speech only: the vision tower is not there"
-        return {"vllm": f"{to} original (it reads that layout only)", "transformers": how}
+        return {"vllm": whole, "transformers": how}
     place = summary.adapter_path
     if place is not None:
         r = summary.adapters[0].r
@@ -33,7 +35,7 @@ def serving(summary: Summary) -> dict[str, str]:
             vllm = f"no: it takes ranks up to {VLLM_MAX_RANKS[-1]}; first: soritune export {path} "
             vllm += f"--out DIR --to adapter --rank {VLLM_MAX_RANKS[-1]}, or --to original"
         else:
-            vllm = f"yes: {_vllm('BASE', place, r)} (BASE: its base, original layout)"
+            vllm = f"{_WITH_PLUGIN}: {_vllm('BASE', place, r)} (BASE: its base)"
         native = f"yes, on its base in the native layout: model.load_adapter({place!r})"
         return {"vllm": vllm, "transformers": native}
     return {
@@ -44,6 +46,6 @@ def serving(summary: Summary) -> dict[str, str]:
 
 def _vllm(base: str, adapter: str, r: int) -> str:
     return (
-        f"vllm serve {base} --trust-remote-code --enable-lora --max-lora-rank "
+        f"vllm serve {base} --enable-lora --max-lora-rank "
         f"{vllm_max_rank(r)} --lora-modules speech={adapter.rstrip('/')}"
     )

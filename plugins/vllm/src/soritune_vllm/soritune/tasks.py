@@ -24,6 +24,8 @@ class Request:
         task: what to do.
         source_language: language code of the speech; None where it is not known.
         target_language: language code of the translation; None for `Task.ASR`.
+        prompt: text that came before, or what the recording is about; None for none.
+        keywords: words and names that may occur.
 
     Raises ValueError where a translation has no target language.
     """
@@ -31,6 +33,13 @@ class Request:
     task: Task
     source_language: str | None = None
     target_language: str | None = None
+    prompt: str | None = None
+    keywords: tuple[str, ...] = ()
+
+    @property
+    def context(self) -> str:
+        """Prompt and keywords in one line of text, "" where there are none."""
+        return " ".join(filter(None, [(self.prompt or "").strip(), ", ".join(self.keywords)]))
 
     def __post_init__(self) -> None:
         if self.task is not Task.ASR and self.target_language is None:

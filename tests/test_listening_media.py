@@ -1,0 +1,68 @@
+"""Films and phone recordings by FFmpeg: the sound that is in them, or one line."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from soritune.audio import AudioError
+from soritune.audio.stream import open_recording
+
+av = pytest.importorskip("av")
+RATE_HZ = 16_000
+TONE = np.sin(2 * np.pi * 440 * np.arange(3 * RATE_HZ) / RATE_HZ).astype(np.float32) / 2
+
+
+def film(path: Path, tracks: int = 1, picture: bool = False) -> Path:
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4", rate=10) if picture else None
+        sounds = [container.add_stream("aac", rate=RATE_HZ, layout="mono") for _ in range(tracks)]
+        if video is not None:
+            video.width = video.height = 32
+            for place in range(5):
+                image = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")
+                image.pts = place
+                container.mux(video.encode(image))
+            container.mux(video.encode())
+        for sound in sounds:
+            for start in range(0, len(TONE), 1024):
+                frame = av.AudioFrame.from_ndarray(TONE[None, start : start + 1024], "fltp", "mono")
+                frame.sample_rate, frame.pts = RATE_HZ, start
+                container.mux(sound.encode(frame))
+            container.mux(sound.encode())
+    return path
+
+
+def test_the_sound_of_an_m4a_is_heard(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.m4a")
+    for source in (path, io.BytesIO(path.read_bytes())):
+        with open_recording(source) as recording:
+            samples = recording.read(30)
+        assert isinstance(samples, np.ndarray)
+        assert len(samples) / RATE_HZ == pytest.approx(3, abs=0.15)
+        loudest = np.abs(np.fft.rfft(samples)).argmax() * RATE_HZ / len(samples)
+        assert loudest == pytest.approx(440, abs=2)
+
+
+def test_of_several_tracks_one_is_taken_and_said(tmp_path: Path) -> None:
+    with open_recording(film(tmp_path / "a.mp4", tracks=2, picture=True)) as recording:
+        assert "has 2 audio tracks; number 1" in recording.note
+        assert isinstance(recording.read(30), np.ndarray)
+
+
+@pytest.mark.parametrize("kind", ["no sound", "cut", "not a film"])
+def test_what_cannot_be_heard_costs_a_line(tmp_path: Path, kind: str) -> None:
+    path = film(tmp_path / "a.mp4", tracks=0 if kind == "no sound" else 1, picture=True)
+    if kind == "cut":
+        path.write_bytes(path.read_bytes()[:-3_000])
+    if kind == "not a film":
+        path.write_bytes(b"words" * 400)
+    with pytest.raises(AudioError) as caught, open_recording(path) as recording:
+        list(recording.read(30))
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    if kind == "no sound":
+        assert "no audio track" in str(caught.value)

@@ -1,0 +1,201 @@
+"""Transcripts in files: every form, how they are matched, and what is refused in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import soritune
+from soritune.cli import app
+from soritune.errors import UserError
+from soritune.scoring.files import read_pairs
+
+SAID = {"a-1": "내일 세 시에", "a-2": "만나요"}
+WRITTEN = {"a-2": "만나요", "a-1": "내일 3시에"}
+
+
+def write(folder: Path, name: str, content: str) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    return path
+
+
+def forms(folder: Path, texts: dict[str, str], side: str) -> dict[str, Path]:
+    """The same texts in every form that has ids."""
+    (folder / side).mkdir()
+    folder = folder / side
+    rows = [{"id": key, "text": text} for key, text in texts.items()]
+    return {
+        "jsonl": write(folder, "a.jsonl", "\n".join(map(json.dumps, rows))),
+        "kaldi": write(folder, "text", "".join(f"{k} {v}\n" for k, v in texts.items())),
+        "tsv": write(folder, "a.tsv", "".join(f"{k}\t{v}\n" for k, v in texts.items())),
+        "named": write(
+            folder, "b.tsv", "text\tid\n" + "".join(f"{v}\t{k}\n" for k, v in texts.items())
+        ),
+    }
+
+
+def test_every_form_is_matched_by_ids_with_every_other(tmp_path: Path) -> None:
+    said, written = forms(tmp_path, SAID, "said"), forms(tmp_path, WRITTEN, "written")
+    for reference in said.values():
+        for hypothesis in written.values():
+            found = read_pairs(reference, hypothesis, "ko")
+            assert found.ids == ("a-1", "a-2")
+            assert found.references == tuple(SAID.values())
+            assert found.hypotheses == ("내일 3시에", "만나요")
+
+
+def test_lines_without_ids_belong_together_by_their_places(tmp_path: Path) -> None:
+    said = write(tmp_path, "ref.txt", "하나\n둘\r\n\n")
+    written = write(tmp_path, "hyp.txt", "하나\n\n셋")
+    found = read_pairs(said, written, "ko")
+    assert (found.references, found.hypotheses) == (("하나", "둘", ""), ("하나", "", "셋"))
+    assert "1 of 3 references are empty" in found.notes[-1]
+
+
+def test_words_of_ctm_go_to_the_segments_of_stm(tmp_path: Path) -> None:
+    # A segment and a line as in the documentation of SCTK.
+    stm = write(
+        tmp_path,
+        "a.stm",
+        ";; a comment\n"
+        "2345 A 2345-a 0.10 2.03 <O,M> uh huh yes i thought\n"
+        "2345 A 2345-b 2.10 3.04 dog walking is a very\n"
+        "2345 A 2345-a 3.50 4.59 ignore_time_segment_in_scoring\n",
+    )
+    ctm = write(
+        tmp_path,
+        "a.ctm",
+        "2345 A 2.2 0.2 dog\n2345 A 0.2 0.5 yes\n2345 A 1.0 0.4 thought 0.9\n2345 A 9.0 0.4 far\n",
+    )
+    found = read_pairs(stm, ctm, "en")
+    assert found.references == ("uh huh yes i thought", "dog walking is a very")
+    assert found.hypotheses == ("yes thought", "dog far")
+    assert found.speakers == ("2345-a", "2345-b")
+
+
+@pytest.mark.parametrize(
+    ("said", "written", "message"),
+    [
+        ("a\nb\n", "a\n", "has 1 texts, but .* has 2"),
+        ("", "a\n", "holds no texts"),
+        ("\n\n", "a\nb\n", "all references are empty"),
+        ("x" * 200_001, "x", "200,001 characters is not an utterance"),
+    ],
+)
+def test_texts_that_do_not_fit_are_refused(
+    tmp_path: Path, said: str, written: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        read_pairs(write(tmp_path, "r.txt", said), write(tmp_path, "h.txt", written), "ko")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "h.jsonl",
+            '{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n',
+            ":1 as well",
+        ),
+        ("h.jsonl", '{"id": "a", "text": "x"}\n', "1 of 2 utterances are missing: b"),
+        ("h.jsonl", '{"id": "c", "text": "x"}\n', "1 ids are not in .*: c"),
+        ("h.jsonl", "{\n", "h.jsonl:1: is not JSON"),
+        ("h.jsonl", "[1]\n", "h.jsonl:1: is not an object"),
+        ("h.jsonl", '{"id": "a", "words": 1}\n', "h.jsonl:1: has none of the keys"),
+        ("h.jsonl", '{"id": "a", "text": 3}\n', '"text" is not a text'),
+        ("h.jsonl", '{"id": "a", "text": "\\ud800"}\n', "lone surrogate"),
+        ("h.tsv", "a\tx\ty\n", "h.tsv:1: has 3 columns"),
+        ("h.ctm", "a A 1.0 word\n", "not a line of CTM"),
+        ("h.ctm", "a A one 0.1 word\n", '"one" is not a time'),
+    ],
+)
+def test_broken_hypotheses_are_named_with_their_line(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    said = write(tmp_path, "r.jsonl", '{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}\n')
+    with pytest.raises(UserError, match=message):
+        read_pairs(said, write(tmp_path, name, content), "ko")
+
+
+def test_missing_utterances_count_as_empty_where_that_is_asked_for(tmp_path: Path) -> None:
+    said = write(tmp_path, "r.tsv", "a\tx\nb\ty\n")
+    written = write(tmp_path, "h.tsv", "b\ty\n")
+    assert read_pairs(said, written, "ko", missing_as_empty=True).hypotheses == ("", "y")
+
+
+def test_a_side_that_looks_normalised_is_said(tmp_path: Path) -> None:
+    said = write(tmp_path, "r.txt", "come here\nplease go\n")
+    notes = read_pairs(said, write(tmp_path, "h.txt", "Come here.\nPlease go!\n"), "en").notes
+    assert [note.partition(" have no ")[2].split(" and ")[0] for note in notes] == [
+        "punctuation",
+        "capital letters",
+    ]
+    assert not read_pairs(said, said, "en").notes
+
+
+def test_files_that_are_not_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.txt"
+    path.write_bytes(b"\xff\xff\xff\x00")
+    with pytest.raises(UserError, match="is not text in UTF-8"):
+        read_pairs(path, path, "en")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_pairs(tmp_path / "none.txt", path, "en")
+
+
+def run(*words: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["score", *map(str, words)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_command_prints_a_table_or_the_records(tmp_path: Path) -> None:
+    said = write(tmp_path, "r.txt", "내일 세 시에 <b>만나요</b>\n")
+    written = write(tmp_path, "h.txt", "내일 3시에 <b>만나요</b>\n")
+    code, table, _ = run(said, written, "--language", "ko")
+    assert code == 0
+    assert "CER reading" in table
+    assert "numbers-only 1" in table
+    code, text, _ = run(
+        said, written, "--language", "Korean", "--metrics", "cer", "--variants", "raw",
+        "--format", "json",
+    )  # fmt: skip
+    (record,) = json.loads(text)
+    assert record["metric"] == "cer"
+    assert (
+        record["value"]
+        == soritune.score(
+            ["내일 세 시에 <b>만나요</b>"], ["내일 3시에 <b>만나요</b>"], language="ko"
+        )[0].value
+    )
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+    said = write(tmp_path, "r.txt", "a\n")
+    for words, message in [
+        ((said, said, "--language", "en", "--metrics", "cre"), 'did you mean "cer"'),
+        ((said, said, "--language", "en", "--variants", "rau"), 'did you mean "raw"'),
+        ((said, said, "--language", "en", "--metrics", "invented"), "suite: non-speech"),
+        ((said, said, "--language", "xx"), "is not a language"),
+        ((said, tmp_path / "none", "--language", "en"), "cannot be read"),
+    ]:
+        code, _, error = run(*words)
+        assert code == 2
+        assert message in error
+        assert len(error.strip().splitlines()) == 1
+
+
+def test_from_python_it_is_one_call() -> None:
+    scores = soritune.score(["5월"], ["오월"], language="ko")
+    assert [score.title for score in scores] == [
+        "cer",
+        "cer seed",
+        "cer reading",
+        "wer",
+        "wer seed",
+    ]
+    assert [score.value for score in scores] == [50, 50, 0, 100, 100]
+    with pytest.raises(UserError, match="do not fit together"):
+        soritune.score(["a"], [], language="en")
+    with pytest.raises(UserError, match="no utterances"):
+        soritune.score([], [], language="en")

@@ -1,0 +1,43 @@
+"""Counts of n-grams against those of sacrebleu, on generated pairs with Hangul and odd texts."""
+
+import random
+
+import numpy as np
+import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+from soritune.scoring.bootstrap import resampled_sums
+from soritune.scoring.translation import bleu_table, chrf_table
+
+WORDS = [
+    *("나는", "학교에", "간다", "the", "a", "cat,", "sat.", "3.14", "1,000", "–", "'tis", "a-b"),
+    *("&amp;", "ㅋㅋㅋㅋ", "🙂", "e\u0301", "-", "\u3000", ""),
+]
+
+
+def pairs(number: int, seed: int) -> tuple[list[str], list[str]]:
+    """Texts with many repetitions, empty ones among them."""
+    draw = random.Random(seed)
+    sides = [
+        [" ".join(draw.choices(WORDS, k=draw.randrange(12))) for _ in range(number)] for _ in "ab"
+    ]
+    return sides[0], sides[1]
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf"])
+def test_counts_and_scores_are_those_of_sacrebleu(name: str) -> None:
+    references, hypotheses = pairs(5000, 1)  # more than a chunk
+    metric = BLEU() if name == "bleu" else CHRF()
+    theirs = np.array(metric._extract_corpus_statistics(hypotheses, [references]))
+    table = (
+        bleu_table(references, hypotheses, "en")
+        if name == "bleu"
+        else chrf_table(references, hypotheses)
+    )
+    assert np.array_equal(table.counts, theirs)
+    sums = np.concatenate(
+        [resampled_sums(table.counts, 50), table.counts[:200], np.zeros((1, theirs.shape[1]))]
+    )
+    expected = [metric._compute_score_from_stats(list(map(int, row))).score for row in sums]
+    assert table.scorer(sums) == pytest.approx(expected, abs=1e-9)
