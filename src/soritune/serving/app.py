@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from soritune import __version__
-from soritune.serving import general, page, realtime, transcriptions
+from soritune.serving import description, general, page, realtime, transcriptions
 from soritune.serving.errors import add_error_handlers
 from soritune.serving.gate import Gate
 from soritune.serving.metrics import Metrics
@@ -43,11 +43,12 @@ def make_app(
         version=__version__,
         description="Speech to text with OpenAI's audio API, on one machine.",
         lifespan=lifespan,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
+    app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     app.state.serving = state
-    for router in (general.router, transcriptions.router, realtime.router):
+    for router in (general.router, transcriptions.router, realtime.router, description.router):
         app.include_router(router)
     if settings.page:
         app.include_router(page.router)

@@ -22,9 +22,9 @@ from soritune.serving.state import State
 
 log = logging.getLogger("soritune.serving")
 
-OPEN_PATHS = frozenset({"/", "/health", "/ready", "/favicon.ico"})
+OPEN_PATHS = frozenset({"/", "/health", "/ready", "/favicon.ico", "/openapi.json"})
 """Need no key: what a load balancer asks, and the page, which asks for the key itself."""
-OPEN_PREFIX = "/page/"
+OPEN_PREFIXES = ("/page/", "/docs")
 KEY_PROTOCOL = "openai-insecure-api-key."
 """Prefix of the WebSocket subprotocol by which browsers send a key; they cannot set headers."""
 _REQUEST_ID = re.compile(r"[\w.-]{1,100}")
@@ -93,7 +93,7 @@ class Gate:
 
     def _check_key(self, path: str, key: str | None) -> None:
         keys = self.state.settings.api_keys
-        if not keys or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
+        if not keys or path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
             return
         if key is None or not is_known(key, keys):
             what = "no API key was given" if key is None else "the API key is not known"
