@@ -59,7 +59,10 @@ def transcribe(
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="What the recording is about, or text before it (Whisper, Qwen3-ASR)."),
+        typer.Option(
+            metavar="TEXT",
+            help="What the recording is about, or text before it (Whisper, Qwen3-ASR).",
+        ),
     ] = None,
     keywords: Annotated[
         str,
@@ -110,7 +113,9 @@ def transcribe(
     ] = "local",
     workers: Annotated[
         int,
-        typer.Option(min=1, help="Requests to a server, or models on a cluster, at a time."),
+        typer.Option(
+            min=1, metavar="NUMBER", help="Requests to a server, or models on a cluster, at a time."
+        ),
     ] = 4,
     batch_size: Annotated[
         int,
