@@ -13,7 +13,7 @@ from soritune.corpus.card import Division, PreviousTest, SplitSummary
 from soritune.corpus.prepare import prepare
 from soritune.corpus.split_warnings import Splits, read_splits, split_warnings, splits_of
 from soritune.corpus.store import Corpus
-from soritune.experiment.preparation import tested_splits
+from soritune.experiment import preparation
 from soritune.recipe import Recipe
 from soritune.sources.formats.folder import FolderSource
 from soritune.sources.formats.manifest import ManifestSource
@@ -173,5 +173,5 @@ def test_a_recipe_that_only_prepares_tests_nothing_where_no_test_is_wanted(tmp_p
             "corpora": {"mine": corpus, "whole": {**corpus, "test_share": 0}},
         }
     )
-    assert tested_splits(recipe, "mine") == {"test"}
-    assert tested_splits(recipe, "whole") == set()
+    assert preparation.tested_splits(recipe, "mine") == {"test"}
+    assert preparation.tested_splits(recipe, "whole") == set()
