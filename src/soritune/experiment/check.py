@@ -41,6 +41,7 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
     """
     require_evaluations(recipe)
     check_base(recipe)
+    base = _check_base(recipe)
     plan = Plan.of(recipe)
     cases = list(only) or [ORIGINAL, *recipe.cases]
     names = corpora_of(recipe, cases, list(recipe.evaluate))
@@ -79,14 +80,14 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
     return RunCheck(
         name=recipe.name,
         output=recipe.output,
-        base=_check_base(recipe),
+        base=base,
         corpora=tuple(corpora.values()),
         cases=checked,
         evaluations=tuple(
             _check_evaluation(plan, name, cases, corpora) for name in recipe.evaluate
         ),
         warnings=(*map(str, overlaps), *warnings),
-        notes=(*excluded, *_orphan_notes(plan, checked)),
+        notes=(*excluded, *_orphan_notes(plan, checked), *_base_notes(base)),
     )
 
 
@@ -107,6 +108,15 @@ def _splits(plan: Plan, name: str, state: CorpusState) -> Splits | None:
 def _orphan_notes(plan: Plan, cases: Sequence[CaseCheck]) -> list[str]:
     kept = {plan.case_folder(case.trained_as) for case in cases if case.trained_as}
     return [orphan_text(folder) for folder in orphans(plan) if folder not in kept]
+
+
+def _base_notes(base: BaseCheck) -> list[str]:
+    if not base.download or base.num_bytes is not None:
+        return []
+    return [
+        f"base {base.name} is not on this machine, and nothing is known of it here: whether the "
+        f"hub has it, and this version trains it, shows when the run downloads it"
+    ]
 
 
 def _check_base(recipe: Recipe) -> BaseCheck:
