@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from soritune.corpus.leakage import held_out_splits, overlaps_of
 from soritune.corpus.split_warnings import Splits, read_splits, split_warnings, splits_of
+from soritune.decoding.server import server_model
 from soritune.experiment.check_records import (
     BaseCheck,
     CaseCheck,
@@ -124,6 +125,8 @@ def _check_base(recipe: Recipe) -> BaseCheck:
     from soritune.models.registry import builtin_names, family_of
 
     base, revision = recipe.model.base, recipe.model.revision
+    if server_model(base) is not None:
+        return BaseCheck(base, None, None, False, on_server=True)
     folder = resolve(base) if base in builtin_names() else Path(base).expanduser()
     if folder.is_dir():
         weights = list(folder.glob("*.safetensors"))
