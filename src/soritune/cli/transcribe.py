@@ -152,9 +152,10 @@ def transcribe(
         if code is not None:
             known_language(code)  # reports an unknown language before the model is loaded
 
-    from soritune.decoding.engines import OPENAI, check_engine, open_engine
+    from soritune.decoding.engines import check_engine, open_engine
     from soritune.decoding.inputs import find_inputs, total_s
     from soritune.decoding.results import Job
+    from soritune.decoding.server import OPENAI
     from soritune.decoding.transcriber import Failure, Options
 
     check_engine(engine)
