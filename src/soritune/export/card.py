@@ -307,7 +307,9 @@ def _limits(plan: ExportPlan, facts: RunFacts | None) -> list[str]:
         lines.append(SYNTHETIC)
     if facts is not None and facts.scores:
         lines.append("the figures hold for recordings like those of the evaluations, and no others")
-        lines.append("recordings of up to 30 s; longer ones have to be cut first")
+        lines.append(
+            "the model hears up to 30 s at a time; soritune cuts longer recordings, others must"
+        )
     return ["## Limits\n" + _list(f"{line}." for line in lines)] if lines else []
 
 
