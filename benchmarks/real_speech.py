@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,12 @@ from soritune.augment.chain import Augmenter
 from soritune.augment.config import Augmentation
 from soritune.corpus.store import Corpus
 from soritune.corpus.subset import subset
-from soritune.decoding.evaluate import decode_records
-from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.experiment.loading import load_experiment
 from soritune.experiment.run import Experiment
-from soritune.export.blend import blend
 from soritune.files import locked
-from soritune.scoring.bootstrap import Floats, bootstrap_interval
-from soritune.scoring.error_rates import cer, score_utterances
+from soritune.recipe.schema import ORIGINAL
+from soritune.scoring.results import read_results
+from soritune.scoring.score import RAW
 from soritune.tasks import Request, Task
 
 SEED = 7
@@ -256,65 +254,6 @@ def invented(model_folder: str, language: str) -> tuple[int, list[str]]:
     return sum(len(text.replace(" ", "")) for text in texts), texts
 
 
-def decode_blend(
-    experiment: Experiment,
-    options: argparse.Namespace,
-    weight: float,
-    folder: Path,
-    like: Mapping[str, list[Hypothesis]],
-) -> dict[str, list[Hypothesis]]:
-    """Blend the last case with the base, and transcribe what another model transcribed."""
-    from soritune.models import load
-
-    plan = experiment.plan
-    model_folder = folder / "model"
-    if not model_folder.is_dir():
-        trained = str(plan.model_folder(options.cases[-1]))
-        blend(trained, str(options.base), model_folder, weight=weight)
-    model = load(str(model_folder), device="cpu")
-    found = {}
-    for column, others in like.items():
-        corpus = Corpus.open(plan.corpus_folder("speech" if column == "read" else column))
-        ids = {each.id for each in others}
-        records = [record for record in corpus.records("test") if record.id in ids]
-        out = folder / f"{column}.jsonl"
-        found[column] = decode_records(model, corpus, records, task=Task.ASR, to=None, out=out)
-    return found
-
-
-def error_rate(hypotheses: list[Hypothesis]) -> str:
-    """Return the CER with its 95 % interval, as text."""
-    score = cer([each.reference for each in hypotheses], [each.scored for each in hypotheses])
-    return f"{score.value:.1f} [{score.low:.1f}–{score.high:.1f}]"
-
-
-def difference(pairs: Sequence[tuple[list[Hypothesis], list[Hypothesis]]]) -> str:
-    """Return how much higher the CER of the second of each pair is, with its 95 % interval.
-
-    Recordings are drawn together with what both models wrote for them, in all of the pairs: the
-    conditions are made of the same recordings.
-    """
-    table: dict[str, Any] = {}
-    for pair in pairs:
-        errors = []
-        for hypotheses in pair:
-            ordered = sorted(hypotheses, key=lambda each: each.id)
-            texts = ([each.reference for each in ordered], [each.scored for each in ordered])
-            errors.append(score_utterances(*texts))
-        for hypothesis, before, after in zip(ordered, *errors, strict=True):
-            counts = (before.edits, after.edits, after.reference_length)
-            table[hypothesis.id] = np.add(table.get(hypothesis.id, 0), counts)
-
-    def points(sums: Floats) -> Floats:
-        change: Floats = 100 * (sums[:, 1] - sums[:, 0]) / sums[:, 2]
-        return change
-
-    rows = list(table.values())
-    low, high = bootstrap_interval(rows, points)
-    value = float(points(np.sum(rows, axis=0, dtype=float)[None])[0])
-    return f"{value:+.1f} [{low:+.1f} to {high:+.1f}]"
-
-
 def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "recipe.yaml"
@@ -334,38 +273,32 @@ def run(options: argparse.Namespace) -> None:
         joins = any(case.endswith(JOINED) for case in options.cases)
         joined = write_joined(speech, options.out, options) if joins else None
         experiment(lists, joined).run()
-        folders = {"original": str(options.base)}
+        folders = {ORIGINAL: str(options.base)}
         folders |= {name: str(first.plan.model_folder(name)) for name in options.cases}
         counts = {name: invented(folder, "ko") for name, folder in folders.items()}
 
-        columns = ["read", *lists, "english"]
-        written = {
-            case: {
-                column: read_hypotheses(first.plan.hypotheses_path(case, column))
-                for column in columns
-            }
-            for case in folders
-        }
-        for weight in options.blend:
-            name = f"{weight:g} {options.cases[-1]}"
-            folder = options.out / "blends" / f"{weight:g}"
-            written[name] = decode_blend(first, options, weight, folder, written["original"])
-            counts[name] = invented(str(folder / "model"), "ko")
+        results = read_results(first.plan.results_path)
 
-    header = "| | " + " | ".join(columns) + " | "
-    print(f"\nCER:\n\n{header}characters a minute without speech |")
+    columns = ["read", *lists, "english"]
+    rates = {
+        (each.case, each.evaluation): f"{each.value:.1f} [{each.low:.1f}–{each.high:.1f}]"
+        for each in results.scores
+        if (each.metric, each.variant) == ("cer", RAW)
+    }
+    changes = {
+        (each.case_b, each.evaluation): f"{each.difference:+.1f} [{each.low:+.1f} to "
+        f"{each.high:+.1f}] ({each.words})"
+        for each in results.tests
+        if (each.metric, each.variant, each.case_a) == ("cer", RAW, ORIGINAL)
+    }
+    print(f"\n| CER | {' | '.join(columns)} | characters a minute without speech |")
     print("|---|" + "---|" * (len(columns) + 1))
-    for case, columns_of in written.items():
-        cells = [error_rate(columns_of[column]) for column in columns]
-        print(f"| {case} | " + " | ".join([*cells, str(counts[case][0])]) + " |")
-    print(f"\nCER less that of the base, the same recordings:\n\n{header}all Korean |")
-    print("|---|" + "---|" * (len(columns) + 1))
-    for case, columns_of in written.items():
-        if case == "original":
-            continue
-        pairs = [(written["original"][column], columns_of[column]) for column in columns]
-        cells = [difference([pair]) for pair in pairs] + [difference(pairs[:-1])]
-        print(f"| {case} | " + " | ".join(cells) + " |")
+    for case, (count, _) in counts.items():
+        print(f"| {case} | {' | '.join(rates[case, column] for column in columns)} | {count} |")
+    print(f"\n| CER less the base's | {' | '.join(columns)} |")
+    print("|---|" + "---|" * len(columns))
+    for case in options.cases:
+        print(f"| {case} | {' | '.join(changes[case, column] for column in columns)} |")
     for case, (_, texts) in counts.items():
         print(f"{case} without speech: {texts}")
 
@@ -377,19 +310,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/real-speech"))
     parser.add_argument("--train", type=int, default=200, help="utterances")
     parser.add_argument("--test", type=int, default=40, help="utterances as they are")
-    parser.add_argument("--condition", type=int, default=16, help="utterances of each condition")
+    parser.add_argument("--condition", type=int, default=24, help="utterances of each condition")
     parser.add_argument("--english", type=int, default=16, help="English sentences")
     parser.add_argument("--lora-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-5)
-    parser.add_argument("--full-rate", type=float, default=2e-5)
+    parser.add_argument("--full-rate", type=float, default=3e-5)
     parser.add_argument("--passes", type=int, default=1, help="over the recordings, joined")
-    parser.add_argument(
-        "--blend",
-        type=float,
-        nargs="*",
-        default=[],
-        help="weights of the last case in a blend with the base",
-    )
     parser.add_argument(
         "--cases",
         nargs="*",
