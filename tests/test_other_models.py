@@ -29,7 +29,7 @@ def model(folder: Path, content: str = "blend", kind: str = "phi4_multimodal") -
 
 
 def values(folder: Path) -> dict[tuple[str, str, str], float]:
-    results = json.loads((folder / "out/results.json").read_text())
+    results = json.loads((folder / "out/results.json").read_text())["scores"]
     return {(each["case"], each["evaluation"], each["metric"]): each["value"] for each in results}
 
 

@@ -83,7 +83,7 @@ def write(folder: Path, number: int, speakers: int) -> Path:
     return folder / "list.jsonl"
 
 
-def tested(folder: Path) -> set[str]:
+def in_test(folder: Path) -> set[str]:
     return {record.id for record in Corpus.open(folder).records("test")}
 
 
@@ -104,12 +104,12 @@ def test_what_is_tested_stays_tested_when_a_corpus_grows(tmp_path: Path) -> None
         return [each.kind for each in split_warnings(splits_of("mine", card), used=())]
 
     assert prepared(60) == []
-    first = tested(out)
+    first = in_test(out)
     assert prepared(72) == ["other-test"]  # one more of the speaker who is tested
-    assert first < tested(out)
-    grown = tested(out)
+    assert first < in_test(out)
+    grown = in_test(out)
     assert prepared(72, seed=3) == ["other-test"]
-    assert not grown <= tested(out)
+    assert not grown <= in_test(out)
     # Damage of the memory costs the memory only.
     (out / "division.json").write_text("{")
     assert prepared(73, seed=3) == []
