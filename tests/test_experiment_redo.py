@@ -152,7 +152,7 @@ def test_a_renamed_case_is_neither_trained_nor_decoded_again(
     assert len(stand_ins.decoded) == decoded
     assert not (folder / "out" / "cases" / "second").exists()
     results = json.loads((folder / "out" / "results.json").read_text())
-    assert {each["case"] for each in results} == {"original", "first", "better-name"}
+    assert {each["case"] for each in results["scores"]} == {"original", "first", "better-name"}
     assert all(case.done for case in checked(folder).cases)
 
 

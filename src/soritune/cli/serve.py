@@ -26,9 +26,12 @@ def serve(
         ),
     ],
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+        str,
+        typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets other machines in."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 8000,
     adapter: Annotated[
         list[str],
         typer.Option(
@@ -37,7 +40,8 @@ def serve(
         ),
     ] = [],  # noqa: B006
     name: Annotated[
-        str | None, typer.Option(help="Name of the model in the API; default: MODEL.")
+        str | None,
+        typer.Option(metavar="NAME", help="The model's name in the API; default: MODEL."),
     ] = None,
     api_key_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Accepted keys, one a line.")

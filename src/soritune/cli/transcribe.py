@@ -59,7 +59,10 @@ def transcribe(
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="What the recording is about, or text before it (Whisper, Qwen3-ASR)."),
+        typer.Option(
+            metavar="TEXT",
+            help="What the recording is about, or text before it (Whisper, Qwen3-ASR).",
+        ),
     ] = None,
     keywords: Annotated[
         str,
