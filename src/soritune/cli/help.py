@@ -96,13 +96,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 """Commands and what they are for, by the command's name."""
 
 
-PLAIN_TYPES = {
-    "integer": "NUMBER",
-    "integer range": "NUMBER",
-    "float": "NUMBER",
-    "float range": "NUMBER",
-    "text": "TEXT",
-}
+PLAIN_TYPES = {int: "NUMBER", float: "NUMBER", str: "TEXT"}
 """What stands for a value whose option names nothing better."""
 
 
@@ -134,5 +128,7 @@ def _without_types(params: list[Any]) -> None:
         is_flag = getattr(param, "is_flag", False)
         if is_flag or param.param_type_name == "argument":
             param.display_type_rich = lambda ctx: None
-        elif (shown := param.metavar or PLAIN_TYPES.get(param.type.name)) is not None:
+        elif (
+            shown := param.metavar or PLAIN_TYPES.get(param.type_descriptor.annotation)
+        ) is not None:
             param.display_type_rich = lambda ctx, shown=shown: shown
