@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the truth, and how often the paired test errs.
 
-    python benchmarks/scoring_coverage.py [--trials 1000]
+    python benchmarks/scoring_coverage.py [--trials 1000] [--tests 200]
 
 Simulated corpora whose true error rate is known: errors of an utterance are binomial with a rate of
 its own (beta distributed, so a few utterances are far worse than the rest), and in the clustered
@@ -15,9 +15,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from soritune.scoring.bootstrap import SINGLY, Clusters, bootstrap_interval
+from soritune.scoring.bootstrap import SINGLY, Clusters
 from soritune.scoring.error_rates import percent
 from soritune.scoring.paired import Measured, paired_tests
+from soritune.scoring.table import Table, scores_of
 
 RATE, SPREAD = 0.1, 8.0
 SPEAKER_SD = 0.4  # of the logarithm of a speaker's rate
@@ -29,26 +30,29 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=1000)
-    trials = parser.parse_args().trials
+    parser.add_argument("--tests", type=int, default=200, help="of them, with the paired test")
+    trials, tests = vars(parser.parse_args()).values()
     random = np.random.default_rng(0)
     print("| corpus | drawn | interval holds the truth | test errs at no difference |")
     print("|---|---|---|---|")
     for utterances, speakers in ((120, 0), (457, 0), (120, 6), (200, 10), (457, 10), (600, 30)):
         for clustered in (False, True)[: 2 if speakers else 1]:
             held = errs = 0
-            for _ in range(trials):
-                clusters = SINGLY
-                if clustered:
-                    clusters = Clusters.of([str(n % speakers) for n in range(utterances)])
+            for trial in range(trials):
+                names = [str(n % speakers) for n in range(utterances)] if clustered else None
+                clusters = SINGLY if names is None else Clusters.of(names)
                 one, other = made(random, utterances, speakers)
-                low, high = bootstrap_interval(one, percent, clusters=clusters)
-                held += low <= 100 * truth() <= high
+                (score,) = scores_of([Table("cer", "raw", one, percent, "")], names)
+                held += score.low <= 100 * truth() <= score.high
+                if trial >= tests:
+                    continue
                 cases = [Measured("a", one), Measured("b", other)]
                 (test,) = paired_tests("e", "cer", "raw", cases, percent, clusters)
                 errs += test.p is not None and test.p < 0.05
             title = f"{utterances} utterances" + (f", {speakers} speakers" if speakers else "")
             drawn = "speakers" if clustered else "utterances"
-            print(f"| {title} | {drawn} | {held / trials:.1%} | {errs / trials:.1%} |", flush=True)
+            erred = f"{errs / tests:.1%}" if tests else "–"
+            print(f"| {title} | {drawn} | {held / trials:.1%} | {erred} |", flush=True)
 
 
 def truth() -> float:

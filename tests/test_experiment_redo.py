@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from test_experiment import StandIns, folder, stand_ins
 
+from soritune.cli.history import print_history
+from soritune.cli.output import PlainConsole
+from soritune.errors import UserError
 from soritune.experiment.check import check
 from soritune.experiment.check_records import RunCheck
 from soritune.experiment.differences import differences
-from soritune.experiment.history import read_history
+from soritune.experiment.history import Figure, Replaced, read_history
 from soritune.experiment.loading import load_experiment
 from soritune.experiment.run import Experiment
 
@@ -151,8 +156,8 @@ def test_a_renamed_case_is_neither_trained_nor_decoded_again(
     assert stand_ins.trained == ["first", "second"]
     assert len(stand_ins.decoded) == decoded
     assert not (folder / "out" / "cases" / "second").exists()
-    results = json.loads((folder / "out" / "results.json").read_text())
-    assert {each["case"] for each in results["scores"]} == {"original", "first", "better-name"}
+    results = json.loads((folder / "out" / "results.json").read_text())["scores"]
+    assert {each["case"] for each in results} == {"original", "first", "better-name"}
     assert all(case.done for case in checked(folder).cases)
 
 
@@ -184,3 +189,34 @@ def test_history_without_a_file_or_with_a_damaged_line_is_what_is_left(tmp_path:
     assert read_history(tmp_path) == []
     (tmp_path / "history.jsonl").write_bytes(b"\n{\xff\n[]\n")
     assert read_history(tmp_path) == []
+
+
+def test_history_keeps_figures_and_intervals_whole_in_80_columns() -> None:
+    figures = (Figure("cer", 123.45, 117.25, 130.5),)
+    reasons = ("learning_rate 0.001 → 0.0005",)
+    replaced = Replaced("0", "2026-01-02T03:04:05", "lora-1", "mine", 20, figures, reasons)
+    file = io.StringIO()
+    print_history([replaced], PlainConsole(width=80, file=file))
+    printed = file.getvalue()
+    assert "cer 123.45 [117.25–130.50]" in printed
+    assert "…" not in printed
+
+
+def test_a_base_that_cannot_be_opened_is_refused_at_check(folder: Path, small_base: Path) -> None:
+    base = folder / "base"
+    shutil.rmtree(base)
+    shutil.copytree(small_base, base)
+    checked(folder)
+    weights = next(base.glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match=weights.name):
+        checked(folder)
+    (base / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
+    with pytest.raises(UserError, match="bert"):
+        checked(folder)
+
+
+def test_a_base_on_the_hub_of_which_nothing_is_known_is_said(folder: Path) -> None:
+    change(folder, f"{folder / 'base'}", "somebody/unheard-of")
+    (note,) = [each for each in checked(folder).notes if "unheard-of" in each]
+    assert "is not on this machine" in note

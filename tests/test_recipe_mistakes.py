@@ -250,6 +250,11 @@ CASES = [
         "neither beside the recipe nor in the current directory",
     ),
     (
+        "{source: demo, language: ko, train: 10}",
+        "{source: manifest, path: /nowhere/list.jsonl}",
+        '5: "path" in corpus "korean": /nowhere/list.jsonl does not exist; fix the path',
+    ),
+    (
         "builtin:tiny",
         "builtin:tny",
         '3: model: no built-in model builtin:tny: did you mean "builtin:tiny"?; '

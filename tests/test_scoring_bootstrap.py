@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from soritune.scoring.bootstrap import Floats, bootstrap_interval
-from soritune.scoring.error_rates import error_table
+from soritune.scoring.error_rates import error_table, percent
 from soritune.scoring.score import Score
-from soritune.scoring.table import scores_of
+from soritune.scoring.table import Table, scores_of
 
 
 def cer(references: list[str], hypotheses: list[str]) -> Score:
@@ -42,6 +42,26 @@ def test_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         low, high = bootstrap_interval(statistics, _ratio, num_resamples=400)
         held += low <= 0.3 <= high
     assert 0.88 <= held / 200 <= 0.99
+
+
+def test_a_rate_of_few_speakers_has_the_interval_of_student_on_the_scale_of_the_logarithm() -> None:
+    # Linearised (Cochran, Sampling Techniques, 6.4): the variance of log(errors / length) is the
+    # sum of (errors - rate length)^2 over the speakers, by the square of all errors, times
+    # G / (G - 1); Student's t for G - 1 = 7 is 2.3646 (tables).
+    errors = np.array([9, 14, 11, 6, 10, 13, 8, 12])
+    lengths = np.array([100, 110, 90, 105, 95, 120, 100, 100])
+    counts = np.stack([errors, lengths], axis=1).astype(float)
+    speakers = [str(number) for number in range(8)]
+    (score,) = scores_of([Table("cer", "raw", counts, percent, "")], speakers)
+    rate = errors.sum() / lengths.sum()
+    deviation = np.sqrt(8 / 7 * ((errors - rate * lengths) ** 2).sum()) / errors.sum()
+    assert score.high / score.value == pytest.approx(np.exp(2.3646 * deviation), rel=0.02)
+    assert score.low * score.high == pytest.approx(score.value**2)
+    assert score.signature.endswith("drawn:speakers.log-t|seed:12345")
+    # A speaker without an error is drawn alone now and then: no logarithm, but widened percentiles.
+    counts[:7, 0] = 0
+    (few,) = scores_of([Table("cer", "raw", counts, percent, "")], speakers)
+    assert few.low == 0 < few.value < few.high
 
 
 def test_same_seed_same_interval_and_other_seed_another() -> None:

@@ -13,6 +13,8 @@ from soritune.corpus.card import Division, PreviousTest, SplitSummary
 from soritune.corpus.prepare import prepare
 from soritune.corpus.split_warnings import Splits, read_splits, split_warnings, splits_of
 from soritune.corpus.store import Corpus
+from soritune.experiment import preparation
+from soritune.recipe import Recipe
 from soritune.sources.formats.folder import FolderSource
 from soritune.sources.formats.manifest import ManifestSource
 
@@ -26,6 +28,7 @@ def splits(
     by: list[str] | None = BOTH,
     conflicts: int = 0,
     previous: PreviousTest | None = None,
+    unplaced: int = 0,
 ) -> Splits:
     """Utterances and speakers of each split, with 10 % asked for."""
     sizes = {
@@ -36,7 +39,7 @@ def splits(
     division = None
     if by is not None:
         division = Division(by=by, test_share=0.1, dev_share=0, previous=previous)
-    return Splits("mine", "manifest", sizes, division, conflicts)
+    return Splits("mine", "manifest", sizes, division, conflicts, unplaced)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,7 @@ def splits(
         (splits((30, 3), (0, 0), None), ["few"], "name more lines test"),
         (splits((30, 3), (7, 2), None), ["few"], "in the list"),
         (splits((900, 9), (900, 9), None), [], ""),
+        (splits((900, 9), (900, 9), None, unplaced=1), ["unplaced"], "1 row is left out"),
         (
             splits((900, 9), (100, 2), previous=MOVED),
             ["other-test"],
@@ -110,9 +114,35 @@ def test_what_is_tested_stays_tested_when_a_corpus_grows(tmp_path: Path) -> None
     grown = in_test(out)
     assert prepared(72, seed=3) == ["other-test"]
     assert not grown <= in_test(out)
-    # Damage of the memory costs the memory only.
-    (out / "division.json").write_text("{")
-    assert prepared(73, seed=3) == []
+    # Without the memory (damaged, or of a version that kept none) it is divided again, and said.
+    for index, content in enumerate((b"{", None)):
+        before = in_test(out)
+        (out / "division.json").unlink()
+        if content is not None:
+            (out / "division.json").write_bytes(content)
+        assert prepared(73 + index, seed=4 + index) == ["other-test"]
+        assert before != in_test(out)
+
+
+def test_a_row_of_a_split_that_is_not_known_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path, 6, 3)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    names = ["train", "train", "train", "test", "test", "eval"]
+    rows = [{**line, "split": name} for line, name in zip(lines, names, strict=True)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    source = ManifestSource(source="manifest", language="ko", path=path)
+    found = read_splits("mine", source, tmp_path / "out")
+    assert found is not None
+    stored = splits_of("mine", prepare("mine", source, tmp_path / "out"))
+    for each in (found, stored):
+        assert [e.kind for e in split_warnings(each, ())] == ["unplaced"]
+
+
+def test_a_dev_split_that_stays_empty_is_said(tmp_path: Path) -> None:
+    source = ManifestSource(source="manifest", language="ko", path=write(tmp_path, 21, 2))
+    found = read_splits("mine", source, tmp_path / "out")
+    assert found is not None
+    assert ("dev", "share") in [(e.split, e.kind) for e in split_warnings(found, ())]
 
 
 def test_a_folder_says_that_its_speakers_are_not_known(tmp_path: Path) -> None:
@@ -130,3 +160,18 @@ def test_a_folder_says_that_its_speakers_are_not_known(tmp_path: Path) -> None:
     found = read_splits("mine", named, tmp_path / "out")
     assert found is not None
     assert not [e for e in split_warnings(found, ()) if e.kind == "unknown-speakers"]
+
+
+def test_a_recipe_that_only_prepares_tests_nothing_where_no_test_is_wanted(tmp_path: Path) -> None:
+    corpus = {"source": "manifest", "path": tmp_path}
+    recipe = Recipe.model_validate(
+        {
+            "name": "n",
+            "output": "out",
+            "language": "ko",
+            "model": {"base": "builtin:tiny"},
+            "corpora": {"mine": corpus, "whole": {**corpus, "test_share": 0}},
+        }
+    )
+    assert preparation.tested_splits(recipe, "mine") == {"test"}
+    assert preparation.tested_splits(recipe, "whole") == set()

@@ -66,7 +66,8 @@ def _base_text(base: BaseCheck) -> str:
         parts.append(f"{base.parameters:,} parameters")
     if base.num_bytes is not None:
         parts.append(bytes_text(base.num_bytes))
-    parts.append("to download" if base.download else "on this machine")
+    here = "on a server" if base.on_server else "on this machine"
+    parts.append("to download" if base.download else here)
     return ", ".join(parts)
 
 
@@ -120,7 +121,7 @@ def bytes_text(num_bytes: int) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     return table
 
 

@@ -126,7 +126,7 @@ def evaluate(
             "--model",
             metavar="MODEL",
             help="In place of the cases: any model, blend or export (folder, hub id, "
-            "builtin:tiny), as a row of its own.",
+            "builtin:tiny, openai:URL#NAME on a server), as a row of its own.",
         ),
     ] = None,
     name: Annotated[

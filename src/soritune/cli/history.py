@@ -25,7 +25,8 @@ def print_history(history: Sequence[Replaced], console: Console | None = None) -
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("replaced (UTC)", "case", "evaluation", "figures", "utterances", "because"):
-        table.add_column(title)
+        # What is narrow stays whole; the reasons take what is left of the line.
+        table.add_column(title, no_wrap=title == "figures", overflow="fold")
     for each in history:
         figures = "\n".join(
             f"{figure.metric} {figure.value:.2f} [{figure.low:.2f}–{figure.high:.2f}]"

@@ -35,7 +35,7 @@ def publish(
     license: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
+            metavar="LICENSE",
             help="Of the weights, as the hub names it; default: that of the base's card.",
         ),
     ] = None,

@@ -49,13 +49,13 @@ def score(
     metrics: Annotated[
         str,
         typer.Option(
-            metavar="A,B", help="Separated by commas; an unknown one lists those that there are."
+            metavar="NAMES", help="Separated by commas; an unknown one lists those that there are."
         ),
     ] = "cer,wer",
     variants: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B",
+            metavar="NAMES",
             help="Of error rates, separated by commas; default: those of the language.",
         ),
     ] = None,

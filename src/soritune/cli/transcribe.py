@@ -113,7 +113,9 @@ def transcribe(
     ] = "local",
     workers: Annotated[
         int,
-        typer.Option(min=1, help="Requests to a server, or models on a cluster, at a time."),
+        typer.Option(
+            min=1, metavar="NUMBER", help="Requests to a server, or models on a cluster, at a time."
+        ),
     ] = 4,
     batch_size: Annotated[
         int,

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from pyarrow.lib import ArrowException
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from soritune.corpus.card import Division, PreviousTest
+from soritune.corpus.card import CorpusCard, Division, PreviousTest
 from soritune.corpus.shard import open_shard
+from soritune.errors import UserError
 from soritune.files import write_atomically
 from soritune.seeding import stable_hash
 from soritune.sources.formats.division import DivisionBasis, DivisionMemory
@@ -26,7 +28,7 @@ DIVISION_FILE = "division.json"
 
 class _Stored(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    basis: DivisionBasis
+    basis: DivisionBasis | None  # None: the splits are known, how they were made is not
     speakers: dict[int, Split]
     sentences: dict[int, Split]
     tested: list[int]
@@ -35,16 +37,18 @@ class _Stored(BaseModel):
 class StoredDivision:
     """The division of a corpus folder as an earlier preparation left it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, card: CorpusCard | None = None) -> None:
+        """Read the division; where none was kept (earlier versions), what `card` tests is known."""
         self._stored: _Stored | None = None
         try:
             self._stored = _Stored.model_validate_json((folder / DIVISION_FILE).read_bytes())
         except (OSError, ValidationError):
-            return
+            if card is not None:
+                self._stored = _stored_from(folder, card)
 
     def memory(self) -> DivisionMemory:
         """Return what the source must keep when it is read."""
-        if self._stored is None:
+        if self._stored is None or self._stored.basis is None:
             return DivisionMemory()
         kept = Assignments(self._stored.speakers, self._stored.sentences)
         return DivisionMemory(before=(self._stored.basis, kept))
@@ -61,7 +65,7 @@ class StoredDivision:
                 kept=len(before & tested),
                 added=len(tested - before),
                 gone=len(before - tested),
-                changed=_changed(self._stored.basis, basis),
+                changed=_changed(self._stored.basis, basis) if self._stored.basis else "",
             )
         return Division(
             by=list(basis.by),
@@ -88,6 +92,15 @@ class StoredDivision:
             tested=sorted(tested),
         )
         write_atomically(folder / DIVISION_FILE, stored.model_dump_json() + "\n")
+
+
+def _stored_from(folder: Path, card: CorpusCard) -> _Stored | None:
+    """Return what the shards of a corpus say of its test split; None where they are damaged."""
+    try:
+        tested = tested_ids(folder, (shard.file for shard in card.shards))
+    except (OSError, UserError, ArrowException, KeyError):
+        return None
+    return _Stored(basis=None, speakers={}, sentences={}, tested=sorted(tested))
 
 
 def tested_ids(folder: Path, shards: Iterable[str]) -> set[int]:

@@ -57,20 +57,24 @@ class CorpusFolder:
 
     def finished_card(self, job: Job) -> CorpusCard | None:
         """Return the card of the finished `job`, None unless all its shards are there."""
-        try:
-            card = read_card(self.path)
-        except UserError:  # a card that cannot be read: prepare again
-            return None
+        card = self._card()
         if card is None or card.fingerprint != job.fingerprint:
             return None
         return card if all(map(self._is_whole, card.shards)) else None
 
+    def _card(self) -> CorpusCard | None:
+        try:
+            return read_card(self.path)
+        except UserError:  # a card that cannot be read: prepare again
+            return None
+
     def begin(self, job: Job) -> None:
         """Keep the finished chunks of the same job, remove those of another."""
-        # The card goes first: whatever happens next, the folder is not taken for complete.
-        (self.path / CARD_FILE).unlink(missing_ok=True)
         marker = self._work / FINGERPRINT_FILE
         same = marker.is_file() and marker.read_text(encoding="utf-8") == job.fingerprint
+        divided = None if same else StoredDivision(self.path, self._card())
+        # The card goes first: whatever happens next, the folder is not taken for complete.
+        (self.path / CARD_FILE).unlink(missing_ok=True)
         shards = self.path / SHARD_FOLDER
         if not same:
             self.clean()
@@ -79,9 +83,9 @@ class CorpusFolder:
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.path, self._work, shards):
             remove_temporaries(folder)
-        if not same:
+        if divided is not None:
             # A copy: what is divided in this preparation must not depend on where it was stopped.
-            StoredDivision(self.path).copy_to(self._work)
+            divided.copy_to(self._work)
             write_atomically(marker, job.fingerprint)
 
     def before(self) -> StoredDivision:

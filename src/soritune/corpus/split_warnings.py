@@ -11,8 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from soritune.corpus.card import CorpusCard, Division, SplitSummary
+from soritune.corpus.card import CorpusCard, Division, SplitSummary, read_card
 from soritune.corpus.division import StoredDivision
+from soritune.errors import UserError
 from soritune.seeding import stable_hash
 from soritune.sources import count_source, read_source
 from soritune.sources.formats.division import CONFLICT, DividedSource, remembering
@@ -24,7 +25,11 @@ MIN_UTTERANCES = 20
 MAX_CONFLICTS = 0.1
 """Share of the recordings that may be lost to the division without a word."""
 
-Kind = Literal["few", "one-speaker", "share", "unknown-speakers", "conflicts", "other-test"]
+Kind = Literal[
+    "few", "one-speaker", "share", "unknown-speakers", "conflicts", "other-test", "unplaced"
+]
+UNPLACED = frozenset({"bad-split", "no-split"})
+"""Reasons of the quarantine for rows whose `split` is unknown, or missing where others have one."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Splits:
     sizes: Mapping[str, SplitSummary]
     division: Division | None
     conflicts: int = 0
+    unplaced: int = 0
 
     @property
     def total(self) -> int:
@@ -59,7 +65,8 @@ def splits_of(name: str, card: CorpusCard) -> Splits:
     """Return the splits of a prepared corpus."""
     source = str(card.source.get("source", ""))
     conflicts = card.reasons.get("split-conflict", 0)
-    return Splits(name, source, card.splits, card.division, conflicts)
+    unplaced = sum(card.reasons.get(reason, 0) for reason in UNPLACED)
+    return Splits(name, source, card.splits, card.division, conflicts, unplaced)
 
 
 def read_splits(name: str, source: BaseModel, folder: Path) -> Splits | None:
@@ -70,15 +77,16 @@ def read_splits(name: str, source: BaseModel, folder: Path) -> Splits | None:
     """
     if not isinstance(source, DividedSource) or count_source(source) is None:
         return None
-    stored = StoredDivision(folder)
+    stored = StoredDivision(folder, _card(folder))
     memory = stored.memory()
     utterances: Counter[str] = Counter()
     speakers: defaultdict[str, set[str]] = defaultdict(set)
-    conflicts = 0
+    conflicts = unplaced = 0
     tested: set[int] = set()
     for entry in read_source(remembering(source, memory)):
         if not isinstance(entry, Utterance):
             conflicts += entry.reason == CONFLICT.reason
+            unplaced += entry.reason in UNPLACED
             continue
         utterances[entry.split] += 1
         if entry.speaker is not None:
@@ -90,7 +98,15 @@ def read_splits(name: str, source: BaseModel, folder: Path) -> Splits | None:
         for split, number in utterances.items()
     }
     division = stored.record(memory, tested)
-    return Splits(name, str(getattr(source, "source", "")), sizes, division, conflicts)
+    kind = str(getattr(source, "source", ""))
+    return Splits(name, kind, sizes, division, conflicts, unplaced)
+
+
+def _card(folder: Path) -> CorpusCard | None:
+    try:
+        return read_card(folder)
+    except UserError:  # prepare makes it again
+        return None
 
 
 def split_warnings(splits: Splits, used: Collection[str] = ("test",)) -> list[SplitWarning]:
@@ -110,6 +126,15 @@ def split_warnings(splits: Splits, used: Collection[str] = ("test",)) -> list[Sp
 
 def _of_the_whole(splits: Splits) -> Iterator[SplitWarning]:
     division, corpus = splits.division, splits.corpus
+    if splits.unplaced:
+        number = splits.unplaced
+        yield SplitWarning(
+            corpus,
+            "train",
+            "unplaced",
+            f"corpus {corpus}: {number:,} row{'s are' if number > 1 else ' is'} left out, because "
+            f"the column split names none of the splits there; write train, dev or test",
+        )
     if division is None:
         return
     previous = division.previous
@@ -183,7 +208,8 @@ def _of_share(splits: Splits, split: str, division: Division) -> Iterator[SplitW
     found = (size.utterances if size is not None else 0) / splits.total if splits.total else 0.0
     if not share or UNDERSHOOT * share <= found <= OVERSHOOT * share:
         return
-    if abs(found - share) * splits.total < 1:  # one utterance more or less
+    is_empty = not found and splits.total >= MIN_UTTERANCES
+    if abs(found - share) * splits.total < 1 and not is_empty:  # one utterance more or less
         return
     why = ""
     if "speaker" in division.by:

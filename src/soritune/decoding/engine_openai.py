@@ -53,11 +53,14 @@ class OpenAIEngine:
         """See `Engine`."""
         if request.task is Task.AST_COT:
             raise UserError(
-                "--engine openai: the interface has transcriptions and translations, no chain of "
+                "a server with OpenAI's interface has transcriptions and translations, no chain of "
                 "thought. Ask for asr or ast"
             )
         if request.task is Task.AST and request.target_language not in ("en", "english"):
-            raise UserError("--engine openai: translations go into English. Give --to en")
+            raise UserError(
+                "a server with OpenAI's interface translates into English alone. Ask for en "
+                "(--to en)"
+            )
         if not self.url.startswith(("http://", "https://")):
             raise UserError(
                 f'--engine openai:{self.url}: "{self.url}" is not an address. Give one like '

@@ -7,10 +7,11 @@ from typing import Protocol
 
 from soritune.audio.stream import Source
 from soritune.decoding.records import Failure, Transcript
+from soritune.decoding.server import OPENAI
 from soritune.decoding.transcriber import Options, asked
 from soritune.errors import UserError
 
-LOCAL, RAY, OPENAI = "local", "ray", "openai:"
+LOCAL, RAY = "local", "ray"
 
 
 def check_engine(engine: str) -> None:

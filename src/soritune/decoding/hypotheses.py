@@ -20,7 +20,7 @@ class Hypothesis:
     Attributes:
         output: all that the model wrote.
         transcript, translation: its parts, as the family reads them; None where there is none.
-        mean_logprob: see `Generated`.
+        mean_logprob: see `Generated`; None where a server does not give it.
         tokens: number of the generated tokens; None: not known.
     """
 
@@ -31,7 +31,7 @@ class Hypothesis:
     output: str
     transcript: str | None
     translation: str | None
-    mean_logprob: float
+    mean_logprob: float | None
     duration_s: float
     tokens: int | None = None
 

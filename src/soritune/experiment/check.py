@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from soritune.corpus.leakage import held_out_splits, overlaps_of
 from soritune.corpus.split_warnings import Splits, read_splits, split_warnings, splits_of
+from soritune.decoding.server import server_model
 from soritune.experiment.check_records import (
     BaseCheck,
     CaseCheck,
@@ -40,6 +41,7 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
     """
     require_evaluations(recipe)
     check_base(recipe)
+    base = _check_base(recipe)
     plan = Plan.of(recipe)
     cases = list(only) or [ORIGINAL, *recipe.cases]
     names = corpora_of(recipe, cases, list(recipe.evaluate))
@@ -78,14 +80,14 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
     return RunCheck(
         name=recipe.name,
         output=recipe.output,
-        base=_check_base(recipe),
+        base=base,
         corpora=tuple(corpora.values()),
         cases=checked,
         evaluations=tuple(
             _check_evaluation(plan, name, cases, corpora) for name in recipe.evaluate
         ),
         warnings=(*map(str, overlaps), *warnings),
-        notes=(*excluded, *_orphan_notes(plan, checked)),
+        notes=(*excluded, *_orphan_notes(plan, checked), *_base_notes(base)),
     )
 
 
@@ -108,12 +110,23 @@ def _orphan_notes(plan: Plan, cases: Sequence[CaseCheck]) -> list[str]:
     return [orphan_text(folder) for folder in orphans(plan) if folder not in kept]
 
 
+def _base_notes(base: BaseCheck) -> list[str]:
+    if not base.download or base.num_bytes is not None:
+        return []
+    return [
+        f"base {base.name} is not on this machine, and nothing is known of it here: whether the "
+        f"hub has it, and this version trains it, shows when the run downloads it"
+    ]
+
+
 def _check_base(recipe: Recipe) -> BaseCheck:
     from soritune import hub
     from soritune.models import resolve
     from soritune.models.registry import builtin_names, family_of
 
     base, revision = recipe.model.base, recipe.model.revision
+    if server_model(base) is not None:
+        return BaseCheck(base, None, None, False, on_server=True)
     folder = resolve(base) if base in builtin_names() else Path(base).expanduser()
     if folder.is_dir():
         weights = list(folder.glob("*.safetensors"))

@@ -10,12 +10,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class BaseCheck:
-    """The base model; sizes are None where only a download would tell."""
+    """The base model; sizes are None where only a download, or nobody here, would tell."""
 
     name: str
     parameters: int | None
     num_bytes: int | None
     download: bool
+    on_server: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from soritune.corpus.card import CorpusCard
 # Raised by hand when the code of a stage changes so that old results must not stand beside new.
 TRAINING_FORMAT = 1
 DECODING_FORMAT = 3
-SCORING_FORMAT = 2
+SCORING_FORMAT = 3
 
 # Up to this size a file of a model is read whole; of larger ones both ends and the size
 # (a safetensors file has the names and shapes of all its tensors at its beginning).
@@ -37,6 +37,7 @@ def corpus_identity(card: CorpusCard) -> str:
 def base_identity(base: str, revision: str | None) -> str:
     """Return the identity of a base: the content of a folder, or name and revision on the hub.
 
+    A model on a server counts by its address and its name there: nobody else knows what it is.
     A hub name without a revision counts as unchanged: name a revision in the recipe where that
     matters.
     """

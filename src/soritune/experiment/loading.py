@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soritune.decoding.server import ServerModel, server_model
 from soritune.errors import RecipeProblem, UserError
 from soritune.recipe import LoraConfig, Recipe
 from soritune.recipe.load import RecipeFile, read_recipe
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from soritune.models.family import Family
+
+
+NO_BEAMS = 'a server decodes as it is set up there; leave out "beams"'
 
 
 def load_experiment(path: Path, *, download: bool = False) -> Recipe:
@@ -30,6 +34,12 @@ def load_experiment(path: Path, *, download: bool = False) -> Recipe:
         UserError: one line, `file:line: what`, for the first mistake in the file.
     """
     file = read_recipe(path)
+    server = _server(file)
+    if server is not None:
+        problems = list(_server_problems(file.recipe, server))
+        if problems:
+            raise file.error(problems)
+        return file.recipe
     family = _family(file, download=download)
     if family is None:
         return file.recipe
@@ -85,6 +95,31 @@ def _family(file: RecipeFile, *, download: bool) -> Family | None:
     return family
 
 
+def _server(file: RecipeFile) -> ServerModel | None:
+    try:
+        return server_model(file.recipe.model.base)
+    except UserError as error:
+        raise file.error([RecipeProblem(str(error), "model", "base")]) from None
+
+
+def _server_problems(recipe: Recipe, server: ServerModel) -> Iterator[RecipeProblem]:
+    check = server.engine().check
+    if recipe.cases:
+        yield RecipeProblem(
+            "a base on a server can only be evaluated, not trained; leave out "
+            '"cases", or give a base on this machine or the hub',
+            "cases",
+        )
+    if recipe.model.revision is not None:
+        yield RecipeProblem('"revision" is for the hub, not for a server', "model", "revision")
+    for name, evaluation in recipe.evaluate.items():
+        source = recipe.corpora[evaluation.corpus]
+        task, to = evaluation.task, evaluation.to
+        yield from _request_problems(check, source, task, to, "evaluate", name, "task")
+        if evaluation.beams > 1:
+            yield RecipeProblem(NO_BEAMS, "evaluate", name, "beams")
+
+
 def _problems(recipe: Recipe, family: Family) -> Iterator[RecipeProblem]:
     from soritune.models.modes import written_mode
 
@@ -98,21 +133,27 @@ def _problems(recipe: Recipe, family: Family) -> Iterator[RecipeProblem]:
             to = part.to or getattr(source, "translation_language", None)
             for task in part.tasks:
                 loc = ("cases", name, "train", index, "tasks")
-                yield from _request_problems(family, source, task, to, *loc)
+                yield from _request_problems(family.check_request, source, task, to, *loc)
     for name, evaluation in recipe.evaluate.items():
         source = recipe.corpora[evaluation.corpus]
         task, to = evaluation.task, evaluation.to
-        yield from _request_problems(family, source, task, to, "evaluate", name, "task")
+        yield from _request_problems(
+            family.check_request, source, task, to, "evaluate", name, "task"
+        )
 
 
 def _request_problems(
-    family: Family, source: BaseModel, task: Task, to: str | None, *loc: str | int
+    check: Callable[[Request], None],
+    source: BaseModel,
+    task: Task,
+    to: str | None,
+    *loc: str | int,
 ) -> Iterator[RecipeProblem]:
-    """Yield what the family cannot do, as far as the recipe says what will be asked."""
+    """Yield what `check` refuses, as far as the recipe says what will be asked."""
     if task is not Task.ASR and to is None:
         return
     language = getattr(source, "language", None)
     try:
-        family.check_request(Request(task, language, None if task is Task.ASR else to))
+        check(Request(task, language, None if task is Task.ASR else to))
     except UserError as error:
         yield RecipeProblem(str(error), *loc)

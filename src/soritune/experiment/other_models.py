@@ -8,22 +8,20 @@ Each is a row of its own in the report. Nothing of the recipe's cases depends on
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from soritune.decoding.server import ServerModel, server_model
 from soritune.errors import UserError
 from soritune.experiment.fingerprint import base_identity, fingerprint
+from soritune.experiment.loading import NO_BEAMS
 from soritune.files import write_atomically
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL, Name
 from soritune.tasks import Request, Task
-
-if TYPE_CHECKING:
-    from soritune.models.family import Family
 
 FOLDER = "models"
 _FILE = "model.json"
@@ -37,7 +35,8 @@ class OtherModel:
 
     Attributes:
         source: as `load` takes it; a folder absolutely.
-        identity: of its content and that of all that it is built on.
+        identity: of its content and that of all that it is built on; of a model on a server, of
+            its address and name.
     """
 
     name: str
@@ -66,15 +65,13 @@ def add_other_model(recipe: Recipe, output: Path, source: str, name: str | None)
     Raises:
         UserError: no such model, a name that cannot be used.
     """
-    from soritune.models.open import open_chain
     from soritune.models.record import stable_name
 
-    chain = open_chain(source)
-    name = _default_name(source) if name is None else name
+    server = server_model(source)
+    identity = _identity(source) if server is None else base_identity(source, None)
+    name = _default_name(source, server) if name is None else name
     _check_name(name, recipe)
-    built_on = [str(addition.folder) for addition in chain.additions]
-    identities = [base_identity(each, None) for each in (*built_on, str(chain.base_folder))]
-    model = OtherModel(name, stable_name(source), fingerprint({"built_on": identities}))
+    model = OtherModel(name, stable_name(source), identity)
     text = json.dumps(asdict(model), ensure_ascii=False, indent=2) + "\n"
     (output / FOLDER / name).mkdir(parents=True, exist_ok=True)
     write_atomically(output / FOLDER / name / _FILE, text.encode())
@@ -84,32 +81,50 @@ def add_other_model(recipe: Recipe, output: Path, source: str, name: str | None)
 def what_it_can(
     recipe: Recipe, model: OtherModel, evaluations: Sequence[str]
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the evaluations that a model's family can do, and why not for the others."""
-    from soritune.models.open import open_chain
-
-    family = open_chain(model.source).family
-    refused = {name: _refusal(recipe, family, name) for name in evaluations}
+    """Return the evaluations that a model can do, and why not for the others."""
+    server = server_model(model.source)
+    check = _family_check(model.source) if server is None else server.engine().check
+    refused = {name: _refusal(recipe, check, name) for name in evaluations}
+    if server is not None:
+        refused |= {name: NO_BEAMS for name in evaluations if recipe.evaluate[name].beams > 1}
     return (
         [name for name, reason in refused.items() if reason is None],
         {name: reason for name, reason in refused.items() if reason is not None},
     )
 
 
-def _refusal(recipe: Recipe, family: Family, evaluation: str) -> str | None:
+def _identity(source: str) -> str:
+    from soritune.models.open import open_chain
+
+    chain = open_chain(source)
+    built_on = [str(addition.folder) for addition in chain.additions]
+    identities = [base_identity(each, None) for each in (*built_on, str(chain.base_folder))]
+    return fingerprint({"built_on": identities})
+
+
+def _family_check(source: str) -> Callable[[Request], None]:
+    from soritune.models.open import open_chain
+
+    return open_chain(source).family.check_request
+
+
+def _refusal(recipe: Recipe, check: Callable[[Request], None], evaluation: str) -> str | None:
     settings = recipe.evaluate[evaluation]
     language = settings.source_language or getattr(
         recipe.corpora[settings.corpus], "language", None
     )
     to = None if settings.task is Task.ASR else settings.to
     try:
-        family.check_request(Request(settings.task, language, to))
+        check(Request(settings.task, language, to))
     except UserError as error:
         return str(error)
     return None
 
 
-def _default_name(source: str) -> str:
+def _default_name(source: str, server: ServerModel | None) -> str:
     """Return what a model is called: the last part of its place that is a name."""
+    if server is not None:
+        return server.name.rstrip("/").rpartition("/")[2]
     path = Path(source).resolve() if Path(source).is_dir() else Path(source)
     parts = [part for part in path.parts if part not in _NAMELESS]
     return parts[-1].rpartition(":")[2] if parts else source

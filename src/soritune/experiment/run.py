@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from soritune.corpus.leakage import held_out_splits, overlaps_of, trained_splits
 from soritune.corpus.store import Corpus
+from soritune.decoding.server import ServerModel
 from soritune.distributed import World
 from soritune.errors import UserError, nearest
+from soritune.experiment.decoding import decode_evaluation, open_model
 from soritune.experiment.dev import dev_scorer
 from soritune.experiment.history import keep_figures
 from soritune.experiment.loading import require_evaluations
 from soritune.experiment.other_models import add_other_model, what_it_can
-from soritune.experiment.outcomes import DecodingOutcome
 from soritune.experiment.output import check_output, keep_recipe
 from soritune.experiment.page import write_experiment_page
 from soritune.experiment.plan import Plan
@@ -23,12 +24,10 @@ from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
 from soritune.experiment.scoring import SoundMeter, score_evaluation
 from soritune.experiment.selection import other_languages, select_records
-from soritune.experiment.stage import Done
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
 from soritune.experiment.trainable import check_base, training_warnings
 from soritune.interrupts import StopRequest
-from soritune.progress import track
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import Report
@@ -37,9 +36,7 @@ from soritune.scoring.results import write_results
 
 if TYPE_CHECKING:
     from soritune.corpus.pool import Executor
-    from soritune.corpus.store import Record
-    from soritune.decoding.hypotheses import Hypothesis
-    from soritune.models.family import SpeechModel
+    from soritune.experiment.decoding import Answering
     from soritune.training.summary import TrainingSummary
 
 Say = Callable[[str], None]
@@ -166,7 +163,7 @@ class Experiment:
                 f'case "{case}" is not trained with these settings yet; '
                 f"run: soritune train RECIPE --case {case}"
             )
-        model: SpeechModel | None = None
+        model: Answering | None = None
         for name in names:
             stage = self.plan.score_stage(case, name)
             done = stage.done()
@@ -175,12 +172,14 @@ class Experiment:
                 corpus = self._open(self.recipe.evaluate[name].corpus)
                 records = select_records(name, self.recipe.evaluate[name], corpus)
                 if self.plan.decode_stage(case, name).done() is None and model is None:
-                    model = self._load(case)
+                    model = open_model(self.plan, case)
                 reasons = self._why(case, name)
                 if reasons:
                     self._say(f"evaluate {case}, {name}{_again(reasons)}")
                 self._keep(case, [name], reasons)
-                hypotheses, decoding = self._decode(case, name, corpus, records, model)
+                hypotheses, decoding = decode_evaluation(
+                    self.plan, case, name, corpus, records, model
+                )
                 done = stage.run(
                     partial(
                         score_evaluation,
@@ -198,7 +197,7 @@ class Experiment:
                 )
             figures = ", ".join(f"{score.title} {score.value:.2f}" for score in done.outcome.scores)
             self._say(f"evaluate {case}, {name}: {'done before, ' if again else ''}{figures}")
-        if model is not None:
+        if model is not None and not isinstance(model, ServerModel):
             from soritune.models.memory import free_memory
 
             del model
@@ -212,7 +211,7 @@ class Experiment:
         What its family cannot do is left out.
 
         Args:
-            source: folder, hub id or `builtin:NAME`.
+            source: folder, hub id, `builtin:NAME`, or a model on a server: see `server_model`.
             name: of the row; None: that of its folder.
 
         Raises UserError where there is no such model, or it can do nothing of what is asked.
@@ -263,57 +262,6 @@ class Experiment:
         if kept:
             names = ", ".join(each.evaluation for each in kept)
             self._say(f"  the figures before ({names}) are kept: soritune report --history")
-
-    def _decode(
-        self,
-        case: str,
-        name: str,
-        corpus: Corpus,
-        records: Sequence[Record],
-        model: SpeechModel | None,
-    ) -> tuple[list[Hypothesis], Done[DecodingOutcome]]:
-        from soritune.decoding.evaluate import DEFAULT_BATCH_SIZE, decode_records
-        from soritune.decoding.hypotheses import read_hypotheses
-
-        stage = self.plan.decode_stage(case, name)
-        path = self.plan.hypotheses_path(case, name)
-        done = stage.done()
-        if done is not None:
-            by_id = {hypothesis.id: hypothesis for hypothesis in read_hypotheses(path)}
-            if all(record.id in by_id for record in records):
-                return [by_id[record.id] for record in records], done
-        loaded = model or self._load(case)
-        settings = self.recipe.evaluate[name]
-        found: list[Hypothesis] = []
-
-        def work() -> DecodingOutcome:
-            with track(f"evaluate {case}, {name}", len(records), "utterances") as advance:
-                found.extend(
-                    decode_records(
-                        loaded,
-                        corpus,
-                        records,
-                        task=settings.task,
-                        to=settings.to,
-                        beams=settings.beams,
-                        out=path,
-                        advance=advance,
-                    )
-                )
-            return DecodingOutcome(len(records), DEFAULT_BATCH_SIZE, str(loaded.device))
-
-        return found, stage.run(work)
-
-    def _load(self, case: str) -> SpeechModel:
-        from soritune.models import load
-
-        model = self.recipe.model
-        other = self.plan.other_models().get(case)
-        if other is not None:
-            return load(other.source, dtype=model.dtype, merge=True)
-        if case == ORIGINAL:
-            return load(model.base, revision=model.revision, dtype=model.dtype, merge=True)
-        return load(self.plan.model_folder(case), dtype=model.dtype, merge=True)
 
     def _open(self, corpus: str) -> Corpus:
         """Open a corpus; its checksums are compared the first time."""

@@ -267,6 +267,7 @@ def check_opens(source: str, revision: str | None = None) -> None:
 
     Raises UserError where it could not be loaded.
     """
+    source = os.path.expanduser(source)
     if not source.startswith(BUILTIN_PREFIX) and not Path(source).is_dir():
         return
     with model_errors(source):

@@ -206,8 +206,7 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
             if is_local and not os.path.exists(os.path.expanduser(value)):
                 line = root.line_of(("corpora", name, key))
                 raise UserError(
-                    f'{path}:{line}: "{key}" in corpus "{name}": {value} does not exist, '
-                    f"neither beside the recipe nor in the current directory"
+                    f'{path}:{line}: "{key}" in corpus "{name}": {_absence(str(value))}'
                 )
         augmentation = options_of(source).augment
         for given in augmentation.paths() if augmentation is not None else ():
@@ -224,7 +223,13 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
 
 def _check_augment_file(path: Path, line: int, given: str) -> None:
     if not os.path.exists(os.path.expanduser(given)):
-        raise UserError(
-            f"{path}:{line}: {given}, named under augment, does not exist, neither beside the "
-            "recipe nor in the current directory"
-        )
+        raise UserError(f"{path}:{line}: named under augment: {_absence(given)}")
+
+
+def _absence(given: str) -> str:
+    """Return where a path was looked for in vain."""
+    if given.startswith("~"):
+        return f"{given} does not exist ({os.path.expanduser(given)}); fix the path"
+    if os.path.isabs(given):
+        return f"{given} does not exist; fix the path"
+    return f"{given} does not exist, neither beside the recipe nor in the current directory"

@@ -87,7 +87,10 @@ class LoraConfig(Settings):
 
 
 class ModelConfig(Settings):
-    """The base that every case starts from: hub id, folder, or `builtin:NAME`."""
+    """The base that every case starts from: hub id, folder, or `builtin:NAME`.
+
+    One on a server (`openai:http://127.0.0.1:8000/v1#model`) is only evaluated.
+    """
 
     base: Annotated[str, Field(min_length=1)]
     revision: str | None = None

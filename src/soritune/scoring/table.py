@@ -16,7 +16,7 @@ from soritune.scoring.bootstrap import (
     interval_of,
     resampled_sums,
 )
-from soritune.scoring.score import Score
+from soritune.scoring.score import LOWER_IS_BETTER, Score
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ def scores_of(
     drawn = "speakers" if clusters.index is not None else "utterances"
     found = []
     for table, sums in zip(tables, np.split(resampled, widths, axis=1), strict=True):
-        low, high = interval_of(table.scorer(sums), clusters)
+        rate = table.value if LOWER_IS_BETTER[table.metric] else None
+        log_t = ".log-t" if rate is not None and clusters.index is not None else ""
+        low, high = interval_of(table.scorer(sums), clusters, rate=rate)
         found.append(
             Score(
                 metric=table.metric,
@@ -77,7 +79,7 @@ def scores_of(
                 utterances=len(table.counts),
                 speakers=clusters.speakers,
                 clustered=clusters.index is not None,
-                signature=f"{table.signature}|bs:{num_resamples}|drawn:{drawn}|seed:{seed}",
+                signature=f"{table.signature}|bs:{num_resamples}|drawn:{drawn}{log_t}|seed:{seed}",
             )
         )
     return found

@@ -11,7 +11,7 @@ from socket import socket
 import uvicorn
 
 from soritune.decoding.engine import Engine
-from soritune.decoding.engines import OPENAI
+from soritune.decoding.server import OPENAI
 from soritune.errors import UserError
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
