@@ -81,7 +81,6 @@ def test_the_records_stand_in_the_page() -> None:
     for expected in [
         "lora-1 (LoRA)",
         "12.3",
-        "10.0–14.6",
         "gate failed",
         "+10.50",
         "better, p < 0.001",

@@ -228,3 +228,10 @@ def test_small_figures_show_one_decimal_more(value: float, shown: tuple[str, str
 
 def test_missing_figure_is_a_dash() -> None:
     assert figures(None) == ("—", "")
+
+
+def test_too_few_utterances_have_no_interval_and_no_best() -> None:
+    few = replace(result("original", 92.1), utterances=19)
+    assert figures(few) == ("92.1", "")
+    assert figures(replace(few, utterances=20))[1] == "91.1–93.1"
+    assert "92.10 of 19 utterances, too few to say" in best_sentence(report(few))

@@ -13,6 +13,8 @@ from soritune.corpus.card import Division, PreviousTest, SplitSummary
 from soritune.corpus.prepare import prepare
 from soritune.corpus.split_warnings import Splits, read_splits, split_warnings, splits_of
 from soritune.corpus.store import Corpus
+from soritune.experiment import preparation
+from soritune.recipe import Recipe
 from soritune.sources.formats.folder import FolderSource
 from soritune.sources.formats.manifest import ManifestSource
 
@@ -158,3 +160,18 @@ def test_a_folder_says_that_its_speakers_are_not_known(tmp_path: Path) -> None:
     found = read_splits("mine", named, tmp_path / "out")
     assert found is not None
     assert not [e for e in split_warnings(found, ()) if e.kind == "unknown-speakers"]
+
+
+def test_a_recipe_that_only_prepares_tests_nothing_where_no_test_is_wanted(tmp_path: Path) -> None:
+    corpus = {"source": "manifest", "path": tmp_path}
+    recipe = Recipe.model_validate(
+        {
+            "name": "n",
+            "output": "out",
+            "language": "ko",
+            "model": {"base": "builtin:tiny"},
+            "corpora": {"mine": corpus, "whole": {**corpus, "test_share": 0}},
+        }
+    )
+    assert preparation.tested_splits(recipe, "mine") == {"test"}
+    assert preparation.tested_splits(recipe, "whole") == set()

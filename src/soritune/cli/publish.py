@@ -34,7 +34,10 @@ def publish(
     ] = None,
     license: Annotated[
         str | None,
-        typer.Option(help="Of the weights, as the hub names it; default: that of the base's card."),
+        typer.Option(
+            metavar="LICENSE",
+            help="Of the weights, as the hub names it; default: that of the base's card.",
+        ),
     ] = None,
     private: Annotated[
         bool, typer.Option("--private", help="Make the repository a private one.")

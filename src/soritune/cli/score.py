@@ -43,13 +43,21 @@ def score(
     hypothesis: Annotated[
         Path, typer.Argument(metavar="HYP", help="What a system wrote, in any of these forms.")
     ],
-    language: Annotated[str, typer.Option(help="Of both texts: a code (ko) or a name.")],
+    language: Annotated[
+        str, typer.Option(metavar="LANGUAGE", help="Of both texts: a code (ko) or a name.")
+    ],
     metrics: Annotated[
-        str, typer.Option(help="Separated by commas; an unknown one lists those that there are.")
+        str,
+        typer.Option(
+            metavar="NAMES", help="Separated by commas; an unknown one lists those that there are."
+        ),
     ] = "cer,wer",
     variants: Annotated[
         str | None,
-        typer.Option(help="Of error rates, separated by commas; default: those of the language."),
+        typer.Option(
+            metavar="NAMES",
+            help="Of error rates, separated by commas; default: those of the language.",
+        ),
     ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="A table, or the records of results.json.")

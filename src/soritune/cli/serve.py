@@ -26,9 +26,14 @@ def serve(
         ),
     ],
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Address to listen on; 0.0.0.0 lets other machines in."
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="NUMBER", help="Port to listen on.")
+    ] = 8000,
     adapter: Annotated[
         list[str],
         typer.Option(
@@ -37,7 +42,8 @@ def serve(
         ),
     ] = [],  # noqa: B006
     name: Annotated[
-        str | None, typer.Option(help="Name of the model in the API; default: MODEL.")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the model in the API; default: MODEL."),
     ] = None,
     api_key_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Accepted keys, one a line.")
@@ -50,14 +56,19 @@ def serve(
         ),
     ] = "local",
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Clips of 30 s that are decoded together.")
+        int, typer.Option(min=1, metavar="NUMBER", help="Clips of 30 s that are decoded together.")
     ] = 8,
     max_requests: Annotated[
-        int, typer.Option(min=1, help="Requests at work or waiting; more are answered 503.")
+        int,
+        typer.Option(
+            min=1, metavar="NUMBER", help="Requests at work or waiting; more are answered 503."
+        ),
     ] = 256,
-    max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest upload in MiB.")] = 100,
+    max_upload_mb: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="Largest upload in MiB.")
+    ] = 100,
     max_audio_minutes: Annotated[
-        float, typer.Option(min=0.1, help="Longest recording in minutes.")
+        float, typer.Option(min=0.1, metavar="NUMBER", help="Longest recording in minutes.")
     ] = 240,
     page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the page at /.")] = True,
 ) -> None:

@@ -59,7 +59,10 @@ def transcribe(
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="What the recording is about, or text before it (Whisper, Qwen3-ASR)."),
+        typer.Option(
+            metavar="TEXT",
+            help="What the recording is about, or text before it (Whisper, Qwen3-ASR).",
+        ),
     ] = None,
     keywords: Annotated[
         str,
@@ -100,6 +103,13 @@ def transcribe(
             help="Longest stretch that the model hears at once.",
         ),
     ] = None,
+    word_times: Annotated[
+        bool,
+        typer.Option(
+            "--word-times",
+            help="Find when each word is spoken: in verbose_json, and for the cues of srt and vtt.",
+        ),
+    ] = False,
     engine: Annotated[
         str,
         typer.Option(
@@ -110,7 +120,9 @@ def transcribe(
     ] = "local",
     workers: Annotated[
         int,
-        typer.Option(min=1, help="Requests to a server, or models on a cluster, at a time."),
+        typer.Option(
+            min=1, metavar="NUMBER", help="Requests to a server, or models on a cluster, at a time."
+        ),
     ] = 4,
     batch_size: Annotated[
         int,
@@ -143,9 +155,14 @@ def transcribe(
     from soritune.decoding.engines import check_engine, open_engine
     from soritune.decoding.inputs import find_inputs, total_s
     from soritune.decoding.results import Job
+    from soritune.decoding.server import OPENAI
     from soritune.decoding.transcriber import Failure, Options
 
     check_engine(engine)
+    if word_times and engine.startswith(OPENAI):
+        raise UserError("--word-times: a server does not give them; take --engine local or ray")
+    if word_times and task is Task.AST:
+        raise UserError("--word-times are those of a transcript: take --task asr or ast-cot")
     inputs = find_inputs(files or [], lists or [])
     if format_.has_times and len(inputs) > 1 and out is None:
         raise UserError(
@@ -161,6 +178,8 @@ def transcribe(
         "keep_unsure": keep_unsure,
         "window_s": window,
     }
+    if word_times:
+        options["words"] = True
     settings = {"model": model, "base": base, "engine": engine, **options}
     options["batch_size"] = batch_size
     num_failed = 0

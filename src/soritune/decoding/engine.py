@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
-from soritune.decoding.records import Token
-from soritune.models.family import ClipLimits, SpeechModel, Watch
+from soritune.decoding.records import Token, Word
+from soritune.decoding.word_times import timed
+from soritune.models.family import ClipLimits, Generated, ModelInput, SpeechModel, Watch
 from soritune.tasks import Answer, Request
 
 POOL_BATCHES = 4
@@ -21,11 +22,17 @@ POOL_BATCHES = 4
 
 @dataclass(frozen=True)
 class Piece:
-    """A clip that the model can take (16 kHz mono), and what is asked; `key` is the caller's."""
+    """A clip that the model can take (16 kHz mono), and what is asked.
+
+    Attributes:
+        key: the caller's.
+        words: whether times of words are asked for.
+    """
 
     key: tuple[int, int]
     samples: Samples
     request: Request
+    words: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -42,12 +49,15 @@ class Decoded:
         answer: its parts, as the family reads them.
         mean_logprob: see `Generated`; None where the engine does not give it.
         tokens: see `Segment`.
+        words: of the transcript, in seconds of the clip; empty where they were not asked for or
+            the engine does not give them.
     """
 
     output: str
     answer: Answer
     mean_logprob: float | None
     tokens: tuple[Token, ...] = ()
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,12 +163,41 @@ def decode_batch(
     limits = [processor.max_new_tokens(piece.duration_s) for piece in batch]
     watching = {} if watch is None else {"watch": watch}
     outputs = model.generate(inputs, limits, beams=beams, **watching)
+    answers = [
+        processor.parse(piece.request, output.text)
+        for piece, output in zip(batch, outputs, strict=True)
+    ]
+    words = _word_times(model, batch, inputs, outputs, answers)
     return [
         Decoded(
             output.text,
-            processor.parse(piece.request, output.text),
+            answer,
             output.mean_logprob,
             tuple(map(Token, output.tokens, output.logprobs)),
+            words.get(place, ()),
         )
-        for piece, output in zip(batch, outputs, strict=True)
+        for place, (output, answer) in enumerate(zip(outputs, answers, strict=True))
     ]
+
+
+def _word_times(
+    model: SpeechModel,
+    batch: Sequence[Piece],
+    inputs: Sequence[ModelInput],
+    outputs: Sequence[Generated],
+    answers: Sequence[Answer],
+) -> dict[int, tuple[Word, ...]]:
+    """Return the words of the pieces of a batch for which they are asked, by place."""
+    places = [
+        place
+        for place, piece in enumerate(batch)
+        if piece.words and answers[place].transcript and outputs[place].tokens
+    ]
+    if not places:
+        return {}
+    tokens = [outputs[place].tokens for place in places]
+    spans = model.align([inputs[place] for place in places], tokens)
+    return {
+        place: timed(answers[place].transcript or "", written, times, model.processor.decode)
+        for place, written, times in zip(places, tokens, spans, strict=True)
+    }

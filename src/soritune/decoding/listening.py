@@ -17,7 +17,9 @@ from soritune.decoding.cutting import Window, windows
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
-from soritune.decoding.records import Failure, Segment, Token, Transcript
+from soritune.decoding.records import Failure, Segment, Token, Transcript, Word
+from soritune.decoding.word_times import first_words, last_words, shifted
+from soritune.errors import UserError
 from soritune.tasks import Request, Task
 
 PAUSE_S = 0.3
@@ -37,12 +39,14 @@ class Listening:
         guard: when a text is held back.
         keep_unsure: keep what the guard would hold back; such segments still say why.
         window_s: longest window; None is the longest that the engine takes.
+        words: whether the times of words are asked for, of transcripts only.
     """
 
     request: Request
     guard: Guard = field(default_factory=Guard)
     keep_unsure: bool = False
     window_s: float | None = None
+    words: bool = False
 
 
 Advance = Callable[[float], None]
@@ -176,12 +180,14 @@ class _Hearing:
         end_s = window.speech[-1][1] if window.speech else window.end_s
         guard = self.asked.guard
         tokens: tuple[Token, ...] = ()
+        words: tuple[Word, ...] = ()
         if decoded is None:
             text, translation, logprob = "", None, None
             unsure = guard.heard(window.speech_prob)
         else:
             text, translation = texts(self.asked.request, decoded)
             logprob, tokens = decoded.mean_logprob, decoded.tokens
+            words = shifted(decoded.words, window.start_s)
             unsure = guard.unsure(
                 text,
                 logprob,
@@ -197,6 +203,7 @@ class _Hearing:
             translation=translation,
             tokens=tokens,
             speech=window.speech,
+            words=words,
             unsure=unsure,
         )
 
@@ -219,6 +226,8 @@ def _heard(
 ) -> Iterator[Segment | Transcript | Failure]:
     """Yield segments of recordings as they come, and each recording's end, in order."""
     engine.check(asked.request)
+    if asked.words and asked.request.task is Task.AST:
+        raise UserError("times of words are those of a transcript: ask for asr or ast-cot")
     waiting: dict[int, _Hearing] = {}
     first = 0
 
@@ -275,7 +284,7 @@ def _pieces(
                     if silent and not asked.keep_unsure:
                         hearing.answers[number] = None
                     else:
-                        yield Piece((index, number), window.samples, asked.request)
+                        yield Piece((index, number), window.samples, asked.request, asked.words)
                     number += 1
         except AudioError as error:
             hearing.error = str(error)
@@ -293,6 +302,18 @@ def _apart(
     if earlier.translation is not None and later.translation is not None:
         translations = cut_apart(earlier.translation, later.translation, *shares)
     return (
-        replace(earlier, text=texts[0], translation=translations[0], end_s=middle_s),
-        replace(later, text=texts[1], translation=translations[1], start_s=middle_s),
+        replace(
+            earlier,
+            text=texts[0],
+            translation=translations[0],
+            end_s=middle_s,
+            words=first_words(earlier.words, texts[0]),
+        ),
+        replace(
+            later,
+            text=texts[1],
+            translation=translations[1],
+            start_s=middle_s,
+            words=last_words(later.words, texts[1]),
+        ),
     )

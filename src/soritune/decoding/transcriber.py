@@ -35,6 +35,7 @@ class Options(TypedDict, total=False):
         keywords: words and names that may occur, where the family can use them.
         keep_unsure: keep texts that the guard would hold back (`Transcript.dropped`).
         window_s: longest window that the model hears at once; by default, as long as it can.
+        words: find when each word of a transcript is spoken (`Segment.words`).
         batch_size: windows of the longest kind that are decoded together; 8 by default.
         beams: 1, the default, is greedy.
     """
@@ -47,6 +48,7 @@ class Options(TypedDict, total=False):
     keywords: Sequence[str]
     keep_unsure: bool
     window_s: float | None
+    words: bool
     batch_size: int
     beams: int
 
@@ -107,6 +109,8 @@ class Transcriber:
         return segments(self._engine(options), source, asked(options))
 
     def _engine(self, options: Options) -> LocalEngine:
+        if options.get("words") and not self.model.family.aligns:
+            self.model.align([], [])  # says so before anything is heard
         return LocalEngine(self.model, options.get("batch_size", 8), options.get("beams", 1))
 
 
@@ -123,6 +127,7 @@ def asked(options: Options) -> Listening:
         request,
         keep_unsure=options.get("keep_unsure", False),
         window_s=options.get("window_s"),
+        words=options.get("words", False),
     )
 
 

@@ -57,7 +57,7 @@ def print_audit(console: Console, audit: Audit) -> None:
 def _corpora_table(audit: Audit) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("corpus", "source"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("utterances", "speech", "speakers", "train/dev/test", "left out"):
         table.add_column(column, justify="right")
     for corpus in audit.corpora:

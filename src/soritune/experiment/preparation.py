@@ -67,9 +67,12 @@ def prepare_corpora(
 
 
 def tested_splits(recipe: Recipe, corpus: str) -> set[str]:
-    """Return the splits of a corpus that a recipe scores; test where it scores nothing."""
+    """Return the splits of a corpus that a recipe scores.
+
+    Where it scores nothing that is test, unless the corpus is to have none.
+    """
     if not recipe.evaluate:
-        return {"test"}
+        return {"test"} if getattr(recipe.corpora[corpus], "test_share", None) != 0 else set()
     return {str(each.split) for each in recipe.evaluate.values() if each.corpus == corpus}
 
 

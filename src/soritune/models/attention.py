@@ -11,6 +11,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import local
 from typing import Any
 
 import torch
@@ -19,6 +22,20 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 ATTENTION = "soritune_sdpa"
+
+# Called with the attention module, its queries, its keys and their scale.
+Watcher = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor, float | None], None]
+_watching = local()
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Show `watcher` all that is attended to meanwhile, in this thread."""
+    _watching.by = watcher
+    try:
+        yield
+    finally:
+        _watching.by = None
 
 
 def attention(
@@ -30,6 +47,9 @@ def attention(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend as transformers' SDPA does, but never in cuDNN; its backward follows the forward."""
+    watcher: Watcher | None = getattr(_watching, "by", None)
+    if watcher is not None:
+        watcher(module, query, key, options.get("scaling"))
     cudnn = bool(torch.backends.cuda.cudnn_sdp_enabled())  # type: ignore[no-untyped-call]
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:

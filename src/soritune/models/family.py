@@ -182,6 +182,17 @@ class SpeechModel(Protocol):
             watch: see `Watch`; greedy decoding only.
         """
 
+    def align(
+        self, inputs: Sequence[ModelInput], tokens: Sequence[Sequence[int]]
+    ) -> list[list[tuple[float, float]]]:
+        """Return from when to when each token that was generated is spoken, in seconds of its clip.
+
+        Args:
+            tokens: of each prompt, as `Generated` has them.
+
+        Raises UserError where the family cannot tell.
+        """
+
     def save(self, folder: Path, *, trained: Sequence[str], about: Mapping[str, Any]) -> None:
         """Write what differs from the base (the named parameters) so that `load` finds it."""
 
@@ -270,6 +281,7 @@ class Family(Protocol):
         builtin_bases: folders of bases that come with the package: NAME in "builtin:NAME".
         published_bases: bases on the hub by id.
         layouts: layouts of whole models, each with a few words for people.
+        aligns: whether its models tell when words are spoken (`SpeechModel.align`).
         targets: what `export --to` writes besides `adapter`.
         whole_target: which of them a blend of two complete models is written as.
     """
@@ -286,6 +298,7 @@ class Family(Protocol):
     builtin_bases: Mapping[str, Path] = {}
     published_bases: Mapping[str, PublishedBase] = {}
     layouts: Mapping[str, str] = {}
+    aligns: bool = False
     targets: Mapping[str, ExportTarget] = {}
     whole_target: str = ""
 

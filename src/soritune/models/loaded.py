@@ -110,6 +110,14 @@ class LoadedModel(ABC):
     ) -> list[Generated]:
         """See `SpeechModel`."""
 
+    def align(
+        self, inputs: Sequence[ModelInput], tokens: Sequence[Sequence[int]]
+    ) -> list[list[tuple[float, float]]]:
+        """See `SpeechModel`."""
+        raise UserError(
+            f"{self.family.title} cannot tell when words are spoken. Leave word times out"
+        )
+
     def answers(self, written: Sequence[Written]) -> list[Generated]:
         """Return what was written as text."""
         return [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import Column, Row, best_case, metric_title, table
+from soritune.scoring.paired import MIN_UTTERANCES
 from soritune.scoring.records import (
     ConditionScore,
     Confusion,
@@ -275,7 +276,10 @@ def _with_figure(row: Row, report: Report) -> str:
     column, result = report.columns[0], row.results[0]
     by = f"{'lowest' if column.lower_is_better else 'highest'} {column.title}"
     value = "" if result is None else f", {result.value:.2f}"
-    return f"{row.case.title} ({by}{value})"
+    few = ""
+    if result is not None and result.utterances < MIN_UTTERANCES:
+        few = f" of {result.utterances} utterances, too few to say"
+    return f"{row.case.title} ({by}{value}{few})"
 
 
 def _short_title_of(case: str, report: Report) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from soritune.languages.names import language_name
 from soritune.report.records import CaseSummary
+from soritune.scoring.paired import MIN_UTTERANCES
 from soritune.scoring.score import ERROR_RATES, LOWER_IS_BETTER, RAW, Score
 from soritune.tasks import Task
 
@@ -145,7 +146,8 @@ def best_case(
 def figures(result: Score | None) -> tuple[str, str]:
     """Return value and interval as they are shown: ("2.72", "2.10–3.40"), ("99.2", "98.9–99.4").
 
-    One decimal, two where the value is below 10.
+    One decimal, two where the value is below 10. No interval of so few utterances that nothing can
+    be said of them.
     """
     if result is None:
         return MISSING, ""
@@ -153,7 +155,7 @@ def figures(result: Score | None) -> tuple[str, str]:
     value, low, high = (
         f"{figure:.{decimals}f}" for figure in (result.value, result.low, result.high)
     )
-    return value, f"{low}–{high}"
+    return value, f"{low}–{high}" if result.utterances >= MIN_UTTERANCES else ""
 
 
 def _title(evaluation: EvaluationSummary, metric: str, variant: str, learnt: bool) -> str:

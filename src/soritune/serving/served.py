@@ -42,6 +42,11 @@ class ServedModel:
         return token_logprobs(segments, self.batcher.model.processor.decode)
 
     @property
+    def aligns(self) -> bool:
+        """Whether it tells when words are spoken; otherwise their times are estimated."""
+        return self.batcher is not None and self.batcher.model.family.aligns
+
+    @property
     def waiting(self) -> int:
         """Number of clips in the line."""
         return 0 if self.batcher is None else self.batcher.waiting

@@ -97,6 +97,7 @@ async def transcribe(
     )
     included = _choices(include + include_, ("logprobs",), "include")
     state: State = request.app.state.serving
+    served = state.models.find(model)
     listening = asked(
         language=language,
         languages=languages + languages_,
@@ -107,9 +108,9 @@ async def transcribe(
         request,
         state,
         _Job(
-            model=state.models.find(model),
+            model=served,
             file=file.file,
-            listening=listening,
+            listening=replace(listening, words="word" in granularities and served.aligns),
             format=_format(response_format),
             stream=stream,
             words="word" in granularities,

@@ -10,7 +10,9 @@ HOP_SAMPLES = 160  # 10 ms: 100 frames a second
 MAX_DURATION_S = 30  # the encoder always hears that much, silence included
 MAX_SAMPLES = MAX_DURATION_S * SAMPLE_RATE_HZ
 NUM_FRAMES = MAX_SAMPLES // HOP_SAMPLES
-ENCODER_POSITIONS = NUM_FRAMES // 2  # stride of the second convolution
+FRAMES_PER_POSITION = 2  # stride of the second convolution
+ENCODER_POSITIONS = NUM_FRAMES // FRAMES_PER_POSITION
+POSITION_S = FRAMES_PER_POSITION * HOP_SAMPLES / SAMPLE_RATE_HZ
 
 START_TOKEN = "<|startoftranscript|>"
 END_TOKEN = "<|endoftext|>"

@@ -43,6 +43,7 @@ class WhisperFamily(family.Family):
         "openai/whisper-large-v3": PublishedBase(1_543_490_560, 3_087_130_976),
         "openai/whisper-large-v3-turbo": PublishedBase(808_878_080, 1_617_824_864),
     }
+    aligns = True
     layouts: Mapping[str, str] = {"transformers": "transformers (what vLLM serves as well)"}
     targets: Mapping[str, ExportTarget] = {
         "transformers": ExportTarget(

@@ -71,7 +71,20 @@ def build(family: Family, base: StoredBase, *, dtype: torch.dtype, device: torch
         suppress_tokens=generation.get("suppress_tokens"),
         begin_suppress_tokens=generation.get("begin_suppress_tokens"),
     )
-    return Whisper(family, module, processor)
+    return Whisper(family, module, processor, alignment_heads=_alignment_heads(generation, config))
+
+
+def _alignment_heads(
+    generation: Mapping[str, Any], config: WhisperConfig
+) -> tuple[tuple[int, int], ...]:
+    """Return the heads that a checkpoint names for word times; none where they do not fit it."""
+    named = generation.get("alignment_heads")
+    layers, heads = range(config.decoder_layers), range(config.decoder_attention_heads)
+    try:
+        found = tuple((layer, head) for layer, head in named or ())
+    except (TypeError, ValueError):
+        return ()
+    return found if all(layer in layers and head in heads for layer, head in found) else ()
 
 
 def generation_settings(folder: Path) -> dict[str, Any]:

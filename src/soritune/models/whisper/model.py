@@ -11,16 +11,25 @@ import torch
 from transformers import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 
+from soritune.models.alignment import Looks, Span, token_spans
 from soritune.models.encoder_decoder import EncoderDecoderModel
 from soritune.models.family import Batch, Generated, ModelInput, Watch
 from soritune.models.generation import generate_ids
 from soritune.models.record import read_record
+from soritune.models.whisper import constants as c
 from soritune.models.whisper.processor import DETECT
 
 
 @dataclass
 class Whisper(EncoderDecoderModel):
-    """Implements `SpeechModel` for Whisper."""
+    """Implements `SpeechModel` for Whisper.
+
+    Attributes:
+        alignment_heads: layers and heads of the decoder that follow the sound, as the checkpoint
+            names them; empty where it does not.
+    """
+
+    alignment_heads: tuple[tuple[int, int], ...] = ()
 
     @property
     def feature_fill(self) -> torch.Tensor:
@@ -82,6 +91,37 @@ class Whisper(EncoderDecoderModel):
             show=self.show(watch),
         )
         return self.answers(written)
+
+    @torch.inference_mode()
+    def align(
+        self, inputs: Sequence[ModelInput], tokens: Sequence[Sequence[int]]
+    ) -> list[list[Span]]:
+        """See `SpeechModel`: cross-attention of the steps that write, over the frames of sound."""
+        windows = self.processor.windows(inputs).to(self.device, self._encoder_dtype)
+        encoded = self.module.model.encoder(windows).last_hidden_state
+        prompts = torch.tensor([item.prompt_ids for item in inputs], device=self.device)
+        prompts = self._with_languages(prompts, encoded)
+        before = prompts.shape[1] - 1  # the position that writes the first token
+        longest = max(map(len, tokens))
+        written = torch.full((len(tokens), longest), self.processor.ids.end)
+        for row, ids in zip(written, tokens, strict=True):
+            row[: len(ids)] = torch.tensor(ids)
+        looks = Looks(
+            [layer.encoder_attn for layer in self.module.model.decoder.layers],
+            [range(before, before + len(ids)) for ids in tokens],
+        )
+        with looks.kept():
+            self.module.model.decoder(
+                input_ids=torch.cat([prompts, written[:, :-1].to(prompts)], dim=1),
+                encoder_hidden_states=encoded,
+                use_cache=False,
+            )
+        spans = []
+        for clip, item in enumerate(inputs):
+            frames = max(1, len(item.features) // c.FRAMES_PER_POSITION)
+            weights = looks.weights(clip)[..., :frames]
+            spans.append(token_spans(weights, c.POSITION_S, self.alignment_heads))
+        return spans
 
     def _with_languages(self, prompts: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
         """Return prompts in which the model has put the language of the rows that name none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import itertools
 import threading
 from typing import Any
 
@@ -22,6 +23,7 @@ SAMPLE_RATE_HZ = 22_050  # what espeak-ng's own voices produce
 # Values of speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _EE_OK = 0
+_EVENT_LIST_ENDS, _EVENT_WORD = 0, 1
 _INITIALIZE_DONT_EXIT = 0x8000
 _PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
 _POS_CHARACTER = 1
@@ -34,6 +36,19 @@ _CALLBACK = ctypes.CFUNCTYPE(
 _one_at_a_time = threading.Lock()  # the library keeps its state in globals
 
 
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("message", ctypes.c_uint),
+        ("position", ctypes.c_int),  # of the letter in the text, from 1
+        ("length", ctypes.c_int),
+        ("audio_ms", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
 def synthesize(text: str, voice: str, rate_wpm: int, pitch: int) -> npt.NDArray[np.float32]:
     """Speak `text` and return mono samples in [-1, 1] at `SAMPLE_RATE_HZ`, shape (num_samples,).
 
@@ -44,9 +59,17 @@ def synthesize(text: str, voice: str, rate_wpm: int, pitch: int) -> npt.NDArray[
 
     Raises UserError where espeak-ng is missing or cannot be used, ValueError for an unknown voice.
     """
+    return synthesize_timed(text, voice, rate_wpm, pitch)[0]
+
+
+def synthesize_timed(
+    text: str, voice: str, rate_wpm: int, pitch: int
+) -> tuple[npt.NDArray[np.float32], list[tuple[int, float]]]:
+    """As `synthesize`, with the place of each word in `text` and the second at which it begins."""
     library_path, data_path = _locate()
     chunks: list[bytes] = []
-    callback = _recorder(chunks)  # held until the end: the library keeps only its address
+    words: list[tuple[int, float]] = []
+    callback = _recorder(chunks, words)  # held until the end: the library keeps only its address
     with _one_at_a_time:
         # The flutter of the pitch and the noise of consonants go on from clip to clip in static
         # variables that no call resets; so each clip gets a library loaded afresh (some 2 ms).
@@ -61,13 +84,17 @@ def synthesize(text: str, voice: str, rate_wpm: int, pitch: int) -> npt.NDArray[
             _unload(library)
     samples = np.frombuffer(b"".join(chunks), dtype=np.int16).astype(np.float32)
     samples /= 32_768  # full scale of 16 bits
-    return samples
+    return samples, words
 
 
-def _recorder(chunks: list[bytes]) -> Any:
-    def keep(samples: Any, count: int, _events: Any) -> int:
+def _recorder(chunks: list[bytes], words: list[tuple[int, float]]) -> Any:
+    def keep(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
+        listed: Any = ctypes.cast(events, ctypes.POINTER(_Event))
+        for event in itertools.takewhile(lambda each: each.type != _EVENT_LIST_ENDS, listed):
+            if event.type == _EVENT_WORD:
+                words.append((event.position - 1, event.sample / SAMPLE_RATE_HZ))
         return 0
 
     return _CALLBACK(keep)
