@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the truth, and how often the paired test errs.
 
-    python benchmarks/scoring_coverage.py [--trials 1000] [--tests 200]
+    python benchmarks/scoring_coverage.py [--trials 1000] [--tests 200] [--corpora 457:10 600:30]
 
 Simulated corpora whose true error rate is known: errors of an utterance are binomial with a rate of
 its own (beta distributed, so a few utterances are far worse than the rest), and in the clustered
@@ -21,6 +21,7 @@ from soritune.scoring.paired import Measured, paired_tests
 from soritune.scoring.table import Table, scores_of
 
 RATE, SPREAD = 0.1, 8.0
+CORPORA = ("120", "457", "120:6", "200:10", "457:10", "600:30")
 SPEAKER_SD = 0.4  # of the logarithm of a speaker's rate
 
 Counts = npt.NDArray[np.float64]
@@ -31,11 +32,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--tests", type=int, default=200, help="of them, with the paired test")
-    trials, tests = vars(parser.parse_args()).values()
+    parser.add_argument("--corpora", nargs="+", default=CORPORA, metavar="UTTERANCES[:SPEAKERS]")
+    trials, tests, corpora = vars(parser.parse_args()).values()
     random = np.random.default_rng(0)
     print("| corpus | drawn | interval holds the truth | test errs at no difference |")
     print("|---|---|---|---|")
-    for utterances, speakers in ((120, 0), (457, 0), (120, 6), (200, 10), (457, 10), (600, 30)):
+    for corpus in corpora:
+        utterances, speakers = map(int, f"{corpus}:0".split(":")[:2])
         for clustered in (False, True)[: 2 if speakers else 1]:
             held = errs = 0
             for trial in range(trials):

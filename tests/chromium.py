@@ -66,10 +66,11 @@ class Page:
                 assert "error" not in answer, (method, answer["error"])
                 return dict(answer["result"])
 
-    def open(self, path: Path, fragment: str = "") -> None:
-        """Open a file and wait until it is loaded."""
+    def open(self, path: Path | str, fragment: str = "") -> None:
+        """Open a file or an address and wait until it is loaded."""
         self._loaded = False
-        self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
+        address = path if isinstance(path, str) else path.resolve().as_uri()
+        self.call("Page.navigate", url=address + fragment)
         while not self._loaded:
             self._read()
 
@@ -84,6 +85,13 @@ class Page:
         )
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
+
+    def wait_for(self, condition: str, seconds: float = TIMEOUT_S) -> None:
+        """Wait until a script's expression is true."""
+        deadline = time.monotonic() + seconds
+        while not self.run(condition):
+            assert time.monotonic() < deadline, condition
+            time.sleep(0.1)
 
     def resize(self, width: int, height: int, *, dark: bool = False, media: str = "") -> None:
         """Take the size of a window, and light or dark."""
@@ -128,8 +136,8 @@ class Page:
 
 
 @contextmanager
-def opened(profile: Path) -> Iterator[Page]:
-    """Start Chromium with an empty `profile`; it ends with the block."""
+def opened(profile: Path, *flags: str) -> Iterator[Page]:
+    """Start Chromium with an empty `profile` and further flags; it ends with the block."""
     assert CHROMIUM is not None
     to_read, to_send = os.pipe()
     to_receive, to_write = os.pipe()
@@ -141,7 +149,7 @@ def opened(profile: Path) -> Iterator[Page]:
         os.dup2(11, 4)
 
     process = subprocess.Popen(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

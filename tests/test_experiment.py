@@ -482,7 +482,7 @@ def test_an_added_evaluation_that_has_sentences_of_the_training_has_it_done_with
     assert stand_ins.trained == ["first", "second", "second"]
     assert stand_ins.excluded == [{}, {}, {("mine", "train"): {"train-0.wav"}}]
     assert [line for line in said if "are left out, because other test has" in line]
-    assert not [line for line in said if line.startswith("warning")]
+    assert not [line for line in said if line.startswith("warning") and "too few" not in line]
 
 
 def test_training_stands_in_the_report_with_its_parameters_and_time(

@@ -92,7 +92,7 @@ def test_a_killed_training_ends_in_the_bits_of_a_whole_one(
 ) -> None:
     settings = case_of("lora+audio", train=["talks"], epochs=1, batch_size=4)
     whole = train_on(small_qwen3_asr, other_corpus, settings, tmp_path / "whole")
-    kill(small_qwen3_asr, other_corpus, tmp_path / "killed", settings, 2, "step")
+    kill(small_qwen3_asr, other_corpus, tmp_path / "killed", settings, 2)
     assert not (tmp_path / "killed" / "model").exists()
     resumed = train_on(small_qwen3_asr, other_corpus, settings, tmp_path / "killed")
     assert len(same(saved(resumed.out), saved(whole.out))) == len(saved(whole.out))

@@ -17,6 +17,7 @@ from serving_server import english_clips, running, serving, tiny
 openai = pytest.importorskip("openai", reason="the server needs soritune[serve]")
 
 from soritune.decoding.engine_openai import OpenAIEngine  # noqa: E402
+from soritune.serving import transcriptions  # noqa: E402
 from soritune.serving.served import remote_model  # noqa: E402
 from soritune.serving.settings import ServerSettings  # noqa: E402
 
@@ -108,6 +109,34 @@ def test_every_format_is_what_the_package_expects(
     assert "".join(each.token for each in scored.logprobs).strip() == expected[0]
     mean = sum(each.logprob for each in scored.logprobs) / len(scored.logprobs)
     assert mean == pytest.approx(segment.avg_logprob, abs=0.2)
+
+
+@pytest.mark.parametrize("form", ["json", "text", "srt", "vtt", "verbose_json"])
+def test_silence_is_an_empty_answer_in_every_format(address: str, form: str) -> None:
+    quiet = flac(1e-4 * np.random.default_rng(0).standard_normal(32_000))
+    answer = post(address, file=quiet, response_format=form)
+    assert answer.status_code == 200
+    text = {"json": '{"text":""', "verbose_json": '"text":""', "vtt": "WEBVTT"}.get(form, "")
+    assert text in answer.text
+    assert not any(letter.isdigit() for letter in answer.text) or "json" in form
+
+
+def test_an_unexpected_error_is_a_503_and_the_connection_goes_on(
+    address: str, clips: list[bytes], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with httpx2.Client(base_url=address, headers={"Authorization": f"Bearer {KEY}"}) as client:
+
+        def ask() -> httpx2.Response:
+            files = {"file": ("a.flac", clips[0])}
+            return client.post("/v1/audio/transcriptions", files=files, timeout=60)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(transcriptions, "body", lambda *_, **__: 1 / 0)
+            answer = ask()
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "internal"
+        assert "zero" not in answer.text
+        assert ask().json()["text"] == expected[0]
 
 
 def test_a_stream_is_the_same_text_in_pieces(

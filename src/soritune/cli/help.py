@@ -96,6 +96,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 """Commands and what they are for, by the command's name."""
 
 
+PLAIN_TYPES = {int: "NUMBER", float: "NUMBER", str: "TEXT"}
+"""What stands for a value whose option names nothing better."""
+
+
 def examples(name: str) -> str:
     """Return the end of a command's help; each example is a paragraph, which keeps its line."""
     lines = [f"  {command}   [dim]# {words}[/dim]" for command, words in EXAMPLES[name]]
@@ -124,5 +128,7 @@ def _without_types(params: list[Any]) -> None:
         is_flag = getattr(param, "is_flag", False)
         if is_flag or param.param_type_name == "argument":
             param.display_type_rich = lambda ctx: None
-        elif param.metavar is not None:
-            param.display_type_rich = lambda ctx, shown=param.metavar: shown
+        elif (
+            shown := param.metavar or PLAIN_TYPES.get(param.type_descriptor.annotation)
+        ) is not None:
+            param.display_type_rich = lambda ctx, shown=shown: shown

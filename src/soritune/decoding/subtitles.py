@@ -150,7 +150,7 @@ def _spaced(texts: Sequence[tuple[float, float, str]]) -> list[Cue]:
     A short cue takes of the pause that follows, then of the next cue's time.
     """
     joined = _joined(texts)
-    starts_s = [start_s for start_s, _, _ in joined[1:]] + [math.inf]
+    starts_s = [*(start_s for start_s, _, _ in joined), math.inf][1:]
     found: list[Cue] = []
     free_s = 0.0
     for (spoken_s, until_s, text), next_s in zip(joined, starts_s, strict=True):

@@ -10,8 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 SHARED_STYLE = "pages/shared.css"
 # What would end the element that holds the data, and halves of characters, which UTF-8 has not.
@@ -30,6 +34,27 @@ def render(
     Args:
         template, styles, scripts: files of this package, such as "doctor/page.html.j2".
     """
+    style = "\n" + "\n".join(_text(name) for name in (SHARED_STYLE, *styles))
+    script = "\n" + "\n".join(_text(name) for name in scripts)
+    policy = (
+        f"default-src 'none'; style-src {_source(style)}; "
+        f"script-src {_source(script) if scripts else _NOTHING}; "
+        "media-src 'self' file: data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    page = (
+        _environment()
+        .get_template(template)
+        .render(style=style, script=script, policy=policy, **values)
+    )
+    return _HALVES.sub("\ufffd", page)
+
+
+_NOTHING = "'none'"
+
+
+@cache
+def _environment() -> Environment:
+    """Return the one environment: a run writes its report often, and templates compile slowly."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -47,20 +72,7 @@ def render(
         "data": script_data,
     }
     environment.filters.update(filters)
-    style = "\n" + "\n".join(_text(name) for name in (SHARED_STYLE, *styles))
-    script = "\n" + "\n".join(_text(name) for name in scripts)
-    policy = (
-        f"default-src 'none'; style-src {_source(style)}; "
-        f"script-src {_source(script) if scripts else _NOTHING}; "
-        "media-src 'self' file: data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    page = environment.get_template(template).render(
-        style=style, script=script, policy=policy, **values
-    )
-    return _HALVES.sub("\ufffd", page)
-
-
-_NOTHING = "'none'"
+    return environment
 
 
 def script_data(value: object) -> str:

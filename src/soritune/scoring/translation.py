@@ -5,8 +5,9 @@ Texts reach sacrebleu as they are: any change would make its published signature
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -116,25 +117,51 @@ def _numbered_words(
     13a looks at no character beyond white space, so each different word is tokenised once.
     """
     numbers: dict[str, int] = {}
-    known: dict[str, list[int]] = {}
-    by_word = metric.tokenizer.signature() == "13a"
 
     def tokens(text: str) -> list[int]:
         words = metric._preprocess_segment(text).split()
         return [numbers.setdefault(word, len(numbers)) for word in words]
 
-    def encode(text: str) -> list[int]:
-        if not by_word or "\n" in text:  # a hyphen at the end of a line joins two words
-            return tokens(text)
-        found: list[int] = []
-        for word in text.split():
-            if word not in known:
-                known[word] = tokens(word)
-            found += known[word]
-        return found
+    sides = references, hypotheses
+    # A hyphen at the end of a line joins two words.
+    if metric.tokenizer.signature() == "13a" and not any("\n" in each for each in chain(*sides)):
+        words = _Words(tokens)
+        said, written = map(words.of_texts, sides)
+    else:
+        said, written = (Numbered.of_words(list(map(tokens, texts))) for texts in sides)
+    return said, written
 
-    said, written = ([encode(text) for text in texts] for texts in (references, hypotheses))
-    return Numbered.of_words(said), Numbered.of_words(written)
+
+class _Words(dict[str, int]):
+    """Numbers of different words, each tokenised when it is first seen.
+
+    The loop over all words of a test set is that of `map`, not of this module: it is the longest.
+    """
+
+    def __init__(self, tokens: Callable[[str], list[int]]) -> None:
+        super().__init__()
+        self._tokens = tokens
+        self._known: list[list[int]] = []
+
+    def __missing__(self, word: str) -> int:
+        self[word] = len(self._known)
+        self._known.append(self._tokens(word))
+        return self[word]
+
+    def of_texts(self, texts: Sequence[str]) -> Numbered:
+        """Return the tokens of texts."""
+        split = [text.split() for text in texts]
+        num_words = np.array(list(map(len, split)), dtype=np.int64)
+        words = np.fromiter(map(self.__getitem__, chain.from_iterable(split)), dtype=np.int64)
+        sizes = np.array(list(map(len, self._known)), dtype=np.int64)
+        starts = np.cumsum(sizes) - sizes
+        of_word = sizes[words]  # tokens of each word of the texts
+        before = np.cumsum(of_word) - of_word
+        places = np.repeat(starts[words] - before, of_word) + np.arange(of_word.sum())
+        tokens = np.fromiter(chain.from_iterable(self._known), dtype=np.uint32)
+        text_of_word = np.repeat(np.arange(len(texts)), num_words)
+        lengths = np.bincount(text_of_word, weights=of_word, minlength=len(texts))
+        return Numbered(tokens[places], lengths.astype(np.int64))
 
 
 def _table(

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from soritune.serving.errors import ApiError
+from soritune.serving.errors import ApiError, as_api_error
 from soritune.serving.state import State
 
 log = logging.getLogger("soritune.serving")
@@ -64,9 +64,11 @@ class Gate:
             body = _Body(receive, headers, self.state)
             body.check_announced()
             await self.app(scope, body.receive, send_named)
-        except ApiError as error:
+        except Exception as error:
+            # starlette raises an unexpected error again after answering it, which would close a
+            # connection that other requests use.
             if not status:
-                await error.response()(scope, receive, send_named)
+                await as_api_error(error).response()(scope, receive, send_named)
         finally:
             seconds = time.monotonic() - started
             path = _route(scope)
