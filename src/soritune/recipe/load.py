@@ -223,7 +223,7 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
 
 def _check_augment_file(path: Path, line: int, given: str) -> None:
     if not os.path.exists(os.path.expanduser(given)):
-        raise UserError(f"{path}:{line}: named under augment: {_absence(given)}")
+        raise UserError(f'{path}:{line}: "augment": {_absence(given)}')
 
 
 def _absence(given: str) -> str:
