@@ -105,7 +105,10 @@ def test_each_form_of_an_augmentation_is_read(
         ("[{transform: OneOf, transforms: [specaugment]}]", "cannot stand inside a group"),
         ("{use: room, copies: 2}", '"copies" are stored: they need "when: preparation"'),
         ("{use: room, whn: training}", 'unknown key "whn"'),
-        ("[{transform: room, impulse_responses: rooms}]", "\"augment\": rooms does not exist, neither"),
+        (
+            "[{transform: room, impulse_responses: rooms}]",
+            '"augment": rooms does not exist, neither',
+        ),
     ],
 )
 def test_a_mistake_is_reported_with_its_line_and_the_right_word(

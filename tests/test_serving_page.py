@@ -85,9 +85,13 @@ def test_a_correction_is_in_the_downloads_and_the_history(page: Any) -> None:
         "box.textContent = 'corrected <b>words</b>';"
         "box.dispatchEvent(new Event('input')); box.dispatchEvent(new Event('blur'))"
     )
-    page.run("URL.createObjectURL = (blob) => { globalThis.saved = blob; return 'blob:x' }")
+    page.run(
+        "globalThis.original = URL.createObjectURL;"
+        "URL.createObjectURL = (blob) => { globalThis.saved = blob; return 'blob:x' }"
+    )
     page.run("HTMLAnchorElement.prototype.click = () => {}")
     page.run("document.querySelector('[data-format=srt]').click()")
+    page.run("URL.createObjectURL = globalThis.original")
     content = page.run("globalThis.saved.text()")
     assert content.startswith("1\n00:00:0")
     assert content.endswith("\ncorrected <b>words</b>\n")
@@ -113,7 +117,9 @@ def test_the_interface_has_two_languages(page: Any) -> None:
 
 
 def test_no_other_host_is_asked_and_nothing_is_complained_of(page: Any, address: str) -> None:
-    foreign = [url for url in page.requests if not url.startswith((address, "blob:", "about:"))]
+    foreign = [
+        url for url in page.requests if not url.startswith((address, "blob:", "about:", "data:"))
+    ]
     assert not foreign
     assert not [each for each in page.complaints if "401" not in each]  # before the key was set
 
