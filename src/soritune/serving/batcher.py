@@ -17,8 +17,11 @@ from dataclasses import dataclass, field
 
 from soritune.decoding.engine import Decoded, Piece, decode_batch
 from soritune.models.family import SpeechModel
+from soritune.models.memory import trim_heap
 
 log = logging.getLogger("soritune.serving")
+
+TRIM_EVERY_S = 5.0
 
 
 class LineFullError(Exception):
@@ -120,11 +123,16 @@ class Batcher:
         return tokens + processor.max_new_tokens(duration_s)
 
     def _work(self) -> None:
+        trimmed = time.monotonic()
         while (batch := self._next_batch()) is not None:
             if batch:
                 started = time.monotonic()
                 self._decode(batch)
-                self._on_batch(len(batch), time.monotonic() - started)
+                ended = time.monotonic()
+                self._on_batch(len(batch), ended - started)
+                if ended - trimmed > TRIM_EVERY_S:
+                    trim_heap()
+                    trimmed = ended
 
     def _next_batch(self) -> list[Job] | None:
         """Return the next jobs, or None at the end."""
