@@ -59,7 +59,7 @@ CONDITIONS: Mapping[str, Any] = {
     },
 }
 JOINED_S = 28.5  # of joined recordings; the window of Whisper has 30 s
-SINGLE_EVERY = 40
+SINGLE_EVERY = 16
 TRAINING_AUGMENTATION = [
     {
         "transform": "OneOf",
@@ -131,6 +131,12 @@ def recipe(
             "batch_size": 2,
             "learning_rate": options.full_rate,
             "warmup_steps": 5,
+        },
+        "encoder-joined": {
+            **lora,
+            "mode": "encoder",
+            "train": [JOINED],
+            "learning_rate": options.encoder_rate,
         },
     }
     evaluations = {
