@@ -87,17 +87,16 @@ def test_texts_are_those_of_the_local_engine(
 def test_translations_go_where_the_model_translates_to(
     behind: openai.OpenAI, clips: list[Path]
 ) -> None:
-    local = soritune.load("builtin:tiny", device="cpu")
-    for to in ("en", "ko"):
-        wanted = [found.translation for found in local.transcribe(clips[:8], task="ast", to=to)]
-        assert any(wanted)
-        found = [
-            behind.audio.translations.create(
-                file=clip, model="whisper-1", extra_body={"to_language": to}
-            ).text
-            for clip in clips[:8]
-        ]
-        assert found == wanted
+    """Into Korean, which `to_language` of the request says; the endpoint's own is English."""
+    local = soritune.load("builtin:tiny", device="cpu").transcribe(clips, task="ast", to="ko")
+    found = [
+        behind.audio.translations.create(
+            file=clip, model="whisper-1", extra_body={"to_language": "ko"}
+        ).text
+        for clip in clips
+    ]
+    assert found == [each.translation or "" for each in local]
+    assert sum(map(bool, found)) > len(clips) // 2
 
 
 def test_long_recordings_are_cut_at_pauses_as_without_vllm(
