@@ -157,7 +157,8 @@ def test_vllm_does_not_outlive_a_server_that_is_killed() -> None:
     code = """
 import subprocess, sys
 from soritune.serving.vllm import _TIED_TO_PARENT
-words = [sys.executable, "-c", _TIED_TO_PARENT, "-c", "print(1, flush=True); import time; time.sleep(600)"]
+sleep = "import time; print(1, flush=True); time.sleep(600)"
+words = [sys.executable, "-c", _TIED_TO_PARENT, "-c", sleep]
 child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 child.stdout.readline()
 print(child.pid, flush=True)

@@ -65,7 +65,7 @@ class RayRun:
             results = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
                 _Worker,
                 fn_constructor_args=(self._model, self._base, options),
-                batch_size=GROUP,
+                batch_size=None,  # a block each, of up to GROUP recordings
                 compute=pool,
             )
             for row in results.iter_rows():
