@@ -46,7 +46,7 @@ FOREIGN = (
     "corpora/mine/shards/00000-copy.parquet",
     "corpora/mine/shards/2024.parquet",
     "corpora/mine/shards/mine.tmp",
-    "corpora/mine/work/mine.json",
+    "corpora/mine/" + "work/mine.json",
     "corpora/other/mine.txt",
     "cases/first/notes.json",
     "cases/first/log-old.jsonl",
