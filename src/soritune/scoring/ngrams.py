@@ -148,7 +148,6 @@ class _Alignment:
         """Go on to n-grams of the next order."""
         following = self._letters[self._order :]
         self._ngrams[: len(following)] &= following
-        self._ngrams[len(following) :] = False
         self._order += 1
 
 
