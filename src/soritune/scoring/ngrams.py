@@ -84,8 +84,10 @@ def match_counts(said: Numbered, written: Numbered, orders: int) -> tuple[Counts
             matches[start:end, order] = (
                 num_said[start:end, order] - unpaired + _matches(keys, len(unpaired))
             )
-            for each in (*sides, *alignments):
-                each.extend()
+            for side in sides:
+                side.extend()
+            for alignment in alignments:
+                alignment.extend()
     return num_said, num_written, matches
 
 
