@@ -167,6 +167,13 @@ def test_a_text_that_says_it_was_normalised_is_refused(
         assert accepted.references == accepted.hypotheses == ("come here",)
 
 
+def test_columns_and_times_are_not_taken_for_words(tmp_path: Path) -> None:
+    said = write(tmp_path, "r.txt", "나\n")
+    for name in ("h.csv", "h.SRT", "h.vtt", "h.trn"):
+        with pytest.raises(UserError, match=r"is not read.*Save it as \.tsv"):
+            read_pairs(said, write(tmp_path, name, "나 (a-1)\n"), "ko")
+
+
 def test_files_that_are_not_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.txt"
     path.write_bytes(b"\xff\xff\xff\x00")

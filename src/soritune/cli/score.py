@@ -100,11 +100,8 @@ def score(
         missing_as_empty=missing is Missing.EMPTY,
         normalised=accepted,
     )
-    if not accepted:
-        for sign in signs(pairs.references, pairs.hypotheses):
-            say(f"warning: {sign}, or accept it with --normalised accept.")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that of the line above
+        warnings.simplefilter("ignore", UserWarning)  # said below
         scores = score_texts(
             pairs.references,
             pairs.hypotheses,
@@ -114,6 +111,9 @@ def score(
             speakers=pairs.speakers,
             normalised=accepted,
         )
+    if not accepted:
+        for sign in signs(pairs.references, pairs.hypotheses):
+            say(f"warning: {sign}, or accept it with --normalised accept.")
     for note in pairs.notes:
         say(f"note: {note}")
     if format_ is Format.JSON:

@@ -22,6 +22,7 @@ _ADVICE = (
     "Score texts as they were written, or accept these with --normalised accept, which the "
     "signature then says."
 )
+_NOT_READ = (".csv", ".parquet", ".xlsx", ".srt", ".vtt", ".trn", ".textgrid")
 _SHOWN = 3  # ids that a message names
 _ID_KEYS = ("id", "utt_id", "utterance_id", "key", "audio", "audio_filepath", "path", "file")
 _SPEAKER_KEYS = ("speaker", "speaker_id", "spk", "client_id")
@@ -100,11 +101,20 @@ def read_pairs(
 
 
 def kind_of(path: Path) -> str:
-    """Return the kind of a file by its name: text, jsonl, tsv, kaldi, ctm or stm."""
+    """Return the kind of a file by its name: text, jsonl, tsv, kaldi, ctm or stm.
+
+    Raises UserError where the name says that ids or times would be taken for words.
+    """
     endings = {".jsonl": "jsonl", ".json": "jsonl", ".tsv": "tsv", ".ctm": "ctm", ".stm": "stm"}
     if path.name == "text":
         return "kaldi"
-    return endings.get(path.suffix.lower(), "text")
+    ending = path.suffix.lower()
+    if ending in _NOT_READ:
+        raise UserError(
+            f"{path}: {ending} is not read, and as plain text its columns or times would count as "
+            "words. Save it as .tsv, .jsonl or one text a line."
+        )
+    return endings.get(ending, "text")
 
 
 def _entries(path: Path, language: str, keys: Sequence[str]) -> list[Entry]:

@@ -53,8 +53,8 @@ def signs(references: Sequence[str], hypotheses: Sequence[str]) -> Iterator[str]
             if shares[one] < _NONE_SHARE and shares[other] > _SOME_SHARE:
                 yield (
                     f"{names[one]} have no {what}, and {names[other]} have some in "
-                    f"{shares[other]:.0%} of the texts: one side looks normalised, so the rates "
-                    "count how texts are written as errors. Score both as they were written"
+                    f"{shares[other]:.0%} of the texts: one side looks normalised, and then rates "
+                    "count the way of writing as errors. Score both as they were written"
                 )
 
 
