@@ -13,7 +13,7 @@ from soritune.corpus.card import CorpusCard
 # Raised by hand when the code of a stage changes so that old results must not stand beside new.
 TRAINING_FORMAT = 1
 DECODING_FORMAT = 3
-SCORING_FORMAT = 3
+SCORING_FORMAT = 4
 
 # Up to this size a file of a model is read whole; of larger ones both ends and the size
 # (a safetensors file has the names and shapes of all its tensors at its beginning).
