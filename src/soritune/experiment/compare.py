@@ -64,8 +64,9 @@ class Comparison:
 
 
 def compare_runs(sources: Sequence[Path], cases: Sequence[str] = ()) -> Comparison:
-    """Compare the cases of runs (folders, their results.json, or figures of files), or those that `cases` names.
+    """Compare the cases of runs (folders, their results.json, or figures of files).
 
+    Or those of them that `cases` names.
     Raises UserError where a source cannot be read or a case is unknown.
     """
     found = _chosen(_read_cases(sources), cases)

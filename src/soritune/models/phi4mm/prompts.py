@@ -17,7 +17,8 @@ _SEPARATORS = re.compile(
     r"|[<＜]\s*(?:s|se|sep)?\s*$",  # cut off by the limit of tokens
     re.IGNORECASE,
 )
-"""The separator as models also write it: in capitals, spaced, in other or doubled brackets, translated, cut off."""
+"""The separator as models also write it: in capitals, spaced, in other or doubled brackets,
+translated, cut off."""
 
 
 def instruction(request: Request) -> str:
