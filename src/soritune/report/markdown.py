@@ -24,7 +24,7 @@ from soritune.report.content import (
     unfinished_sentence,
 )
 from soritune.report.records import CaseSummary
-from soritune.report.table import MISSING, best_values, figures
+from soritune.report.table import MISSING, figures, marked_values
 from soritune.scoring.score import Score
 
 # What Markdown would interpret; "<sep>" would vanish as an HTML tag.
@@ -104,7 +104,7 @@ def time_text(seconds: float | None) -> str:
 
 
 def _results_table(report: Report) -> str:
-    best = best_values(report.rows, report.columns)
+    best = marked_values(report.rows, report.columns)
     body = [
         [
             escape(row.case.title),
@@ -120,7 +120,8 @@ def _cell(result: Score | None, best: float | None) -> str:
     value, interval = figures(result)
     if result is None:
         return value
-    return f"{f'**{value}**' if result.value == best else value} [{interval}]"
+    shown = f"**{value}**" if result.value == best else value
+    return f"{shown} [{interval}]" if interval else shown
 
 
 def _best(report: Report) -> str:
