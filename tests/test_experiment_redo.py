@@ -265,7 +265,23 @@ def test_a_base_that_cannot_be_opened_is_refused_at_check(folder: Path, small_ba
         checked(folder)
 
 
-def test_a_base_on_the_hub_of_which_nothing_is_known_is_said(folder: Path) -> None:
+def test_a_base_on_the_hub_of_which_nothing_is_known_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change(folder, f"{folder / 'base'}", "somebody/unheard-of")
     (note,) = [each for each in checked(folder).notes if "unheard-of" in each]
     assert "is not on this machine" in note
+    change(folder, "somebody/unheard-of", "openai/whisper-bse")
+    (note,) = [each for each in checked(folder).notes if "whisper-bse" in each]
+    assert 'did you mean "openai/whisper-base"?' in note
+    asked = []
+
+    def download(source: str, revision: str | None, allow: list[str]) -> None:
+        asked.append((source, allow))
+        raise UserError("no such model")
+
+    monkeypatch.setattr("soritune.hub.download", download)
+    with pytest.raises(UserError, match="no such model"):
+        run(folder)
+    assert asked == [("openai/whisper-bse", ["config.json", "adapter_config.json"])]
+    assert not (folder / "out/corpora").exists()

@@ -149,7 +149,8 @@ def test_a_dev_split_that_stays_empty_is_said(tmp_path: Path) -> None:
         (warning,) = [each for each in split_warnings(found, ()) if each.split == "dev"]
         assert "dev is empty although dev_share asks for 5 %" in warning.text
         assert warning.text.endswith(
-            "(speakers: 2); split_by: [sentence] divides by sentence alone, and dev_share: 0 asks for none"
+            "(speakers: 2); split_by: [sentence] divides by sentence alone, and dev_share: 0 asks "
+            "for none"
         )
     no_dev = source.model_copy(update={"dev_share": 0.0})
     found = read_splits("mine", no_dev, tmp_path / "out")

@@ -157,7 +157,7 @@ def _remedy(kind: str, loc: Loc, given: object) -> str:
         return f"; write {'+'.join(map(str, given))}"
     if kind.startswith("bool_") and given in (0, 1):
         return f"; write {str(bool(given)).lower()}"
-    if kind in _MAPPINGS and isinstance(given, list):
+    if kind in _MAPPINGS and isinstance(given, list) and not _is_misplaced(kind, loc):
         return "; write each entry as a name with a colon, without dashes or brackets"
     if kind in _LISTS and isinstance(given, dict):
         return "; put a dash before its first key"
