@@ -147,15 +147,16 @@ def sources(recordings: Given | Sequence[Given], sampling_rate: int | None = Non
 
 
 def _source(given: Given, sampling_rate: int | None, name: str) -> Source:
+    if isinstance(given, np.ndarray) or hasattr(given, "__array__"):  # tensors have it as well
+        if sampling_rate is None:
+            raise UserError(
+                f"{name}: is an array without its sampling rate. Add sampling_rate=16000, or its "
+                "own"
+            )
+        return Sound(np.asarray(given), sampling_rate, name)
     if isinstance(given, str | Path | bytes | Sound | Excerpt) or hasattr(given, "seekable"):
         return given
-    if not hasattr(given, "__array__"):  # arrays and tensors have it
-        raise UserError(
-            f"{name}: is a {type(given).__name__}. Give a path, bytes, a file object, or an array "
-            "with sampling_rate=16000 (or its own rate)"
-        )
-    if sampling_rate is None:
-        raise UserError(
-            f"{name}: is an array without its sampling rate. Add sampling_rate=16000, or its own"
-        )
-    return Sound(np.asarray(given), sampling_rate, name)
+    raise UserError(
+        f"{name}: is a {type(given).__name__}. Give a path, bytes, a file object, or an array "
+        "with sampling_rate=16000 (or its own rate)"
+    )
