@@ -134,7 +134,7 @@ CASES = [
         '9: case "train" must be a mapping of keys, not a list; if "train" is a key of the case '
         "above it, indent it further",
     ),
-    ("{base: builtin:tiny}", "x", '3: "model" must be a mapping of keys, not "x"'),
+    ("{base: builtin:tiny}", "x", '3: "model" must be a mapping of keys, not "x"; write {base: x}'),
     (
         "lora-4:",
         "lora/4:",

@@ -156,6 +156,8 @@ def test_a_dev_split_that_stays_empty_is_said(tmp_path: Path) -> None:
     found = read_splits("mine", no_dev, tmp_path / "out")
     assert found is not None
     assert not [each for each in split_warnings(found, ()) if each.split == "dev"]
+    [warning] = [each for each in split_warnings(found, ("dev",)) if each.split == "dev"]
+    assert warning.text.endswith("set dev_share, which is 0, or remove the evaluations that use it")
 
 
 def test_a_folder_says_that_its_speakers_are_not_known(tmp_path: Path) -> None:

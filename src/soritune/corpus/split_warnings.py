@@ -188,6 +188,8 @@ def _of_size(splits: Splits, split: str) -> Iterator[SplitWarning]:
     else:
         now = division.test_share if split == "test" else division.dev_share
         remedy = f"raise {share} (now {now:g}), or add recordings"
+        if not now:
+            remedy = f"set {share}, which is 0, or remove the evaluations that use it"
     if number == 0:
         text = f"corpus {corpus}: {split} is empty, so nothing can be tested on it; {remedy}"
         yield SplitWarning(corpus, split, "few", text)
