@@ -212,7 +212,7 @@ def unfinished_sentence(report: Report) -> str | None:
     missing = [row.case.title for row in report.rows if None in row.results]
     if not missing:
         return None
-    return f"Not finished: {_listed(missing)}. Run the same command again to continue."
+    return f"Not finished: {_listed(missing)}. Run the recipe to continue."
 
 
 def exclusion_sentences(report: Report) -> list[str]:

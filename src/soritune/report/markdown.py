@@ -9,6 +9,7 @@ from pathlib import Path
 
 from soritune.files import write_atomically
 from soritune.progress import duration_text, number_text
+from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import (
     INTERVAL_NOTE,
     SYNTHETIC_NOTE,
@@ -70,7 +71,7 @@ def escape(text: str) -> str:
 def parameters_text(case: CaseSummary) -> tuple[str, str, str]:
     """Return trained parts, their parameters, and their share of the model, as they are shown."""
     if not case.trained:
-        return ("none", "0", "0 %") if case.mode is None else (MISSING, MISSING, MISSING)
+        return ("none", "0", "0 %") if case.name == ORIGINAL else (MISSING, MISSING, MISSING)
     parts = "; ".join(f"{part} {number:,}" for part, number in case.trained.items())
     share = case.trained_share
     return (
