@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from socket import socket
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 
 import uvicorn
 
 from soritune.decoding.engine import Engine
 from soritune.decoding.server import OPENAI
 from soritune.errors import UserError
+from soritune.models.family import Family
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
@@ -30,36 +31,43 @@ def run_server(
     engine: str,
     host: str,
     port: int,
+    vllm_options: Sequence[str] = (),
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; what is begun is finished within `settings.drain_s`.
 
     Args:
         adapters: further models by the names under which requests ask for them.
         engine: "local", "vllm" or "openai:URL".
+        vllm_options: further options of vLLM's command line, with engine "vllm".
 
     Raises:
-        UserError: a model cannot be loaded, or the address cannot be used.
+        UserError: a model cannot be loaded, the address cannot be used, or vLLM ends.
     """
     names = [name or model, *adapters]
     if len(set(names)) != len(names):
         raise UserError(f"--adapter {names[0]}: is the name of the model. Give another one.")
     with ExitStack() as stack:
+        listening = stack.enter_context(_bound(host, port))  # before minutes of loading
+        problem: Callable[[], str | None] = lambda: None  # noqa: E731
         if engine == "local":
             folders = dict(zip(names, [model, *adapters.values()], strict=True))
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
                 return [_local(settings, n, folder, metrics) for n, folder in folders.items()]
-        elif engine == "vllm" or engine.startswith(OPENAI):
-            url = engine.removeprefix(OPENAI)
-            if engine == "vllm":
-                url = stack.enter_context(vllm_server(model, names[0], adapters))
+        elif engine == "vllm":
+            vllm = stack.enter_context(vllm_server(model, names[0], adapters, vllm_options))
+            problem = vllm.problem
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
-                return [remote_model(n, _remote(url, n)) for n in names]
+                return [remote_model(n, _remote(vllm.url, n, vllm.family)) for n in names]
+        elif engine.startswith(OPENAI):
+
+            def make_models(metrics: Metrics) -> Sequence[ServedModel]:
+                return [remote_model(n, _remote(engine.removeprefix(OPENAI), n)) for n in names]
         else:
             raise UserError(f"--engine {engine}: use local, vllm or openai:URL")
         app = make_app(settings, make_models)
-        _serve(app, settings, host, port)
+        _serve(app, settings, listening, problem)
 
 
 def _local(settings: ServerSettings, name: str, folder: str, metrics: Metrics) -> ServedModel:
@@ -76,14 +84,36 @@ def _local(settings: ServerSettings, name: str, folder: str, metrics: Metrics) -
     return local_model(name, batcher)
 
 
-def _remote(url: str, name: str) -> Engine:
+def _remote(url: str, name: str, family: Family | None = None) -> Engine:
     from soritune.decoding.engine_openai import OpenAIEngine
 
-    return OpenAIEngine(url, name)
+    return OpenAIEngine(url, name, family=family)
+
+
+def _bound(host: str, port: int) -> socket:
+    """Return a socket with the address; nobody can connect yet. Raises UserError."""
+    bound = socket(AF_INET6 if ":" in host else AF_INET)
+    bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"{host}:{port}: cannot be listened on ({reason}). Choose another --port or --host."
+        ) from error
+    return bound
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
+    """Says where it listens once it does, and stops when what stands behind it has ended."""
+
+    def __init__(self, config: uvicorn.Config, problem: Callable[[], str | None]) -> None:
+        super().__init__(config)
+        self._problem = problem
+
+    async def on_tick(self, counter: int) -> bool:
+        return self._problem() is not None or await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
@@ -94,14 +124,17 @@ class _Server(uvicorn.Server):
                     print(f"listening on http://{host}:{port}", file=sys.stderr, flush=True)
 
 
-def _serve(app: object, settings: ServerSettings, host: str, port: int) -> None:
+def _serve(
+    app: object,
+    settings: ServerSettings,
+    listening: socket,
+    problem: Callable[[], str | None],
+) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,  # ours has the request id and no query
         server_header=False,
@@ -109,9 +142,9 @@ def _serve(app: object, settings: ServerSettings, host: str, port: int) -> None:
         ws_max_size=1 << 20,  # 8 s of sound at 48 kHz in base64
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    server = _Server(config)
+    server = _Server(config, problem)
     with suppress(KeyboardInterrupt, SystemExit):
-        server.run()
-    if not server.started:
-        raise UserError(f"{host}:{port}: cannot be listened on. Choose another --port or --host.")
+        server.run(sockets=[listening])
+    if (ended := problem()) is not None:
+        raise UserError(ended)
     print("stopped", file=sys.stderr)
