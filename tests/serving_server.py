@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-import uvicorn
 
 import soritune
 from soritune.serving.app import make_app
@@ -17,6 +17,7 @@ from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
 from soritune.serving.served import ServedModel, local_model
 from soritune.serving.settings import ServerSettings
+from soritune.serving.start import Server, make_server
 from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.utterance import RenderedAudio
 
@@ -56,20 +57,31 @@ def serving(
     settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
 ) -> Iterator[str]:
     """Serve in a thread; yield the address."""
-    app = make_app(settings, make_models)
-    config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        thread.join(0.02)
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    with started(settings, make_models) as (address, _, _):
+        yield address
+
+
+@contextmanager
+def started(
+    settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
+) -> Iterator[tuple[str, Server, threading.Thread]]:
+    """As `serving`, with the server and its thread, which ends when `should_exit` is set."""
+    server = make_server(make_app(settings, make_models), settings)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(
+            target=lambda: asyncio.run(server.serve([listening])), daemon=True
+        )
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            thread.join(0.02)
+        host, port = listening.getsockname()
+        try:
+            yield f"http://{host}:{port}", server, thread
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 def tiny() -> object:

@@ -67,7 +67,9 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, AudioError):
-        return ApiError(400, str(error), param="file", code=f"audio_{error.reason}")
+        status = 413 if error.reason == "too-long" else 400
+        code = f"audio_{error.reason.replace('-', '_')}"
+        return ApiError(status, str(error), param="file", code=code)
     if isinstance(error, UserError):
         return ApiError(400, str(error), code="invalid_request")
     log.error("unexpected error", exc_info=error)

@@ -186,7 +186,9 @@ def _choices(wanted: Sequence[str], known: Sequence[str], param: str) -> frozens
 
 async def _answer(request: HttpRequest, state: State, job: _Job) -> Response:
     caller = Caller(threading.Event())
-    short = _check_length(job, state.settings.max_audio_s)
+    most_s = state.settings.max_audio_s
+    short = _check_length(job, most_s)
+    job = replace(job, listening=replace(job.listening, max_duration_s=most_s))
     # What cannot be done at all is said before a stream begins.
     job.model.engine(caller).check(job.listening.request)
     if job.stream:

@@ -20,6 +20,9 @@ from soritune.serving.settings import ServerSettings
 
 Item = TypeVar("Item")
 
+TOO_MANY = "is full: too many requests wait"
+STOPS = "is stopping"
+
 
 @dataclass(frozen=True)
 class _End:
@@ -41,11 +44,11 @@ class Workers:
         """Number of requests at work."""
         return self._settings.max_requests - self._free
 
-    def overloaded(self, what: str) -> ApiError:
-        """Return the refusal of a full server."""
+    def refusal(self, why: str) -> ApiError:
+        """Return the answer of a server that is full or stops."""
         return ApiError(
             503,
-            f"the server is full: {what}. Try again in a moment.",
+            f"the server {why}. Try again in a moment.",
             code="overloaded",
             retry_after_s=self._settings.retry_after_s,
         )
@@ -63,7 +66,7 @@ class Workers:
             Exception: what `work` raises.
         """
         if self._free <= 0:
-            raise self.overloaded("too many requests wait")
+            raise self.refusal(TOO_MANY)
         loop = asyncio.get_running_loop()
         waiting: asyncio.Queue[Item | _End] = asyncio.Queue()
 
@@ -111,9 +114,9 @@ class Workers:
 
     def _told(self, error: Exception) -> Exception:
         if isinstance(error, LineFullError):
-            return self.overloaded("too many clips wait for the model")
+            return self.refusal("is full: too many clips wait for the model")
         if isinstance(error, ClosedError):
-            return self.overloaded("it is stopping")
+            return self.refusal(STOPS)
         return error
 
 
