@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 import soritune
 from soritune.serving.app import make_app
@@ -32,6 +34,13 @@ def english_clips(count: int, seed: int = 5) -> list[tuple[npt.NDArray[np.float3
         assert rate_hz == 16_000
         clips.append((samples, utterance.text))
     return clips
+
+
+def wav(samples: npt.NDArray[np.float32]) -> bytes:
+    """16 kHz samples as a file."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="WAV")
+    return file.getvalue()
 
 
 @contextmanager

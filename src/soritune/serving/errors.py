@@ -89,6 +89,9 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def of_http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        # FastAPI makes a 400 of whatever is raised while a body is read.
+        if isinstance(error.__cause__, ApiError):
+            return error.__cause__.response()
         body = error_body(error.status_code, str(error.detail), None, None)
         return JSONResponse(body, error.status_code, headers=dict(error.headers or {}))
 

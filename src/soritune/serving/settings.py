@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,4 +66,9 @@ def read_keys(path: Path) -> tuple[str, ...]:
     keys = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not keys:
         raise UserError(f"--api-key-file {path}: has no key. Write one a line.")
+    if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
+        print(
+            f"warning: --api-key-file {path}: other users can read it. chmod 600 {path}",
+            file=sys.stderr,
+        )
     return keys

@@ -148,6 +148,7 @@ class Server(uvicorn.Server):
             if self.force_exit:
                 break
             await asyncio.sleep(0.05)
+        state.workers.give_up()
         await super().shutdown(sockets)
 
 

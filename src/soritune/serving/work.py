@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -38,6 +38,7 @@ class Workers:
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.max_requests, "soritune-request")
         self._free = settings.max_requests
+        self._listening: set[asyncio.Queue[Any]] = set()
 
     @property
     def busy(self) -> int:
@@ -84,6 +85,7 @@ class Workers:
                 put(_End(None))
 
         self._free -= 1
+        self._listening.add(waiting)
         deadline = time.monotonic() + self._settings.request_s
         loop.run_in_executor(self._pool, run).add_done_callback(lambda _: self._release())
         try:
@@ -103,7 +105,13 @@ class Workers:
                 code="timeout",
             ) from None
         finally:
+            self._listening.discard(waiting)
             gone.set()
+
+    def give_up(self) -> None:
+        """Refuse all that is at work: there is no more time."""
+        for waiting in self._listening:
+            waiting.put_nowait(_End(ClosedError()))
 
     def close(self) -> None:
         """End the threads that wait."""
