@@ -78,7 +78,11 @@ def ask(client: httpx2.Client, clip: bytes) -> tuple[int, str]:
 
 def end(server: subprocess.Popen[str]) -> tuple[int, str]:
     """Return exit status and the lines of standard error that are not of requests."""
-    _, words = server.communicate(timeout=60)
+    try:
+        _, words = server.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        _, words = server.communicate()
     lines = [line for line in words.splitlines() if " INFO " not in line]
     return server.returncode, " | ".join(lines)
 

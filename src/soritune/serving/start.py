@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -24,6 +25,9 @@ from soritune.serving.metrics import Metrics
 from soritune.serving.served import ServedModel, local_model, remote_model
 from soritune.serving.settings import ServerSettings
 from soritune.serving.vllm import vllm_server
+
+if TYPE_CHECKING:
+    from soritune.models.loaded import LoadedModel
 
 STOP_S = 3
 """What is not finished when the time to finish is over may still say so."""
@@ -58,7 +62,7 @@ def run_server(
             folders = dict(zip(names, [model, *adapters.values()], strict=True))
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
-                return [_local(settings, n, folder, metrics) for n, folder in folders.items()]
+                return _local(settings, folders, metrics)
         elif engine == "vllm" or engine.startswith(OPENAI):
             url = engine.removeprefix(OPENAI)
             if engine == "vllm":
@@ -74,18 +78,34 @@ def run_server(
         print("stopped", file=sys.stderr)
 
 
-def _local(settings: ServerSettings, name: str, folder: str, metrics: Metrics) -> ServedModel:
+def _local(
+    settings: ServerSettings, folders: Mapping[str, str], metrics: Metrics
+) -> list[ServedModel]:
+    """Load models; the first one's weights serve the others where they are equal."""
     from soritune.models import load
+    from soritune.models.memory import share_weights, trim_heap
 
-    loaded = load(folder, merge=True)
-    batcher = Batcher(
-        loaded,
-        batch_size=settings.batch_size,
-        wait_s=settings.batch_wait_s,
-        max_waiting=settings.max_waiting,
-        on_batch=metrics.on_batch,
-    )
-    return local_model(name, batcher)
+    loaded: dict[str, LoadedModel] = {}
+    for name, folder in folders.items():
+        loaded[name] = load(folder, merge=True)
+        first = next(iter(loaded.values()))
+        if shared := share_weights(loaded[name].module, first.module):
+            trim_heap()
+            words = f"{name}: shares {shared / 1e6:,.0f} MB of weights with the model"
+            print(words, file=sys.stderr)
+    return [
+        local_model(
+            name,
+            Batcher(
+                model,
+                batch_size=settings.batch_size,
+                wait_s=settings.batch_wait_s,
+                max_waiting=settings.max_waiting,
+                on_batch=metrics.on_batch,
+            ),
+        )
+        for name, model in loaded.items()
+    ]
 
 
 def _remote(url: str, name: str) -> Engine:
