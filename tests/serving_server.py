@@ -17,9 +17,9 @@ import soritune
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
+from soritune.serving.running import Server, make_server
 from soritune.serving.served import ServedModel, local_model
 from soritune.serving.settings import ServerSettings
-from soritune.serving.start import Server, make_server
 from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.utterance import RenderedAudio
 
@@ -75,7 +75,7 @@ def started(
     settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
 ) -> Iterator[tuple[str, Server, threading.Thread]]:
     """As `serving`, with the server and its thread, which ends when `should_exit` is set."""
-    server = make_server(make_app(settings, make_models), settings)
+    server = make_server(make_app(settings, make_models))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         thread = threading.Thread(

@@ -37,6 +37,18 @@ def open_shard(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: cannot be read ({reason}). {SHARD_REMEDY}") from error
 
 
+def is_shard(path: Path) -> bool:
+    """Return whether a file is a shard that soritune wrote; what cannot be read counts as one."""
+    if not path.is_file():
+        return False
+    import pyarrow.parquet as pq
+
+    try:
+        return {"id", "split", "duration_s", "audio"} <= set(pq.read_schema(path).names)
+    except (OSError, ValueError):
+        return True
+
+
 @dataclass(frozen=True)
 class Taken:
     """An utterance that passed every check, and its audio as the corpus keeps it."""

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,11 @@ from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
-from soritune.models.checkpoint import ADAPTER_FOLDER
+from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE
 from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
+from soritune.training.checkpoints import checkpoint_files
 from soritune.training.curve import CURVE_FILE
 from soritune.training.summary import TrainingSummary
 
@@ -50,15 +51,13 @@ EXPERIMENT_FORMAT = 1
 NOT_PREPARED = "not prepared"
 # What an evaluation says about scores alone: other metrics need no other decoding.
 NOT_DECODED = {"corpus", "metrics", "variants", "retain", "suite"}
-# What a training and the evaluations of its model leave in the folder of a case.
+# What a training leaves in the folder of a case beside its checkpoints.
 _OF_TRAINING = (
     f"model/{RECORD_FILE}",
     f"model/{TRAINED_FILE}",
-    f"model/{ADAPTER_FOLDER}/adapter_*",
+    f"model/{ADAPTER_FOLDER}/{ADAPTER_CONFIG_FILE}",
+    f"model/{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS_FILE}",
     CURVE_FILE,
-    "checkpoints/checkpoint-*",
-    "hypotheses/*.json*",
-    "scores/*.json*",
 )
 
 
@@ -203,9 +202,23 @@ class Plan:
             fingerprint=fingerprint(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
-            scratch=_OF_TRAINING,
+            scratch=tuple(self._of_training(case)),
             inputs=self._training_inputs(case, depends_on),
         )
+
+    def _of_training(self, case: str) -> Iterator[Path]:
+        """Yield what a training and the evaluations of its model leave; nothing of a user's."""
+        folder = self.case_folder(case)
+        yield from (folder / name for name in _OF_TRAINING)
+        yield from checkpoint_files(folder / "checkpoints")
+        for evaluation in self.recipe.evaluate:
+            yield from self.evaluation_files(case, evaluation)
+
+    def evaluation_files(self, case: str, evaluation: str) -> tuple[Path, ...]:
+        """Return what decoding and scoring of a case in an evaluation write."""
+        scored = self.utterances_path(case, evaluation)
+        decoded = self.hypotheses_path(case, evaluation)
+        return tuple(each.with_suffix(s) for each in (scored, decoded) for s in (".json", ".jsonl"))
 
     def _training_inputs(self, case: str, depends_on: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a training depends on as people have written it, without long lists."""
