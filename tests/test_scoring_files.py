@@ -127,12 +127,51 @@ def test_missing_utterances_count_as_empty_where_that_is_asked_for(tmp_path: Pat
 
 def test_a_side_that_looks_normalised_is_said(tmp_path: Path) -> None:
     said = write(tmp_path, "r.txt", "come here\nplease go\n")
-    notes = read_pairs(said, write(tmp_path, "h.txt", "Come here.\nPlease go!\n"), "en").notes
-    assert [note.partition(" have no ")[2].split(" and ")[0] for note in notes] == [
-        "punctuation",
-        "capital letters",
+    written = write(tmp_path, "h.txt", "Come here.\nPlease go to 3!\n")
+    code, out, err = run(said, written, "--language", "en")
+    assert code == 0
+    assert [line.partition(" have no ")[2].split(",")[0] for line in err.splitlines()] == [
+        *("punctuation", "capital letters", "digits"),
     ]
-    assert not read_pairs(said, said, "en").notes
+    assert "texts:normalised" not in out
+    _, out, err = run(said, written, "--language", "en", "--normalised", "accept")
+    assert err == ""
+    assert "|texts:normalised" in out
+    assert run(said, said, "--language", "en")[2] == ""
+    texts = [["come here", "please go"], ["Come here.", "Please go."]]
+    with pytest.warns(UserWarning, match="one side looks normalised"):
+        soritune.score(*texts, language="en")
+    (score,) = soritune.score(*texts, language="en", metrics=["cer"], normalised=True)
+    assert score.signature.endswith("|texts:normalised")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": "come here", "normalized": True},
+        {"text": "come here", "normalizer": "whisper-english"},
+        {"text": "come here", "signature": "cer|unit:char|case:lc|punct:removed.2|norm:nfc"},
+        {"normalized_text": "come here"},
+    ],
+)
+def test_a_text_that_says_it_was_normalised_is_refused(
+    tmp_path: Path, row: dict[str, object]
+) -> None:
+    said = write(tmp_path, "r.jsonl", json.dumps({"id": "1", **row}))
+    plain = {"id": "1", "text": "come here", "normalized": False, "normalizer": None}
+    written = write(tmp_path, "h.jsonl", json.dumps({**plain, "signature": "cer|norm:nfc"}))
+    for pair in ((said, written), (written, said)):
+        with pytest.raises(UserError, match=r":1: .*normalised.* --normalised accept"):
+            read_pairs(*pair, "en")
+        accepted = read_pairs(*pair, "en", normalised=True)
+        assert accepted.references == accepted.hypotheses == ("come here",)
+
+
+def test_columns_and_times_are_not_taken_for_words(tmp_path: Path) -> None:
+    said = write(tmp_path, "r.txt", "나\n")
+    for name in ("h.csv", "h.SRT", "h.vtt", "h.trn"):
+        with pytest.raises(UserError, match=r"is not read.*Save it as \.tsv"):
+            read_pairs(said, write(tmp_path, name, "나 (a-1)\n"), "ko")
 
 
 def test_files_that_are_not_text_are_refused(tmp_path: Path) -> None:

@@ -40,16 +40,23 @@ def score(
     metrics: Sequence[str] = ("cer", "wer"),
     variants: Sequence[str] | None = None,
     speakers: Sequence[str | None] | None = None,
+    normalised: bool = False,
 ) -> list[Score]:
     """Score what a system wrote; each figure is a record with its interval and signature.
 
     `language` is that of the texts (a code or a name), `variants` of error rates default to those
     that are usual for it, and `speakers`, one an utterance, are drawn as wholes where they are six
-    or more. Raises UserError where there is nothing to score or a name is unknown.
+    or more. Where one side alone looks normalised (no punctuation, capitals or digits), a
+    `UserWarning` says so; `normalised` accepts that, and the signatures say it. Raises UserError
+    where there is nothing to score or a name is unknown.
     """
+    import warnings
+    from dataclasses import replace
+
     from soritune.errors import UserError
     from soritune.languages.names import known_language, language_code
     from soritune.scoring.evaluate import default_variants, evaluate_hypotheses
+    from soritune.scoring.normalised import SIGNATURE, signs
 
     if len(references) != len(hypotheses):
         raise UserError(
@@ -59,4 +66,9 @@ def score(
     known_language(language)
     code = language_code(language)
     chosen = default_variants(code) if variants is None else variants
-    return evaluate_hypotheses(metrics, code, references, hypotheses, chosen, speakers=speakers)
+    scores = evaluate_hypotheses(metrics, code, references, hypotheses, chosen, speakers=speakers)
+    if normalised:
+        return [replace(each, signature=f"{each.signature}|{SIGNATURE}") for each in scores]
+    for sign in signs(references, hypotheses):
+        warnings.warn(f"{sign}, or pass normalised=True.", stacklevel=2)
+    return scores

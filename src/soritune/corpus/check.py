@@ -78,6 +78,7 @@ def check_utterance(
         speaker=utterance.speaker,
         translation=translation or None,
         translation_language=target,
+        source=_name(utterance.source),
     )
     exact = bare is not None and is_exact(bare, samples)
     return Taken(clean, len(samples), bare if bare and exact else encode_flac(samples))
@@ -86,6 +87,12 @@ def check_utterance(
 def clean_text(text: str) -> str:
     """Return Unicode NFC with single spaces and nothing invisible; the words stay as they are."""
     return " ".join(unicodedata.normalize("NFC", text).translate(INVISIBLE).split())
+
+
+def _name(text: str | None) -> str | None:
+    """Return a name that is only shown, cut and without what no text has."""
+    shown = clean_text(text or "")[:MAX_ID_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return CONTROL.sub(" ", shown) or None
 
 
 def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:

@@ -65,7 +65,8 @@ def store_chunk(result: ChunkResult, content: bytes, folder: CorpusFolder) -> No
 
 def _make(chunk: Chunk, file: BinaryIO) -> ChunkResult:
     """Write the shard into `file`, a group of rows at a time; nothing where nothing is taken."""
-    writer = ShardWriter(file)
+    with_sources = any(getattr(entry, "source", None) is not None for entry in chunk.entries)
+    writer = ShardWriter(file, with_sources=with_sources)
     groups: dict[tuple[str, str, str | None], list[int]] = {}
     rejected: list[Rejected] = []
     for position, entry in zip(chunk.positions, chunk.entries, strict=True):

@@ -22,7 +22,7 @@ from soritune.experiment.page import write_experiment_page
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
-from soritune.experiment.scoring import SoundMeter, score_evaluation
+from soritune.experiment.scoring import SoundMeter, form_signature, score_evaluation
 from soritune.experiment.selection import other_languages, select_records
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
@@ -191,6 +191,7 @@ class Experiment:
                         decoding.outcome,
                         decoding.seconds,
                         partial(self._sound.measure, corpus),
+                        form_signature(corpus.card.source),
                         self.plan.utterances_path(case, name),
                         self.plan.system(case, name),
                     )

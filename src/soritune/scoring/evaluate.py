@@ -65,6 +65,8 @@ def tables_of(
     Raises UserError on an unknown metric or variant, an empty list or a missing tokenizer,
     ValueError on lists of unequal lengths.
     """
+    if not metrics:
+        raise UserError(f"no metric to score; name some of {', '.join(METRIC_NAMES)}")
     for metric in metrics:
         _check_metric(metric)
     for variant in variants:

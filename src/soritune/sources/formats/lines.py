@@ -36,6 +36,7 @@ MEANINGS: tuple[Meaning, ...] = (
     "translation",
     "translation_language",
     "language",
+    "source",
 )
 NEEDED: tuple[Meaning, ...] = ("audio", "text")
 OFFSET, DURATION, TARGET = "offset", "duration", "target_lang"
