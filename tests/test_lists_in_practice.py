@@ -19,6 +19,7 @@ from soritune.corpus.shard import Taken
 from soritune.decoding.formats import Format, shown
 from soritune.decoding.transcriber import Transcript
 from soritune.errors import UserError
+from soritune.experiment.audited import find_corpora
 from soritune.languages.names import language_code
 from soritune.sources import SourceConfig, read_source
 from soritune.sources.formats.records import table_records
@@ -86,7 +87,7 @@ def test_a_list_as_excel_in_korea_saves_it(tmp_path: Path) -> None:
     assert texts(entries(tmp_path, "kaldi")) == ["내일 봐요"]
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize(
     "heading",
     [("audio", "text", "speaker"), ("파일", "전사", "화자"), ("파일명", "문장", "화자명")],
@@ -121,6 +122,17 @@ def test_headings_that_say_nothing_are_reported_with_the_key_that_says_it(
     path.write_text(table, encoding="utf-8")
     with pytest.raises(UserError, match=words):
         entries(path)
+
+
+def test_a_spreadsheet_is_answered_with_how_to_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "recordings.xlsx"
+    path.write_bytes(b"PK")
+    with pytest.raises(
+        UserError, match=r"recordings\.xlsx: is a spreadsheet; save it as CSV UTF-8"
+    ):
+        entries(path)
+    with pytest.raises(UserError, match="is a spreadsheet"):
+        find_corpora([path], None, print)
 
 
 def test_a_list_may_name_files_of_the_home_folder(
@@ -247,6 +259,12 @@ def test_fields_that_are_no_text_cost_their_entry(
     found = utterance(tmp_path, **fields)
     assert isinstance(found, Rejected)
     assert found.reason == reason
+
+
+def test_a_country_in_place_of_a_language_is_answered_with_the_language(tmp_path: Path) -> None:
+    found = utterance(tmp_path, language="kr")
+    assert isinstance(found, Rejected)
+    assert found.detail.endswith('"kr" is a country, write ko for Korean')
 
 
 @pytest.mark.parametrize("number", ["1e308", "-1e308", "1e400", "9" * 400, "1e10"])

@@ -102,7 +102,7 @@ def read_language(text: str) -> str:
     code = language_code(text)
     if code in LANGUAGE_NAMES or (re.fullmatch("[a-z]{3}", code) and code not in _UNKNOWN):
         return code
-    raise _unknown(text, code)
+    raise unknown_language(text)
 
 
 def known_language(text: str) -> str:
@@ -116,10 +116,12 @@ def known_language(text: str) -> str:
         return LANGUAGE_NAMES[code]
     if len(text) > 3 and text.istitle() and text.replace(" ", "").isalpha():
         return text
-    raise _unknown(text, code)
+    raise unknown_language(text)
 
 
-def _unknown(text: str, code: str) -> UserError:
+def unknown_language(text: str) -> UserError:
+    """Return the error for what is no language, with the nearest right word."""
+    code = language_code(text)
     hint = nearest(text.lower(), _CODES) or "; codes are like en or de"
     if code in _COUNTRIES:
         spoken = _COUNTRIES[code]

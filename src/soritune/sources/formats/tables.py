@@ -43,6 +43,12 @@ class Semicolons(csv.excel):
     delimiter = ";"
 
 
+class Bars(csv.excel):
+    """What lists of speech synthesis are written with."""
+
+    delimiter = "|"
+
+
 DIALECTS: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": Tabs}
 JSON = (".json", ".json.gz")
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
@@ -151,7 +157,7 @@ def table_lines(
     """Yield rows of a .csv or .tsv under its header, with their line numbers.
 
     `needed` are meanings with the names that a column of them may have. Cells of a .csv may be
-    separated by semicolons or tabs; the header tells. Raises UserError: the
+    separated by semicolons, tabs or bars; the header tells. Raises UserError: the
     file cannot be read or is not a table, such a column is not there.
     """
     with open_lines(path, language) as file:
@@ -181,7 +187,7 @@ def _dialect(
     if usual is not csv.excel:
         return usual
     headers: dict[type[csv.Dialect], list[str]] = {}
-    for dialect in (csv.excel, Semicolons, csv.excel_tab):
+    for dialect in (csv.excel, Semicolons, csv.excel_tab, Bars):
         try:
             headers[dialect] = [cell.strip() for cell in next(csv.reader([first], dialect), [])]
         except csv.Error:
