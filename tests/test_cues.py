@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from soritune.errors import UserError
-from soritune.sources.formats.cues import BadCue, Cue, Kind, read_cues, spoken_text
+from soritune.sources.formats.cues import Kind, read_cues, spoken_text
+from soritune.sources.formats.rolling import BadCue, Cue
 
 
 def cues(content: str, kind: Kind) -> list[tuple[float, float, str, str | None]]:

@@ -101,7 +101,8 @@ def has_half_sample(sound: Any, file: BinaryIO, num_bytes: int) -> bool:
         start = chunk.start
     else:
         return False
-    return (num_bytes - start) % (sound.channels * _EVEN_WIDTHS.get(sound.subtype, 1)) != 0
+    width = int(sound.channels) * _EVEN_WIDTHS.get(sound.subtype, 1)
+    return (num_bytes - start) % width != 0
 
 
 def _sphere_frames(file: BinaryIO) -> int:
