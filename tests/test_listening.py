@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+import torch
 from spoken_numbers import RATE_HZ, WORD_S, LevelDetector, LevelEngine, spoken, word
 
 from soritune.audio.stream import Sound, Source
@@ -19,6 +20,8 @@ from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
 from soritune.decoding.listening import Listening, listen, segments
 from soritune.decoding.records import Failure, Transcript
+from soritune.decoding.transcriber import sources
+from soritune.errors import UserError
 from soritune.tasks import Request, Task
 
 ASR = Listening(Request(Task.ASR))
@@ -239,6 +242,22 @@ def test_paths_bytes_file_objects_and_arrays_are_one(forms: list[Source]) -> Non
     for found in listen(LevelEngine(), forms, ASR):
         assert isinstance(found, Transcript), found
         assert found.text.split() == expected
+
+
+def test_what_is_given_to_a_loaded_model_has_a_form_or_is_named(tmp_path: Path) -> None:
+    recording = spoken([1, 2])
+    for given in (recording, torch.from_numpy(recording)):
+        [found] = sources(given, RATE_HZ)
+        assert isinstance(found, Sound)
+        assert np.array_equal(found.samples, recording)
+        assert found.rate_hz == RATE_HZ
+    with pytest.raises(UserError, match="the recording: is an array without its sampling rate"):
+        sources(recording)
+    file = io.BytesIO()
+    assert sources([tmp_path, "a.wav", b"RIFF", file]) == [tmp_path, "a.wav", b"RIFF", file]
+    for wrong, name in (((recording, RATE_HZ), "tuple"), ({"array": recording}, "dict")):
+        with pytest.raises(UserError, match=f"recording 2: is a {name}. Give a path, bytes"):
+            sources(["a.wav", wrong])  # type: ignore[list-item]
 
 
 def test_bad_recordings_fail_in_their_place(tmp_path: Path) -> None:

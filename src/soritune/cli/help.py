@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -110,6 +111,7 @@ class Command(TyperCommand):
     """A command whose help names types only where they say something."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.help = _flowing(self.help)
         _without_types(self.get_params(ctx))
         super().format_help(ctx, formatter)
 
@@ -120,6 +122,11 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _without_types(self.get_params(ctx))
         super().format_help(ctx, formatter)
+
+
+def _flowing(text: str | None) -> str | None:
+    """Return paragraphs without the line breaks of the source, which a terminal breaks again."""
+    return text and re.sub(r"(?<!\n)\n(?!\n)", " ", text)
 
 
 def _without_types(params: list[Any]) -> None:
