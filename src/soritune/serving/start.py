@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from soritune.decoding.engine import Engine
 from soritune.decoding.server import OPENAI
@@ -17,9 +15,13 @@ from soritune.models.family import Family
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
+from soritune.serving.running import make_server
 from soritune.serving.served import ServedModel, local_model, remote_model
 from soritune.serving.settings import ServerSettings
 from soritune.serving.vllm import vllm_server
+
+if TYPE_CHECKING:
+    from soritune.models.loaded import LoadedModel
 
 
 def run_server(
@@ -53,7 +55,7 @@ def run_server(
             folders = dict(zip(names, [model, *adapters.values()], strict=True))
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
-                return [_local(settings, n, folder, metrics) for n, folder in folders.items()]
+                return _local(settings, folders, metrics)
         elif engine == "vllm":
             vllm = stack.enter_context(vllm_server(model, names[0], adapters, vllm_options))
             problem = vllm.problem
@@ -67,21 +69,41 @@ def run_server(
         else:
             raise UserError(f"--engine {engine}: use local, vllm or openai:URL")
         app = make_app(settings, make_models)
-        _serve(app, settings, listening, problem)
+        with suppress(KeyboardInterrupt, SystemExit):
+            make_server(app, problem).run([listening])
+        if (ended := problem()) is not None:
+            raise UserError(ended)
+        print("stopped", file=sys.stderr)
 
 
-def _local(settings: ServerSettings, name: str, folder: str, metrics: Metrics) -> ServedModel:
+def _local(
+    settings: ServerSettings, folders: Mapping[str, str], metrics: Metrics
+) -> list[ServedModel]:
+    """Load models; the first one's weights serve the others where they are equal."""
     from soritune.models import load
+    from soritune.models.memory import share_weights, trim_heap
 
-    loaded = load(folder, merge=True)
-    batcher = Batcher(
-        loaded,
-        batch_size=settings.batch_size,
-        wait_s=settings.batch_wait_s,
-        max_waiting=settings.max_waiting,
-        on_batch=metrics.on_batch,
-    )
-    return local_model(name, batcher)
+    loaded: dict[str, LoadedModel] = {}
+    for name, folder in folders.items():
+        loaded[name] = load(folder, merge=True)
+        first = next(iter(loaded.values()))
+        if shared := share_weights(loaded[name].module, first.module):
+            trim_heap()
+            words = f"{name}: shares {shared / 1e6:,.0f} MB of weights with the model"
+            print(words, file=sys.stderr)
+    return [
+        local_model(
+            name,
+            Batcher(
+                model,
+                batch_size=settings.batch_size,
+                wait_s=settings.batch_wait_s,
+                max_waiting=settings.max_waiting,
+                on_batch=metrics.on_batch,
+            ),
+        )
+        for name, model in loaded.items()
+    ]
 
 
 def _remote(url: str, name: str, family: Family | None = None) -> Engine:
@@ -103,48 +125,3 @@ def _bound(host: str, port: int) -> socket:
             f"{host}:{port}: cannot be listened on ({reason}). Choose another --port or --host."
         ) from error
     return bound
-
-
-class _Server(uvicorn.Server):
-    """Says where it listens once it does, and stops when what stands behind it has ended."""
-
-    def __init__(self, config: uvicorn.Config, problem: Callable[[], str | None]) -> None:
-        super().__init__(config)
-        self._problem = problem
-
-    async def on_tick(self, counter: int) -> bool:
-        return self._problem() is not None or await super().on_tick(counter)
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            for server in self.servers:
-                for listening in server.sockets:
-                    host, port = listening.getsockname()[:2]
-                    print(f"listening on http://{host}:{port}", file=sys.stderr, flush=True)
-
-
-def _serve(
-    app: object,
-    settings: ServerSettings,
-    listening: socket,
-    problem: Callable[[], str | None],
-) -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        log_config=None,
-        access_log=False,  # ours has the request id and no query
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.drain_s),
-        ws_max_size=1 << 20,  # 8 s of sound at 48 kHz in base64
-    )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    server = _Server(config, problem)
-    with suppress(KeyboardInterrupt, SystemExit):
-        server.run(sockets=[listening])
-    if (ended := problem()) is not None:
-        raise UserError(ended)
-    print("stopped", file=sys.stderr)
