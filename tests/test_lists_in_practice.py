@@ -76,6 +76,43 @@ def test_one_object_over_many_lines_is_one_message(tmp_path: Path) -> None:
         entries(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('\n\n{"audio": "a.wav",\n "text": "글"}\n', "over several lines"),
+        ('{"audio":\n"a.wav", "text": "글"}\n', "over several lines"),
+        ('[\n{"audio": "a.wav", "text": "글"},\n{"audio": "b.wav", "text": "말"}\n]', "JSON array"),
+        ('[{"audio": "a.wav", "text": "글"}]', "JSON array"),
+    ],
+)
+def test_json_of_another_layout_is_one_message(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "l.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        entries(path)
+
+
+def test_a_damaged_first_line_of_json_costs_itself_alone(tmp_path: Path) -> None:
+    path = tmp_path / "l.jsonl"
+    good = '{"audio": "a.wav", "text": "글"}'
+    path.write_text(f'{{"audio": "b.wav", "te\n{good}\n', encoding="utf-8")
+    assert texts(entries(path)) == ["bad-line", "글"]
+
+
+def test_a_mark_that_another_program_has_escaped_changes_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text('audio,text\na.wav,"가 \\"나\\" 다"\nb.wav,말\n', encoding="utf-8")
+    assert texts(entries(path)) == ["bad-line", "말"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_list_in_wide_characters_is_called_by_its_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "l.csv"
+    path.write_bytes("audio,text\na.wav,글\n".encode(encoding))
+    with pytest.raises(UserError, match=f"is written in {encoding.upper()}; save it as UTF-8"):
+        entries(path)
+
+
 def test_a_list_as_excel_in_korea_saves_it(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     path.write_bytes("파일,전사\r\na.wav,내일 봐요\r\n".encode("cp949"))
