@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,46 @@ def test_reasons_of_the_guard(
 def test_texts_meet_where_they_agree(before: str, after: str, whole: str) -> None:
     """By hand. Where they agree nowhere, half of what both could have heard is given up by each."""
     assert one_text(list(cut_apart(before, after, 0.5, 0.5))) == whole
+
+
+def test_a_phrase_that_repeats_is_not_taken_for_the_overlap() -> None:
+    """By hand: the longest stretch in common is of two sentences that begin alike."""
+    before = (
+        "i went to make a preservation for six people today "
+        "i want to make a reservation for six people to"
+    )
+    after = (
+        "i want to make a reservation for six people two day "
+        "i want to made the reservation four six people tomorrow"
+    )
+    assert one_text(list(cut_apart(before, after, 1.0, 1.0))) == (
+        "i went to make a preservation for six people two day "
+        "i want to made the reservation four six people tomorrow"
+    )
+
+
+def hum(seconds: float, level: float) -> Samples:
+    return np.full(round(seconds * RATE_HZ), level, np.float32)
+
+
+def test_speech_without_pauses_is_cut_between_words() -> None:
+    """Nothing is heard twice where a quiet moment is, though the detector takes it for speech."""
+    words_of_a_second = [np.concatenate([hum(0.85, 0.5), hum(0.15, 0.08)]) for _ in range(60)]
+    found = list(cutting.windows([np.concatenate(words_of_a_second)], longest_s=10, pause_s=1))
+    assert len(found) > 5
+    for window in found[:-1]:
+        assert window.overlap_s == 0
+        assert window.end_s % 1 > 0.85 or window.end_s % 1 < 0.032
+        assert window.end_s - window.start_s <= 10
+    for before, after in pairwise(found):
+        assert before.end_s == after.start_s
+
+
+@pytest.mark.parametrize("level", [0.14, 0.5])
+def test_where_no_moment_is_quiet_windows_overlap(level: float) -> None:
+    sound = np.concatenate([np.concatenate([hum(0.85, 0.5), hum(0.15, level)])] * 60)
+    found = list(cutting.windows([sound], longest_s=10, pause_s=1))
+    assert {round(window.overlap_s, 1) for window in found[1:]} == {3.3}
 
 
 def test_segments_come_while_the_recording_is_still_read() -> None:

@@ -18,7 +18,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "prepare": (
         ("soritune prepare recipes/own-recordings.yaml", "all its recordings"),
-        ("soritune prepare recipes/phi4-korean.yaml --corpus zeroth --workers 8", "one corpus"),
+        ("soritune prepare recipes/whisper-korean.yaml --corpus zeroth --workers 8", "one corpus"),
     ),
     "doctor": (
         ("soritune doctor recipes/own-recordings.yaml", "what was prepared"),
@@ -75,8 +75,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "export": (
         ("soritune export runs/mine/cases/lora-4/model --to adapter --out lora", "for PEFT"),
         (
-            "soritune export runs/mine/cases/lora-4/model --to merged --out whole",
-            "for transformers (Phi-4-multimodal; for others: --to transformers)",
+            "soritune export runs/mine/cases/lora-4/model --to transformers --out whole",
+            "with the LoRA folded in; `soritune inspect` says which layouts a model has",
         ),
     ),
     "publish": (
