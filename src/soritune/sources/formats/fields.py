@@ -54,7 +54,7 @@ class Columns(BaseModel):
     language: str | None = None
 
     def given(self, meaning: Meaning) -> str | None:
-        """Return the name that a recipe gives; None for `source`, which has its usual name alone."""
+        """Return the name that a recipe gives; `source` has its usual name alone."""
         name: str | None = getattr(self, meaning, None)
         return name
 
