@@ -114,3 +114,5 @@ def test_a_signature_names_the_form_of_the_references() -> None:
     assert form_signature(changed) == f"|text:punctuation.drop,rules.{RULES}"
     assert form_signature({"source": "manifest", "text": TextForm().described()}) == ""
     assert form_signature({"source": "manifest"}) == ""
+    # A card of an earlier version has fewer options.
+    assert form_signature({"text": {"numerals": "words"}}) == "|text:numerals.words,rules.1"
