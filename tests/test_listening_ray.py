@@ -19,7 +19,7 @@ from serving_server import english_clips
 import soritune
 from soritune.decoding.engine_ray import GROUP
 
-NUM_CLIPS = 2 * GROUP + 4
+NUM_CLIPS = 5 * GROUP
 
 
 def transcripts(out: Path) -> list[dict[str, Any]]:

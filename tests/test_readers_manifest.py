@@ -188,7 +188,7 @@ def test_a_missing_list_and_an_unknown_kind_are_one_line(tmp_path: Path) -> None
     with pytest.raises(UserError, match="there is no such list"):
         entries(tmp_path / "none.jsonl")
     with pytest.raises(UserError, match=r"\.jsonl, \.json, \.csv, \.tsv or \.parquet"):
-        entries(write(tmp_path / "list.xlsx", "x"))
+        entries(write(tmp_path / "list.txt", "x"))
 
 
 def test_a_mended_recording_is_noticed_and_an_unchanged_list_is_not_read_again(

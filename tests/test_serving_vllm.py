@@ -152,6 +152,26 @@ def test_options_of_vllm_need_vllm(model: Path) -> None:
         assert (result.exit_code, said in result.stderr) == (2, True)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process that its parent ended")
+def test_vllm_does_not_outlive_a_server_that_is_killed() -> None:
+    code = """
+import subprocess, sys
+from soritune.serving.vllm import _TIED_TO_PARENT
+sleep = "import time; print(1, flush=True); time.sleep(600)"
+words = [sys.executable, "-c", _TIED_TO_PARENT, "-c", sleep]
+child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+input()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as parent:  # type: ignore[call-overload]
+        pid = int(parent.stdout.readline())
+        assert not ended(pid)
+        parent.kill()
+    assert within(5, lambda: ended(pid))
+
+
 @contextmanager
 def served(model: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "soritune.cli", "serve", str(model), "--engine", "vllm"]

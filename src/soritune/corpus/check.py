@@ -10,7 +10,7 @@ from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, AudioError, Limits, l
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
 from soritune.corpus.shard import Taken
 from soritune.languages.form import TextForm
-from soritune.languages.names import is_language, language_code
+from soritune.languages.names import is_language, language_code, unknown_language
 from soritune.sources.sound import AS_IT_IS, SoundForm
 from soritune.utterance import Excerpt, Rejected, Utterance
 
@@ -120,8 +120,7 @@ def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:
         return "bad-speaker", detail
     for language in languages:
         if language and not is_language(language_code(language)):
-            detail = f"{language[:40]!r} is not a language: write a code such as ko"
-            return "bad-language", detail
+            return "bad-language", str(unknown_language(language[:40]))
     for text in texts:
         control = CONTROL_BUT_SPACE.search(text)
         if control:

@@ -15,6 +15,7 @@ from soritune.audio.stream import Source
 from soritune.decoding.records import Failure, Transcript
 from soritune.decoding.transcriber import Options
 from soritune.errors import UserError
+from soritune.models.registry import family_of
 
 GROUP = 16
 """Recordings that a worker takes at a time."""
@@ -41,7 +42,7 @@ class RayRun:
     Its machines see the recordings and the model under the same paths; `workers` load the model.
 
     Raises:
-        UserError: Ray is not installed.
+        UserError: Ray is not installed, or there is no such model.
     """
 
     def __init__(self, model: str, base: str | None, workers: int) -> None:
@@ -49,6 +50,7 @@ class RayRun:
             raise UserError(
                 '--engine ray needs Ray, which is not installed: pip install "soritune[ray]"'
             )
+        family_of(model)  # here, since a worker would say it in a traceback
         self._model, self._base, self._workers = model, base, workers
 
     def __call__(
@@ -63,7 +65,7 @@ class RayRun:
             results = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
                 _Worker,
                 fn_constructor_args=(self._model, self._base, options),
-                batch_size=GROUP,
+                batch_size=None,  # a block each, of up to GROUP recordings
                 compute=pool,
             )
             for row in results.iter_rows():

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from soritune.experiment.fingerprint import (
     SCORING_FORMAT,
     TRAINING_FORMAT,
     base_identity,
-    corpus_identity,
     fingerprint,
+    split_identity,
 )
 from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
@@ -182,9 +182,9 @@ class Plan:
     def train_stage(self, case: str) -> Stage[TrainingSummary]:
         """Return the training of a case.
 
-        It depends on the case, the model's settings, the base, the seed, and the corpora without
-        what is excluded of them. The name is part of the fingerprint, but no random number depends
-        on it: see `soritune.experiment.renamed`.
+        It depends on the case, the model's settings, the base, the seed, and the splits that it
+        takes without what is excluded of them. The name is part of the fingerprint, but no random
+        number depends on it: see `soritune.experiment.renamed`.
         """
         settings = self.recipe.cases[case]
         folder = self.case_folder(case)
@@ -193,7 +193,10 @@ class Plan:
             "name": case,
             "case": settings.model_dump(mode="json", exclude={"shared_sentences", "dev"}),
             "model": self._model_settings(),
-            "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
+            "corpora": {
+                name: self._content(name, {p.split for p in settings.train if p.corpus == name})
+                for name in dict.fromkeys(part.corpus for part in settings.train)
+            },
             "excluded": [[each.trained, each.ids] for each in self.excluded(case)],
             "seed": self.recipe.seed,
         }
@@ -242,7 +245,7 @@ class Plan:
         depends_on = {
             "format": DECODING_FORMAT,
             "evaluation": settings.model_dump(mode="json", exclude=NOT_DECODED),
-            "corpus": self._corpus(settings.corpus),
+            "corpus": self._content(settings.corpus, {settings.split}),
             "model": self._model_identity(case),
             "dtype": self.recipe.model.dtype,
         }
@@ -303,6 +306,6 @@ class Plan:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})
         return {**settings, "base": self.base}
 
-    def _corpus(self, corpus: str) -> str:
+    def _content(self, corpus: str, splits: Set[str]) -> str:
         card = self.card(corpus)
-        return NOT_PREPARED if card is None else corpus_identity(card)
+        return NOT_PREPARED if card is None else split_identity(card, splits)

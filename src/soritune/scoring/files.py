@@ -13,11 +13,9 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.scoring.normalised import TEXT_KEYS, declared
+from soritune.scoring.score import check_text
 from soritune.scoring.timed import Entry, joined, lines_of, numbered, read_ctm, read_stm, words_in
 
-MAX_CHARACTERS = 200_000
-"""Of one text: hours of speech. What is longer is a whole book in one line, and its alignment
-would take minutes."""
 _ADVICE = (
     "Score texts as they were written, or accept these with --normalised accept, which the "
     "signature then says."
@@ -129,7 +127,7 @@ def _entries(path: Path, language: str, keys: Sequence[str]) -> list[Entry]:
     entries = list(readers[kind_of(path)]())
     first: dict[str, str] = {}
     for entry in entries:
-        _check_text(entry)
+        check_text(entry.where, entry.text)
         if entry.id is not None and entry.id in first:
             raise UserError(
                 f'{entry.where}: id "{entry.id}" stands at {first[entry.id]} as well. '
@@ -138,19 +136,6 @@ def _entries(path: Path, language: str, keys: Sequence[str]) -> list[Entry]:
         if entry.id is not None:
             first[entry.id] = entry.where
     return entries
-
-
-def _check_text(entry: Entry) -> None:
-    if len(entry.text) > MAX_CHARACTERS:
-        raise UserError(
-            f"{entry.where}: a text of {len(entry.text):,} characters is not an utterance. "
-            f"Divide it into parts of at most {MAX_CHARACTERS:,}."
-        )
-    if any("\ud800" <= character <= "\udfff" for character in entry.text):
-        raise UserError(
-            f"{entry.where}: holds half a character (a lone surrogate). Write the file again in "
-            "UTF-8."
-        )
 
 
 def _by_id(

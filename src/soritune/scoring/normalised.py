@@ -19,6 +19,7 @@ _DECLARING_KEYS = (
 _NOTHING = ("", "0", "false", "no", "none", "null", "raw", "nfc")
 _CHANGES = ("space:removed", "case:lc", "punct:removed", "norm:reading", SIGNATURE)
 """Parts of a signature of ours that say that letters, marks or spaces were changed."""
+MIN_TEXTS = 20
 _NONE_SHARE, _SOME_SHARE = 0.01, 0.2
 
 
@@ -39,8 +40,10 @@ def signs(references: Sequence[str], hypotheses: Sequence[str]) -> Iterator[str]
     """Yield what looks as if one side was normalised, which only its maker can tell.
 
     That is: it has no punctuation, no capitals or no digits, where a fifth of the other's texts
-    have some.
+    have some. Fewer than `MIN_TEXTS` say nothing.
     """
+    if len(references) < MIN_TEXTS:
+        return
     names = ("the references", "the hypotheses")
     tests: tuple[tuple[str, Callable[[str], bool]], ...] = (
         ("punctuation", _has_mark),
@@ -48,7 +51,7 @@ def signs(references: Sequence[str], hypotheses: Sequence[str]) -> Iterator[str]
         ("digits", _has_digit),
     )
     for what, test in tests:
-        shares = [sum(map(test, side)) / max(len(side), 1) for side in (references, hypotheses)]
+        shares = [sum(map(test, side)) / len(side) for side in (references, hypotheses)]
         for one, other in ((0, 1), (1, 0)):
             if shares[one] < _NONE_SHARE and shares[other] > _SOME_SHARE:
                 yield (
