@@ -47,7 +47,7 @@ WORDS = [
     "\x00",
     "../../etc/passwd",
     "한국어",
-    "\ud83d\ude00",
+    "😀",
 ]
 WORDS += ["ko" * 5_000, "<b>", "{}", "[]", "none", "verbose_json"]
 FIELDS = ["model", "language", "languages", "languages[]", "to_language", "prompt", "keywords[]"]
