@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Latency of live transcription: turns of two sentences are sent as fast as they are spoken.
+"""Latency of live transcription: sentences are sent as fast as they are spoken.
 
     python benchmarks/live.py MODEL [--clips 16] [--sessions 1 4]
 
-Final: from the last sound of a turn (-40 dB) to its `completed` event, of which 500 ms are the
+Final: from the last sound of a sentence (-40 dB) to its `completed` event, of which 500 ms are the
 silence by which the server knows that a turn has ended. Partial: how far each delta that comes
 before the end of the turn is behind its last word, whose time is estimated by its share of the
-turn's letters.
+sentence's letters.
 """
 
 from __future__ import annotations
@@ -110,16 +110,14 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
-    parser.add_argument("--clips", type=int, default=16, help="turns of each session")
+    parser.add_argument("--clips", type=int, default=16, help="sentences of each session")
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--port", type=int, default=8125)
     options = parser.parse_args()
-    read = [
-        soundfile.read(io.BytesIO(content), dtype="float32")
-        for content in make_clips(2 * options.clips)
-    ]
-    spoken = [soxr.resample(samples, rate_hz, RATE_HZ) for samples, rate_hz in read]
-    clips = [np.concatenate(pair) for pair in zip(spoken[::2], spoken[1::2], strict=True)]
+    clips = []
+    for content in make_clips(options.clips):
+        samples, rate_hz = soundfile.read(io.BytesIO(content), dtype="float32")
+        clips.append(soxr.resample(samples, rate_hz, RATE_HZ))
     command = [sys.executable, "-m", "soritune.cli", "serve", options.model]
     server = subprocess.Popen([*command, "--port", str(options.port)], stderr=subprocess.DEVNULL)
     try:

@@ -249,6 +249,19 @@ def test_subtitles_beside_a_recording_in_the_other_unicode_form(tmp_path: Path) 
     assert ".srt or .vtt" in details[1]
 
 
+@pytest.mark.parametrize("ending", ["m4b", "weba", "mkv", "3gp", "wmv"])
+def test_recordings_that_are_not_read_are_named_beside_subtitles_and_in_folders(
+    tmp_path: Path, ending: str
+) -> None:
+    clip(tmp_path / "b.wav")
+    (tmp_path / f"a.{ending}").write_bytes(b"x")
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n봐요.\n", encoding="utf-8")
+    (tmp_path / "b.srt").write_text("1\n00:00:00,000 --> 00:00:00,400\n네.\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("네.", encoding="utf-8")
+    assert texts(entries(tmp_path, "subtitles")) == ["unreadable", "네."]
+    assert texts(entries(tmp_path, "folder")) == ["empty-text", "네."]
+
+
 # ISO 639 (Library of Congress), BCP 47 tags, FLORES and POSIX forms.
 @pytest.mark.parametrize(
     ("written", "code"),

@@ -8,6 +8,7 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from soritune.scoring import ngrams
 from soritune.scoring.bootstrap import resampled_sums
 from soritune.scoring.translation import bleu_table, chrf_table
 
@@ -39,6 +40,13 @@ def near_pairs(number: int, seed: int) -> tuple[list[str], list[str]]:
                 del words[draw.randrange(len(words))]
         hypotheses.append(" ".join(words))
     return references, hypotheses
+
+
+def test_long_texts_are_counted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    references, hypotheses = near_pairs(300, 2)
+    at_once = chrf_table(references, hypotheses).counts
+    monkeypatch.setattr(ngrams, "_CHUNK_LETTERS", 100)  # fewer than some texts have
+    assert np.array_equal(chrf_table(references, hypotheses).counts, at_once)
 
 
 @pytest.mark.parametrize("made", [pairs, near_pairs])

@@ -136,7 +136,8 @@ def _passed(file: BinaryIO, where: str) -> dict[int, _Passed]:
             found and last_s < promised_s - END_SLACK_S
         ):
             detail = (
-                f"breaks off after {last_s:.1f} of the {promised_s:.1f} s that its header names"
+                f"breaks off after {last_s:.1f} of the {promised_s:.1f} s its header names. Where "
+                "nothing is missing: ffmpeg -i FILE -c copy NEW"
             )
             raise AudioError("truncated", detail, where)
     return found

@@ -130,8 +130,12 @@ def form_signature(source: Mapping[str, Any]) -> str:
     `source` is that of the corpus's card.
     """
     form = source.get("text") or {}
-    changed = [f"{name}.{form[name]}" for name in TextForm.model_fields if form.get(name) != "keep"]
-    return "|text:" + ",".join([*changed, f"rules.{form['rules']}"]) if form and changed else ""
+    changed = [
+        f"{name}.{form[name]}" for name in TextForm.model_fields if form.get(name, "keep") != "keep"
+    ]
+    return (
+        "|text:" + ",".join([*changed, f"rules.{form.get('rules', 1)}"]) if form and changed else ""
+    )
 
 
 def _conditions(record: Record, sound: Sound) -> dict[str, str]:

@@ -7,7 +7,7 @@ different ones of the same utterance are taken for one with a probability of abo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -23,6 +23,8 @@ Flags = npt.NDArray[np.bool_]
 _CHUNK_BITS = 12
 """Utterances that are counted at once; their number stands in the highest bits of each key."""
 _CHUNK = 1 << _CHUNK_BITS
+_CHUNK_LETTERS = 1 << 20
+"""Of both sides, above which fewer utterances are counted at once: about 100 MB."""
 # Odd constants of splitmix64 (Steele, Lea and Flood 2014): products spread low bits over high ones.
 _SPREAD, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 _SHIFT = np.uint64(29)
@@ -68,8 +70,7 @@ def match_counts(said: Numbered, written: Numbered, orders: int) -> tuple[Counts
         np.maximum(side.lengths[:, np.newaxis] - shorter, 0) for side in (said, written)
     )
     matches = np.empty((number, orders), dtype=np.int64)
-    for start in range(0, number, _CHUNK):
-        end = start + _CHUNK
+    for start, end in _chunks(said.lengths + written.lengths):
         sides = [_Side(each.part(start, end)) for each in (said, written)]
         alignments = [_Alignment(*sides, from_end=from_end) for from_end in (False, True)]
         for order in range(orders):
@@ -89,6 +90,18 @@ def match_counts(said: Numbered, written: Numbered, orders: int) -> tuple[Counts
             for alignment in alignments:
                 alignment.extend()
     return num_said, num_written, matches
+
+
+def _chunks(lengths: Counts) -> Iterator[tuple[int, int]]:
+    """Yield first and last place of the utterances that are counted at once."""
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(lengths):
+        most = ends[start] - lengths[start] + _CHUNK_LETTERS
+        fitting = int(np.searchsorted(ends, most, side="right"))
+        end = min(max(fitting, start + 1), start + _CHUNK)
+        yield start, end
+        start = end
 
 
 class _Side:

@@ -68,10 +68,8 @@ def make_server(app: Gate, problem: Callable[[], str | None] = lambda: None) -> 
     Args:
         problem: says why the server cannot go on; None while it can.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("soritune.serving").setLevel(logging.INFO)  # a line for each request
     config = uvicorn.Config(
         app,
         http=Connection,

@@ -53,9 +53,14 @@ class Columns(BaseModel):
     translation_language: str | None = None
     language: str | None = None
 
+    def given(self, meaning: Meaning) -> str | None:
+        """Return the name that a recipe gives; `source` has its usual name alone."""
+        name: str | None = getattr(self, meaning, None)
+        return name
+
     def names(self, meaning: Meaning) -> tuple[str, ...]:
         """Return names to look for, the first that is there counts."""
-        given: str | None = getattr(self, meaning, None)
+        given = self.given(meaning)
         return (given,) if given is not None else usual_names(meaning)
 
 
