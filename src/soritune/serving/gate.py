@@ -13,7 +13,9 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,7 +63,9 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["x-request-id"] = request_id
-            await send(message)
+            # A client that has broken the protocol has been answered and cut off by uvicorn.
+            with suppress(LocalProtocolError):
+                await send(message)
 
         try:
             self._check_key(scope["path"], _bearer(headers))
