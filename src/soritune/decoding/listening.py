@@ -26,7 +26,7 @@ PAUSE_S = 0.3
 """Pause that always ends a window: models that are trained on utterances hear them best."""
 PAUSE_FIXED_COST_S = 8.0
 """As `PAUSE_S`, where each window costs as much as the longest. Whisper base hears a sentence
-better beside others: 24 with 3 s of noise or music between had a WER of 27.4, one to a window 43.3."""
+better beside others: 24 with 3 s of noise or music between had a WER of 27.4, alone 43.3."""
 SHORTEST_WINDOW_S = 2.0
 _NOTHING = np.zeros(0, np.float32)
 
