@@ -112,5 +112,5 @@ $(VLLM_ENV)/.soritune: plugins/vllm/pyproject.toml
 # Ray is large, and its tests start a cluster on this machine: only for all the tests.
 $(RAY): $(READY)
 	@$(BIN)/python -m pip install -qq --constraint $(VENV)/constraints.txt --editable '.[ray]' \
-		|| echo "ray could not be installed: preparation on a cluster is not tested" >&2
+		|| echo "ray could not be installed: work on a cluster is not tested" >&2
 	@touch $@

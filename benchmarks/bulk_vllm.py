@@ -4,8 +4,9 @@
 
 MODEL is a folder that `soritune export --to merged` or `--to original --lora-weight 1` wrote. The
 clips are demo sentences, Korean and English by turns. Both engines take the same threads (two, or
-OMP_NUM_THREADS) and batches of 16; loading is left out, reading and features are counted. vLLM runs
-without torch.compile, as in the tests.
+OMP_NUM_THREADS). soritune makes batches of as many tokens as 16 clips of 30 s; vLLM decodes up to
+256 clips at a time, without torch.compile, as in the tests. Loading is left out, reading, features
+and soritune's voice activity are counted. Padding is what rows of a batch are longer than clips.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import soundfile
 import torch
 
 import soritune
+from soritune.decoding import engine
+from soritune.decoding.engine import Piece
 from soritune.models.phi4mm.prompts import instruction
 from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.tasks import Request, Task
@@ -43,10 +49,12 @@ def main() -> None:
         model = soritune.load(options.model, device="cpu")
         model.transcribe(files[:16], batch_size=16)  # warm
         begin = time.perf_counter()
-        local = [found.text for found in model.transcribe(files, batch_size=16)]
+        with padding() as measured:
+            local = [found.text for found in model.transcribe(files, batch_size=16)]
         local_s = time.perf_counter() - begin
         out = Path(folder) / "vllm.json"
-        words = [options.model, str(out), "-", "1024", json.dumps([instruction(Request(Task.ASR))])]
+        words = [options.model, str(out), "-", "1024", "256"]
+        words.append(json.dumps([instruction(Request(Task.ASR))]))
         subprocess.run(
             [options.vllm_python, str(OFFLINE), *words, *files],
             env=os.environ | _vllm_variables(threads),
@@ -58,7 +66,28 @@ def main() -> None:
     print(f"{len(files)} clips, {audio_s:.0f} s of speech, {threads} threads")
     for name, seconds in (("soritune", local_s), ("vLLM", vllm_s)):
         print(f"{name:10} {seconds:7.1f} s  {audio_s / seconds:6.1f} x real time")
+    clips_s, rows_s = measured
+    print(f"padding of soritune's batches: {100 * (rows_s / clips_s - 1):.1f} %")
     print(f"vLLM : soritune = {local_s / vllm_s:.2f} : 1; {equal} of {len(files)} texts are equal")
+
+
+@contextmanager
+def padding() -> Iterator[list[float]]:
+    """Measure batches that are made in the block: seconds of clips, and of whole rows."""
+    seconds = [0.0, 0.0]
+    make = engine.token_batches
+
+    def watched(*given: Any) -> Iterator[list[Piece]]:
+        for batch in make(*given):
+            seconds[0] += sum(piece.duration_s for piece in batch)
+            seconds[1] += len(batch) * max(piece.duration_s for piece in batch)
+            yield batch
+
+    engine.token_batches = watched
+    try:
+        yield seconds
+    finally:
+        engine.token_batches = make
 
 
 def spoken(folder: Path, clips: int) -> tuple[list[str], float]:

@@ -28,7 +28,8 @@ import soxr
 from rapidfuzz.distance import Levenshtein
 
 import soritune
-from soritune.decoding.cutting import whole
+from soritune.decoding.cutting import whole, windows
+from soritune.decoding.listening import PAUSE_FIXED_COST_S
 from soritune.decoding.records import Segment
 from soritune.decoding.subtitles import timed_words
 from soritune.decoding.transcriber import Transcriber
@@ -198,6 +199,26 @@ def speed_part(model: Transcriber, arguments: argparse.Namespace) -> None:
         for job in jobs:
             _texts(model, job)
         print(f"| {name} | {length_s:.0f} | {length_s / (time.perf_counter() - started):.1f} |")
+    if model.model.family.name == "whisper":
+        length_s = len(recording) / RATE_HZ
+        speed = length_s / _transformers_s(arguments.model, recording)
+        print(f"| transformers' generate, same windows | {length_s:.0f} | {speed:.1f} |")
+
+
+def _transformers_s(folder: str, recording: Samples) -> float:
+    """Return for how long transformers' own Whisper writes the windows, all in one batch."""
+    from transformers import WhisperForConditionalGeneration, WhisperProcessor
+
+    processor = WhisperProcessor.from_pretrained(folder)
+    whisper = WhisperForConditionalGeneration.from_pretrained(folder)
+    started = time.perf_counter()
+    cut = windows([recording], longest_s=CUT_S, pause_s=PAUSE_FIXED_COST_S)
+    features = processor.feature_extractor(
+        [window.samples for window in cut], sampling_rate=RATE_HZ, return_tensors="pt"
+    )
+    tokens = whisper.generate(features.input_features, language="en", task="transcribe")
+    processor.batch_decode(tokens, skip_special_tokens=True)
+    return time.perf_counter() - started
 
 
 def memory_part(model: Transcriber, arguments: argparse.Namespace) -> None:

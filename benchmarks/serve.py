@@ -92,6 +92,26 @@ def load(url: str, name: str, clips: list[bytes], clients: int, requests: int) -
     }
 
 
+def shortened(clip: bytes, seconds: float) -> bytes:
+    """Return the middle of a FLAC file."""
+    samples, rate_hz = soundfile.read(io.BytesIO(clip))
+    first = max(0, (len(samples) - int(seconds * rate_hz)) // 2)
+    file = io.BytesIO()
+    part = samples[first : first + int(seconds * rate_hz)]
+    soundfile.write(file, part, rate_hz, format="FLAC")
+    return file.getvalue()
+
+
+def soak(pid: int, url: str, clips: list[bytes], requests: int) -> None:
+    """Ask often and print the memory on the way."""
+    found = [memory_mb(pid)]
+    for _ in range(10):
+        load(url, "whisper-1", clips, 32, requests // 10)
+        found.append(memory_mb(pid))
+        print(f"{len(found) - 1}0 %: {found[-1]:.0f} MB", file=sys.stderr, flush=True)
+    print(f"memory in {requests:,} requests, MB: " + ", ".join(f"{each:.0f}" for each in found))
+
+
 def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -100,6 +120,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=128, help="for each number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--soak", type=int, default=0, help="further requests, for memory")
+    parser.add_argument("--soak-s", type=float, default=0.8, help="seconds of the soak's clips")
     parser.add_argument("--peer", nargs=2, metavar=("URL", "NAME"), action="append", default=[])
     parser.add_argument("--port", type=int, default=8123)
     options = parser.parse_args()
@@ -138,12 +159,7 @@ def main() -> None:
                     f"{equal}/{options.requests} |"
                 )
         if options.soak:
-            before = memory_mb(server.pid)
-            load(url, "whisper-1", clips, 32, options.soak)
-            print(
-                f"memory: {before:.0f} MB, after {options.soak:,} further requests "
-                f"{memory_mb(server.pid):.0f} MB"
-            )
+            soak(server.pid, url, [shortened(clip, options.soak_s) for clip in clips], options.soak)
     finally:
         server.terminate()
         server.wait(60)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-import uvicorn
+import soundfile
 
 import soritune
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
+from soritune.serving.running import Server, make_server
 from soritune.serving.served import ServedModel, local_model
 from soritune.serving.settings import ServerSettings
 from soritune.sources.corpora.demo.source import DemoSource, read
@@ -31,6 +34,13 @@ def english_clips(count: int, seed: int = 5) -> list[tuple[npt.NDArray[np.float3
         assert rate_hz == 16_000
         clips.append((samples, utterance.text))
     return clips
+
+
+def wav(samples: npt.NDArray[np.float32]) -> bytes:
+    """16 kHz samples as a file."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="WAV")
+    return file.getvalue()
 
 
 @contextmanager
@@ -56,20 +66,31 @@ def serving(
     settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
 ) -> Iterator[str]:
     """Serve in a thread; yield the address."""
-    app = make_app(settings, make_models)
-    config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        thread.join(0.02)
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    with started(settings, make_models) as (address, _, _):
+        yield address
+
+
+@contextmanager
+def started(
+    settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
+) -> Iterator[tuple[str, Server, threading.Thread]]:
+    """As `serving`, with the server and its thread, which ends when `should_exit` is set."""
+    server = make_server(make_app(settings, make_models))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(
+            target=lambda: asyncio.run(server.serve([listening])), daemon=True
+        )
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            thread.join(0.02)
+        host, port = listening.getsockname()
+        try:
+            yield f"http://{host}:{port}", server, thread
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 def tiny() -> object:

@@ -207,6 +207,44 @@ def test_a_wav_whose_header_was_never_finished(form: str, sizes: tuple[int, int]
     assert np.array_equal(load_mono_16k(bytes(content)), samples)
 
 
+def pages(content: bytes) -> list[bytes]:
+    found, start = [], 0
+    while start < len(content):
+        head = 27 + content[start + 26]
+        size = head + sum(content[start + 27 : start + head])
+        found.append(content[start : start + size])
+        start += size
+    return found
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_cut_between_two_pages_is_found(subtype: str) -> None:
+    whole = pages(encoded(talk(6), "OGG", subtype))
+    assert fault(b"".join(whole[:-1])).reason == "truncated"
+    assert "no last page" in fault(b"".join(whole[:-2])).detail
+
+
+@pytest.mark.parametrize("form", ["AU", "WAV"])
+def test_a_stream_of_unknown_length_that_ends_in_a_sample_was_cut(form: str) -> None:
+    content = bytearray(encoded(talk(2), form, "PCM_16"))
+    places = {"AU": (8,), "WAV": (4, 40)}[form]
+    for place in places:
+        content[place : place + 4] = b"\xff" * 4
+    assert duration_s(bytes(content)) == 2.0
+    assert fault(bytes(content[:-101])).reason == "truncated"
+    assert duration_s(bytes(content[:-3200])) == 1.9  # which nothing can tell
+
+
+@pytest.mark.parametrize("form", ["IRCAM", "MAT5", "PAF", "PVF", "XI", "SDS"])
+def test_forms_in_which_no_cut_can_be_told_are_refused(
+    form: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = encoded(talk(1), form, "DPCM_16" if form == "XI" else "PCM_16")
+    capfd.readouterr()
+    assert "cut copy cannot be told from a whole one. Convert it" in fault(content).detail
+    assert capfd.readouterr().out == ""
+
+
 def test_a_wav_without_sound_and_with_other_chunks_is_empty() -> None:
     content = encoded(np.zeros(0, np.float32), "WAV") + b"LIST" + struct.pack("<I", 8) + b"INFOabcd"
     assert fault(content).reason == "empty"
@@ -235,7 +273,6 @@ def test_other_headers_that_name_no_sound_are_not_called_empty(form: str) -> Non
         "AVR",
         "MPC2K",
         "MAT4",
-        "SDS",
         "HTK",
     ],
 )

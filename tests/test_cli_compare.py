@@ -88,3 +88,18 @@ def test_mistakes_are_one_line(run: Path, tmp_path: Path) -> None:
     code, _, error = compare(run)
     assert code == 2
     assert "is not of format 2" in error
+
+
+def test_figures_of_files_stand_in_the_table(tmp_path: Path) -> None:
+    """The list of `soritune score --format json`; of other texts, it cannot be compared."""
+    names = []
+    for name, said in (("mine", "가나 다"), ("theirs", "가나 라")):
+        (tmp_path / name).write_text(f"{said}\n", encoding="utf-8")
+        words = ["score", *[str(tmp_path / name)] * 2, "--language", "ko", "--format", "json"]
+        names.append(tmp_path / f"{name}.json")
+        names[-1].write_text(CliRunner().invoke(app, words).stdout, encoding="utf-8")
+    code, text, _ = compare(*names)
+    assert code == 0
+    assert "mine" in text
+    assert "theirs" in text
+    assert "cer: not comparable: differs in refs (" in text

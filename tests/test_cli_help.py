@@ -42,6 +42,13 @@ def test_help_has_two_examples_and_no_types_that_say_nothing(path: str) -> None:
         assert f"# {about}" in line
 
 
+def test_a_paragraph_is_broken_by_the_terminal_alone() -> None:
+    text = " ".join(shown("run").split())
+    assert "at any moment: the same command continues, and skips what is done and unchanged" in text
+    (line,) = [line for line in shown("run").splitlines() if "It can be interrupted" in line]
+    assert "skips what is done and unchanged" in line
+
+
 @pytest.mark.parametrize("example", [each for all_of in EXAMPLES.values() for each, _ in all_of])
 def test_an_example_is_a_command_that_is_understood(example: str) -> None:
     given = shlex.split(example)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from soritune.cli import app
 from soritune.models import describe, load
+from soritune.models.phi4mm.serving import vllm_options
 from soritune.models.serving import vllm_max_rank
 
 PLUGIN = "yes, with the plug-in soritune-vllm"
@@ -70,6 +71,27 @@ def test_a_native_folder_is_for_transformers_and_vllm(small_base: Path) -> None:
     assert (record["layout"], record["adapters"]) == ("native", [])
     assert record["serving"]["transformers"].startswith("yes: ")
     assert record["serving"]["vllm"] == f"{PLUGIN}: vllm serve {small_base}"
+
+
+def test_longrope_needs_an_option_of_vllm(small_base: Path, tmp_path: Path) -> None:
+    """With more positions vLLM takes the factors for long texts in every request."""
+    folder = tmp_path / "model"
+    shutil.copytree(small_base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    head = config["hidden_size"] // config["num_attention_heads"]
+    factors = [1.0] * int(head * config["rope_parameters"].get("partial_rotary_factor", 1) / 2)
+    config["original_max_position_embeddings"] = 4096
+    config["rope_parameters"] |= {
+        "rope_type": "longrope",
+        "short_factor": factors,
+        "long_factor": factors,
+        "original_max_position_embeddings": 4096,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    record = inspect(folder)
+    assert record["serving"]["vllm"] == f"{PLUGIN}: vllm serve {folder} --max-model-len 4096"
+    original = {"rope_scaling": {"type": "longrope"}, "original_max_position_embeddings": 4096}
+    assert vllm_options(original) == ("--max-model-len", "4096")
 
 
 def test_an_adapter_names_its_base(original: Path, small_base: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from soritune.errors import UserError
-from soritune.sources.formats.cues import BadCue, Cue, Kind, read_cues, spoken_text
+from soritune.sources.formats.cues import Kind, read_cues, spoken_text
+from soritune.sources.formats.rolling import BadCue, Cue
 
 
 def cues(content: str, kind: Kind) -> list[tuple[float, float, str, str | None]]:
@@ -254,3 +255,96 @@ def test_what_is_said_twice_stays_twice() -> None:
         f"00:{n:02}.000 --> 00:{n + 1:02}.000\n{text}\n\n" for n, text in enumerate(said)
     )
     assert [cue[2] for cue in cues(content, "vtt")] == [" ".join(text.split()) for text in said]
+
+
+# -- other members of these kinds
+
+
+CUES = """1
+00:00:01,000 --> 00:00:02,000
+안녕
+
+2
+00:00:03,000 --> 00:00:04,000
+내일 봐요.
+
+3
+00:00:05,000 --> 00:00:06,500
+끝
+"""
+SAID = ["안녕", "내일 봐요.", "끝"]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("00:00:04:500", "00:00:04;500", "00:00:04, 500", "00:00:04，500", "00:00:04‚500"),
+        *("00:00:04,abc", "00:00:04,500X", "00:00:-4,500", "00:00:04.500 다음", "00:00:04,5000"),
+    ],
+)
+def test_a_time_that_no_player_reads_alike_is_refused_at_either_end(time: str) -> None:
+    for old in ("00:00:03,000", "00:00:04,000"):
+        found = list(read_cues(CUES.replace(old, time), "srt"))
+        assert [type(cue) for cue in found] == [Cue, BadCue, Cue]
+        assert [cue.text for cue in found if isinstance(cue, Cue)] == ["안녕", "끝"]
+
+
+@pytest.mark.parametrize("arrow", ["->", "--->", "-- >", "—>", "–>", "→", "=>", "--&gt;", " - "])
+def test_times_with_another_arrow_are_no_text(arrow: str) -> None:
+    damaged = CUES.replace("03,000 -->", f"03,000 {arrow}")
+    found = list(read_cues(damaged, "srt"))
+    assert [type(cue) for cue in found] == [Cue, BadCue, Cue]
+    assert [cue.text for cue in found if isinstance(cue, Cue)] == ["안녕", "끝"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n2\n", "\n\u00a02\u200b\n"),
+        ("\n3\n", "\n\u200e3\n"),
+        ("\n2\n", "\n2.\n"),
+        ("\n2\n", "\n#2\n"),
+        ("\n2\n", "\n２\n"),
+        ("\n2\n", "\n2\n\n2\n"),
+        ("\n2\n", "\n2\n\n2\n\n2\n"),
+        ("끝\n", "끝\n\n4\n"),
+        ("끝\n", "끝\n\n4\n\n5\n\n"),
+        ("\n3\n", "\n1\n"),
+        ("\n", "\n\r"),
+    ],
+)
+def test_no_counter_in_any_form_becomes_text(old: str, new: str) -> None:
+    assert [cue[2] for cue in cues(CUES.replace(old, new), "srt")] == SAID
+
+
+def test_numbers_that_are_said_stay() -> None:
+    said = CUES.replace("안녕", "3").replace("내일 봐요.", "하나\n2").replace("끝", "10")
+    assert [cue[2] for cue in cues(said, "srt")] == ["3", "하나 2", "10"]
+
+
+def live(*texts: str) -> str:
+    return "\n".join(
+        f"{n}\n00:00:{n:02d},000 --> 00:00:{n + 1:02d},000\n{text}\n"
+        for n, text in enumerate(texts, start=1)
+    )
+
+
+def test_captions_that_grow_are_said_once_in_their_whole_time() -> None:
+    grown = live("오", "오늘", "오늘 날씨", "오늘 날씨가 좋네요", "산책", "산책 가요")
+    assert cues(grown, "srt") == [
+        (1.0, 5.0, "오늘 날씨가 좋네요", None),
+        (5.0, 7.0, "산책 가요", None),
+    ]
+    shown_again = live("가나", "가나", "가나", "다라", "다라", "다라")
+    assert cues(shown_again, "srt") == [(1.0, 4.0, "가나", None), (4.0, 7.0, "다라", None)]
+
+
+def test_what_two_people_say_alike_is_said_twice() -> None:
+    assert [cue[2] for cue in cues(live("네.", "네.", "가요.", "어디로?"), "srt")] == [
+        *("네.", "네.", "가요.", "어디로?")
+    ]
+
+
+def test_captions_that_roll_may_get_their_full_stops_later() -> None:
+    rolled = live("가나", "가나.\n다라", "다라,\n마바", "마바!\n사아")
+    assert [cue[2] for cue in cues(rolled, "srt")] == ["가나", "다라", "마바", "사아"]

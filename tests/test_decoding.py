@@ -246,6 +246,8 @@ def test_a_chain_of_thought_is_split_into_transcript_and_translation(
         ("안녕 [sep] hello", "hello", "안녕", "hello"),
         ("안녕 </sep> hello", "hello", "안녕", "hello"),
         ("안녕 <구분> hello", "hello", "안녕", "hello"),
+        ("안녕 <<sep>> hello", "hello", "안녕", "hello"),
+        ("안녕 <|sep|> hello", "hello", "안녕", "hello"),
         ("안녕 <se", "", "안녕", ""),
         ("<sep> hello", "hello", "", "hello"),
         (" hello ", "hello", "hello", None),

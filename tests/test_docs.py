@@ -145,6 +145,21 @@ def test_every_recipe_block_is_one_that_soritune_reads(path: Path) -> None:
         check_recipe_part(yaml.safe_load(block))
 
 
+def test_the_recipe_of_the_readme_says_what_the_shipped_one_says() -> None:
+    """The README shows the keys to look at first, with the values that a person finds there."""
+    [shown] = [text for text in blocks(ROOT / "README.md", "yaml") if "own-recordings" in text]
+    shipped = (ROOT / "recipes/own-recordings.yaml").read_text(encoding="utf-8")
+
+    def assert_within(part: Any, whole: Any, at: str = "") -> None:
+        if isinstance(part, dict):
+            for key, value in part.items():
+                assert_within(value, whole[key], f"{at}.{key}")
+        else:
+            assert part == whole, at
+
+    assert_within(yaml.safe_load(shown), yaml.safe_load(shipped))
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_python_examples_compile(path: Path) -> None:
     for block in blocks(path, "python"):

@@ -77,10 +77,10 @@ class StandIns:
         self.trained.append(name)
         self.excluded.append(excluded)
         checkpoints = out / "checkpoints" / "checkpoint-1"
-        if checkpoints.exists():
-            self.found_checkpoints.append((checkpoints / "of").read_text())
+        if (checkpoints / "trained.safetensors").exists():
+            self.found_checkpoints.append((checkpoints / "trained.safetensors").read_text())
         checkpoints.mkdir(parents=True, exist_ok=True)
-        (checkpoints / "of").write_text(f"{case.learning_rate}")
+        (checkpoints / "trained.safetensors").write_text(f"{case.learning_rate}")
         if self.interrupt_training:
             raise KeyboardInterrupt
         if self.signal_in_the_last_step is not None:
@@ -375,18 +375,6 @@ def test_a_signal_in_the_last_step_ends_the_run_once_the_training_is_done(
     stand_ins.signal_in_the_last_step = None
     experiment(folder).run()
     assert stand_ins.trained == ["first", "second"]
-
-
-def test_files_of_a_user_in_a_run_outlive_another_recipe(folder: Path, stand_ins: StandIns) -> None:
-    experiment(folder).run()
-    places = ["results.txt", "cases/first/mine.bin", "cases/first/model/mine.bin"]
-    places += ["cases/first/hypotheses/notes.txt", "corpora/mine/shards/mine.bin"]
-    for place in places:
-        (folder / "out" / place).write_text("mine")
-    write_recordings(folder, seed=1)
-    experiment(folder).run()
-    assert stand_ins.trained == ["first", "second"] * 2
-    assert [(folder / "out" / place).read_text() for place in places] == ["mine"] * len(places)
 
 
 def test_only_one_case_is_done_where_only_one_is_asked_for(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from test_experiment import StandIns, folder, stand_ins
 
 from soritune.cli.history import print_history
 from soritune.cli.output import PlainConsole
+from soritune.corpus.card import read_card
 from soritune.errors import UserError
 from soritune.experiment.check import check
 from soritune.experiment.check_records import RunCheck
 from soritune.experiment.differences import differences
+from soritune.experiment.fingerprint import corpus_identity, split_identity
 from soritune.experiment.history import Figure, Replaced, read_history
 from soritune.experiment.loading import load_experiment
 from soritune.experiment.run import Experiment
@@ -103,6 +106,40 @@ def test_more_lines_of_a_list_are_counted(folder: Path, stand_ins: StandIns) -> 
     assert any(
         line.startswith("train first") and "again: corpus mine changed" in line for line in lines
     )
+    # What was added is of train: the base would only say the same of test.
+    assert not any(line.startswith("evaluate original") and "again" in line for line in lines)
+    by_base = [said for model, said in stand_ins.decoded if model == "original"]
+    assert by_base.count("test-0.wav") == 2  # once for each evaluation
+
+
+def test_what_only_joins_test_is_a_reason_to_decode_and_not_to_train(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    run(folder)
+    path = folder / "list.jsonl"
+    line = json.loads(path.read_text().splitlines()[-1])
+    assert line["split"] == "test"
+    path.write_text(path.read_text() + json.dumps({**line, "id": "m", "text": "하나 더"}) + "\n")
+    stand_ins.decoded.clear()
+    lines = run(folder)
+    assert stand_ins.trained == ["first", "second"]
+    assert len(stand_ins.decoded) == 3 * 2 * 5  # models, evaluations, utterances
+    assert "evaluate first, korean again: corpus mine changed" in lines
+
+
+def test_a_corpus_of_an_earlier_version_counts_as_a_whole(folder: Path) -> None:
+    Experiment(load_experiment(folder / "recipe.yaml"), print).prepare()
+    card = read_card(folder / "out/corpora/mine")
+    assert card is not None
+    assert split_identity(card, {"test"}) != split_identity(card, {"train"})
+    old = card.model_copy(
+        update={
+            "splits": {
+                name: size.model_copy(update={"content": ""}) for name, size in card.splits.items()
+            }
+        }
+    )
+    assert split_identity(old, {"test"}) == split_identity(old, {"train"}) == corpus_identity(card)
 
 
 def test_a_training_says_which_setting_made_it_again_and_keeps_the_figures(
@@ -192,13 +229,25 @@ def test_history_without_a_file_or_with_a_damaged_line_is_what_is_left(tmp_path:
 
 
 def test_history_keeps_figures_and_intervals_whole_in_80_columns() -> None:
-    figures = (Figure("cer", 123.45, 117.25, 130.5),)
+    figures = (
+        Figure("cer", 123.45, 117.25, 130.5),
+        Figure("cer", 99.5, 98.25, 100.0, "reading"),
+    )
     reasons = ("learning_rate 0.001 → 0.0005",)
     replaced = Replaced("0", "2026-01-02T03:04:05", "lora-1", "mine", 20, figures, reasons)
+    few = replace(replaced, case="lora-4", utterances=19)
+    later = replace(replaced, replaced="2026-01-02T03:09:05")
     file = io.StringIO()
-    print_history([replaced], PlainConsole(width=80, file=file))
+    print_history([replaced, few, later], PlainConsole(width=80, file=file))
     printed = file.getvalue()
-    assert "cer 123.45 [117.25–130.50]" in printed
+    head = "replaced 2026-01-02 03:04:05 UTC, because: learning_rate 0.001 → 0.0005"
+    assert printed.count(head) == 1
+    assert "CER 123.45 [117.25–130.50]" in printed
+    assert "CER reading 99.50 [98.25–100.00]" in printed
+    assert ["lora-4", "mine", "CER", "123.45", "19"] in [
+        line.split() for line in printed.splitlines()
+    ]
+    assert "03:09:05" in printed
     assert "…" not in printed
 
 
@@ -216,7 +265,23 @@ def test_a_base_that_cannot_be_opened_is_refused_at_check(folder: Path, small_ba
         checked(folder)
 
 
-def test_a_base_on_the_hub_of_which_nothing_is_known_is_said(folder: Path) -> None:
+def test_a_base_on_the_hub_of_which_nothing_is_known_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change(folder, f"{folder / 'base'}", "somebody/unheard-of")
     (note,) = [each for each in checked(folder).notes if "unheard-of" in each]
     assert "is not on this machine" in note
+    change(folder, "somebody/unheard-of", "openai/whisper-bse")
+    (note,) = [each for each in checked(folder).notes if "whisper-bse" in each]
+    assert 'did you mean "openai/whisper-base"?' in note
+    asked = []
+
+    def download(source: str, revision: str | None, allow: list[str]) -> None:
+        asked.append((source, allow))
+        raise UserError("no such model")
+
+    monkeypatch.setattr("soritune.hub.download", download)
+    with pytest.raises(UserError, match="no such model"):
+        run(folder)
+    assert asked == [("openai/whisper-bse", ["config.json", "adapter_config.json"])]
+    assert not (folder / "out/corpora").exists()

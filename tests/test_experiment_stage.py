@@ -31,7 +31,7 @@ def stage(folder: Path, key: str = "one") -> Stage[Made]:
         key,
         Made,
         outputs=(folder / "made",),
-        scratch=("scratch", "model/*.json"),
+        scratch=(folder / "scratch" / "file", folder / "model" / "old.json"),
     )
 
 
@@ -66,13 +66,14 @@ def test_a_stage_with_other_inputs_is_not_done(tmp_path: Path) -> None:
 
 def test_an_interrupted_stage_finds_what_it_left(tmp_path: Path) -> None:
     def interrupted() -> Made:
-        (tmp_path / "scratch").write_text("half")
+        (tmp_path / "scratch").mkdir()
+        (tmp_path / "scratch" / "file").write_text("half")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stage(tmp_path).run(interrupted)
     assert stage(tmp_path).done() is None
-    found = stage(tmp_path).run(lambda: make(tmp_path, (tmp_path / "scratch").read_text()))
+    found = stage(tmp_path).run(lambda: make(tmp_path, (tmp_path / "scratch" / "file").read_text()))
     assert found.outcome.content == "half"
     # The time of both runs together is not known, and no figure is better than a wrong one.
     assert found.seconds is None

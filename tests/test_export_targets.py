@@ -320,11 +320,13 @@ def test_the_card_has_the_figures_of_the_run(small_base: Path, tmp_path: Path) -
         "signature": "cer|v1",
     }
     other = {**record, "case": "other", "value": 99.16}
+    few = {**record, "evaluation": "mine", "utterances": 19}
     (tmp_path / "runs/x/results.json").write_text(
-        json.dumps({"format": 2, "scores": [record, other]})
+        json.dumps({"format": 2, "scores": [record, other, few]})
     )
     export(str(model), "native", tmp_path / "out")
     text = (tmp_path / "out/README.md").read_text()
     assert "| zeroth | CER | 1.61 | 1.40–1.90 | 457 |" in text
+    assert "| mine | CER | 1.61 | too few to say | 19 |" in text
     assert "`cer|v1`" in text
     assert "99.16" not in text

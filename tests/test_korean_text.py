@@ -164,3 +164,51 @@ def test_strange_text_is_neither_an_error_nor_slow() -> None:
 )
 def test_units_are_read_before_letters_are_named(written: str, said: str) -> None:
     assert normalize(written, numerals="words", letters="hangul") == said
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("03명이 07박 08일", "세 명이 칠 박 팔 일"),
+        ("02개월", "이 개월"),
+        ("제06회", "제육 회"),
+        ("06살 09세", "여섯 살 구 세"),
+        ("03교시 05층", "삼 교시 오 층"),
+        ("02번째", "두 번째"),
+        ("05kg 07%", "오 킬로그램 칠 퍼센트"),
+        # Names: the zero is said.
+        ("05학번", "공오 학번"),
+        ("007 영화", "공공칠 영화"),
+        ("마을버스 02번", "마을버스 공이 번"),
+        ("101동 0203호", "백일 동 공이공삼 호"),
+        ("02-345-6789", "공이 삼사오 육칠팔구"),
+        ("00학번", "공공 학번"),
+        ("0교시 0시", "영 교시 영 시"),
+    ],
+)
+def test_a_zero_in_front_is_said_only_in_names(written: str, said: str) -> None:
+    assert spell_numbers(unify(written)) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("3㎢", "삼 제곱킬로미터"),
+        ("30m2", "삼십 제곱미터"),
+        ("5㎥", "오 세제곱미터"),
+        ("10㎝", "십 센티미터"),
+        ("3㎖", "삼 밀리리터"),
+        ("5kWh", "오 킬로와트시"),
+        ("100Mbps", "백 메가비피에스"),
+        ("15min", "십오 분"),
+        ("3000rpm", "삼천 알피엠"),
+        ("50μm", "오십 마이크로미터"),
+        ("12.5oz", "십이 점 오 온스"),
+        ("5mg/dL", "5mg/dL"),  # all of it or nothing
+    ],
+)
+def test_units_of_other_kinds_are_named_before_letters_are(written: str, said: str) -> None:
+    assert spell_numbers(unify(written)) == said
+    form = {"numerals": "words", "letters": "hangul", "punctuation": "keep", "spacing": "keep"}
+    if said != written:
+        assert normalize(written, **form) == said

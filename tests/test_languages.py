@@ -11,7 +11,7 @@ from sacrebleu.metrics.bleu import BLEU
 from soritune.errors import UserError
 from soritune.languages import find_language, languages_with_modules
 from soritune.languages.encoding import decode_text
-from soritune.languages.names import LANGUAGE_NAMES, known_language
+from soritune.languages.names import LANGUAGE_NAMES, is_language, known_language, language_code
 from soritune.models.phi4mm.prompts import instruction
 from soritune.models.whisper.prompts import check_request
 from soritune.recipe.schema import Evaluation, TrainPart
@@ -48,13 +48,49 @@ def test_codes_and_names_give_the_name(given: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "written"),
+    [
+        # Tags, separators, scripts and marks that cannot be seen.
+        (
+            "ko",
+            ["ko_KR.UTF-8", "ko-Kore-KR", "KO-kr", "ｋｏ", "kor-Hang", "\ufeffko", "ko\u200b"],
+        ),
+        (
+            "ko",
+            ["Korean-KR", "ko KR", "Korean (South)", "Korean, South Korea", " Korean\n", "한국말"],
+        ),
+        ("zh", ["Mandarin", "Chinese (Simplified)", "cmn-Hans", "普通话", "zh_TW"]),
+        # Second names of ISO 639-2 and of Whisper.
+        ("es", ["Castilian", "Español"]),
+        ("pa", ["Punjabi", "pan", "panjabi"]),
+        ("ky", ["Kyrgyz", "Kirghiz"]),
+        ("km", ["Khmer", "Central Khmer"]),
+        ("ht", ["haitian creole", "Haitian"]),
+        ("fr", ["Français", "fre", "fra"]),
+        ("ro", ["mo", "Moldavian", "rum"]),
+        ("nan", ["nan", "Southern Min Chinese"]),
+    ],
+)
+def test_however_a_language_is_written_it_has_one_code(code: str, written: list[str]) -> None:
+    assert {language_code(each) for each in written} == {code}
+    assert is_language(code)
+
+
+@pytest.mark.parametrize(
+    "text", ["und", "Unknown", "null", "None", "N/A", "", "-", "1", "kp", "ko,en"]
+)
+def test_what_names_no_language_is_none(text: str) -> None:
+    assert not is_language(language_code(text))
+
+
+@pytest.mark.parametrize(
     ("given", "hint"),
     [
         *[("koraen", 'did you mean "korean"?'), ("engl", 'did you mean "english"?')],
         *[
             ("kr-KR", "write ko for Korean"),
             ("jp", "write ja for Japanese"),
-            ("EN US", "codes are like"),
+            ("EN USUAL", "codes are like"),
             ("zz", "codes are like"),
         ],
     ],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+import torch
 from spoken_numbers import RATE_HZ, WORD_S, LevelDetector, LevelEngine, spoken, word
 
 from soritune.audio.stream import Sound, Source
@@ -18,6 +20,8 @@ from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
 from soritune.decoding.listening import Listening, listen, segments
 from soritune.decoding.records import Failure, Transcript
+from soritune.decoding.transcriber import sources
+from soritune.errors import UserError
 from soritune.tasks import Request, Task
 
 ASR = Listening(Request(Task.ASR))
@@ -156,6 +160,46 @@ def test_texts_meet_where_they_agree(before: str, after: str, whole: str) -> Non
     assert one_text(list(cut_apart(before, after, 0.5, 0.5))) == whole
 
 
+def test_a_phrase_that_repeats_is_not_taken_for_the_overlap() -> None:
+    """By hand: the longest stretch in common is of two sentences that begin alike."""
+    before = (
+        "i went to make a preservation for six people today "
+        "i want to make a reservation for six people to"
+    )
+    after = (
+        "i want to make a reservation for six people two day "
+        "i want to made the reservation four six people tomorrow"
+    )
+    assert one_text(list(cut_apart(before, after, 1.0, 1.0))) == (
+        "i went to make a preservation for six people two day "
+        "i want to made the reservation four six people tomorrow"
+    )
+
+
+def hum(seconds: float, level: float) -> Samples:
+    return np.full(round(seconds * RATE_HZ), level, np.float32)
+
+
+def test_speech_without_pauses_is_cut_between_words() -> None:
+    """Nothing is heard twice where a quiet moment is, though the detector takes it for speech."""
+    words_of_a_second = [np.concatenate([hum(0.85, 0.5), hum(0.15, 0.08)]) for _ in range(60)]
+    found = list(cutting.windows([np.concatenate(words_of_a_second)], longest_s=10, pause_s=1))
+    assert len(found) > 5
+    for window in found[:-1]:
+        assert window.overlap_s == 0
+        assert window.end_s % 1 > 0.85 or window.end_s % 1 < 0.032
+        assert window.end_s - window.start_s <= 10
+    for before, after in pairwise(found):
+        assert before.end_s == after.start_s
+
+
+@pytest.mark.parametrize("level", [0.14, 0.5])
+def test_where_no_moment_is_quiet_windows_overlap(level: float) -> None:
+    sound = np.concatenate([np.concatenate([hum(0.85, 0.5), hum(0.15, level)])] * 60)
+    found = list(cutting.windows([sound], longest_s=10, pause_s=1))
+    assert {round(window.overlap_s, 1) for window in found[1:]} == {3.3}
+
+
 def test_segments_come_while_the_recording_is_still_read() -> None:
     read = 0
 
@@ -198,6 +242,22 @@ def test_paths_bytes_file_objects_and_arrays_are_one(forms: list[Source]) -> Non
     for found in listen(LevelEngine(), forms, ASR):
         assert isinstance(found, Transcript), found
         assert found.text.split() == expected
+
+
+def test_what_is_given_to_a_loaded_model_has_a_form_or_is_named(tmp_path: Path) -> None:
+    recording = spoken([1, 2])
+    for given in (recording, torch.from_numpy(recording)):
+        [found] = sources(given, RATE_HZ)
+        assert isinstance(found, Sound)
+        assert np.array_equal(found.samples, recording)
+        assert found.rate_hz == RATE_HZ
+    with pytest.raises(UserError, match="the recording: is an array without its sampling rate"):
+        sources(recording)
+    file = io.BytesIO()
+    assert sources([tmp_path, "a.wav", b"RIFF", file]) == [tmp_path, "a.wav", b"RIFF", file]
+    for wrong, name in (((recording, RATE_HZ), "tuple"), ({"array": recording}, "dict")):
+        with pytest.raises(UserError, match=f"recording 2: is a {name}. Give a path, bytes"):
+            sources(["a.wav", wrong])  # type: ignore[list-item]
 
 
 def test_bad_recordings_fail_in_their_place(tmp_path: Path) -> None:

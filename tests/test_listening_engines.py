@@ -20,6 +20,7 @@ from soritune.decoding.listening import Listening, listen
 from soritune.decoding.records import Failure, Transcript
 from soritune.errors import UserError
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.registry import family_of
 from soritune.tasks import Request, Task
 
 LENGTHS = (3_000, 90_000, 16_000, 5_000, 40_000, 3_100, 15_000, 8_000)
@@ -63,8 +64,14 @@ class Server(BaseHTTPRequestHandler):
 
     answers: list[tuple[int, str]]
     requests: list[bytes]
+    models = "[]"
     busy = most_busy = 0
     lock = threading.Lock()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.models.encode())
 
     def do_POST(self) -> None:
         kind = type(self)
@@ -167,6 +174,32 @@ def test_a_server_without_verbose_json_is_asked_for_json(server: tuple[str, type
     assert b"verbose_json" not in second
     for field in ("산 한라", "RIFF", 'name="language"\r\n\r\nko'):
         assert field.encode() in second
+
+
+def test_vllm_is_asked_for_what_leaves_its_texts_right(server: tuple[str, type[Server]]) -> None:
+    """Its `verbose_json` changes Whisper's prompt, and it ends no answer by itself."""
+    url, kind = server
+    kind.models = '{"data": [{"id": "m", "owned_by": "vllm"}]}'
+    korean = Request(Task.AST, None, "ko")
+    engine = OpenAIEngine(url, "m", family=family_of("builtin:tiny"))
+    engine.check(korean)
+    ((_, found),) = engine.decode([Piece((0, 0), noise(32_000), korean)])
+    assert isinstance(found, Decoded)
+    (asked,) = kind.requests
+    assert b"verbose_json" not in asked
+    for field in ("max_completion_tokens", "82"), ("to_language", "ko"):
+        assert 'name="{}"\r\n\r\n{}\r\n'.format(*field).encode() in asked
+    with pytest.raises(UserError, match="neither a prompt nor"):
+        engine.check(Request(Task.ASR, None, None, "names"))
+    answer(OpenAIEngine(url, "m"))  # of a server that runs already the family is not known
+    assert b"to_language" not in kind.requests[-1]
+
+
+def test_sixteen_bits_travel_as_they_are(server: tuple[str, type[Server]]) -> None:
+    url, kind = server
+    values = np.arange(-32_768, 32_768, 7, dtype=np.int16)
+    list(OpenAIEngine(url, "m").decode([Piece((0, 0), values / np.float32(32_768), ASR)]))
+    assert values.tobytes() in kind.requests[0]
 
 
 def test_requests_are_bounded_and_each_piece_is_answered_once(

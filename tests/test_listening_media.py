@@ -16,8 +16,8 @@ RATE_HZ = 16_000
 TONE = np.sin(2 * np.pi * 440 * np.arange(3 * RATE_HZ) / RATE_HZ).astype(np.float32) / 2
 
 
-def film(path: Path, tracks: int = 1, picture: bool = False) -> Path:
-    with av.open(str(path), "w") as container:
+def film(path: Path, tracks: int = 1, picture: bool = False, **options: str) -> Path:
+    with av.open(str(path), "w", options=options) as container:
         video = container.add_stream("mpeg4", rate=10) if picture else None
         sounds = [container.add_stream("aac", rate=RATE_HZ, layout="mono") for _ in range(tracks)]
         if video is not None:
@@ -66,3 +66,45 @@ def test_what_cannot_be_heard_costs_a_line(tmp_path: Path, kind: str) -> None:
     assert str(path) in str(caught.value)
     if kind == "no sound":
         assert "no audio track" in str(caught.value)
+
+
+def test_a_film_that_breaks_off_before_its_header_says_is_refused_before_it_is_heard(
+    tmp_path: Path,
+) -> None:
+    content = film(tmp_path / "a.mkv", picture=True).read_bytes()
+    for kept in (0.3, 0.7):
+        with (
+            pytest.raises(AudioError, match=r"breaks off after [\d.]+ of the 3\.1 s") as caught,
+            open_recording(io.BytesIO(content[: int(kept * len(content))])),
+        ):
+            pass
+        assert caught.value.reason == "truncated"
+
+
+def test_a_hole_in_a_film_is_said(tmp_path: Path) -> None:
+    content = film(tmp_path / "a.mkv", cluster_time_limit="300").read_bytes()
+    with open_recording(io.BytesIO(content)) as recording:
+        assert recording.note == ""
+    start, end = (int(place * len(content)) for place in (0.4, 0.6))
+    with open_recording(io.BytesIO(content[:start] + content[end:])) as recording:
+        assert "has 1 gap(s)" in recording.note
+
+
+def test_a_page_that_is_lost_from_an_ogg_that_only_ffmpeg_reads_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.oga"
+    with av.open(str(path), "w", format="ogg") as container:
+        sound = container.add_stream("flac", rate=RATE_HZ, layout="mono")
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 4096)).astype(np.float32)
+        for number in range(12):
+            frame = av.AudioFrame.from_ndarray(
+                (noise[number % 3][None] * 32767).astype(np.int16), "s16", "mono"
+            )
+            frame.sample_rate, frame.pts = RATE_HZ, number * 4096
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    content = bytearray(path.read_bytes())
+    with open_recording(io.BytesIO(bytes(content))) as recording:
+        assert isinstance(recording.read(30), np.ndarray)
+    content[len(content) // 2] ^= 1
+    with pytest.raises(AudioError, match="hole or a changed byte"), open_recording(bytes(content)):
+        pass

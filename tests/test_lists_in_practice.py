@@ -19,6 +19,7 @@ from soritune.corpus.shard import Taken
 from soritune.decoding.formats import Format, shown
 from soritune.decoding.transcriber import Transcript
 from soritune.errors import UserError
+from soritune.experiment.audited import find_corpora
 from soritune.languages.names import language_code
 from soritune.sources import SourceConfig, read_source
 from soritune.sources.formats.records import table_records
@@ -75,6 +76,43 @@ def test_one_object_over_many_lines_is_one_message(tmp_path: Path) -> None:
         entries(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('\n\n{"audio": "a.wav",\n "text": "글"}\n', "over several lines"),
+        ('{"audio":\n"a.wav", "text": "글"}\n', "over several lines"),
+        ('[\n{"audio": "a.wav", "text": "글"},\n{"audio": "b.wav", "text": "말"}\n]', "JSON array"),
+        ('[{"audio": "a.wav", "text": "글"}]', "JSON array"),
+    ],
+)
+def test_json_of_another_layout_is_one_message(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "l.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        entries(path)
+
+
+def test_a_damaged_first_line_of_json_costs_itself_alone(tmp_path: Path) -> None:
+    path = tmp_path / "l.jsonl"
+    good = '{"audio": "a.wav", "text": "글"}'
+    path.write_text(f'{{"audio": "b.wav", "te\n{good}\n', encoding="utf-8")
+    assert texts(entries(path)) == ["bad-line", "글"]
+
+
+def test_a_mark_that_another_program_has_escaped_changes_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text('audio,text\na.wav,"가 \\"나\\" 다"\nb.wav,말\n', encoding="utf-8")
+    assert texts(entries(path)) == ["bad-line", "말"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_list_in_wide_characters_is_called_by_its_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "l.csv"
+    path.write_bytes("audio,text\na.wav,글\n".encode(encoding))
+    with pytest.raises(UserError, match=f"is written in {encoding.upper()}; save it as UTF-8"):
+        entries(path)
+
+
 def test_a_list_as_excel_in_korea_saves_it(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     path.write_bytes("파일,전사\r\na.wav,내일 봐요\r\n".encode("cp949"))
@@ -86,7 +124,7 @@ def test_a_list_as_excel_in_korea_saves_it(tmp_path: Path) -> None:
     assert texts(entries(tmp_path, "kaldi")) == ["내일 봐요"]
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize(
     "heading",
     [("audio", "text", "speaker"), ("파일", "전사", "화자"), ("파일명", "문장", "화자명")],
@@ -121,6 +159,17 @@ def test_headings_that_say_nothing_are_reported_with_the_key_that_says_it(
     path.write_text(table, encoding="utf-8")
     with pytest.raises(UserError, match=words):
         entries(path)
+
+
+def test_a_spreadsheet_is_answered_with_how_to_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "recordings.xlsx"
+    path.write_bytes(b"PK")
+    with pytest.raises(
+        UserError, match=r"recordings\.xlsx: is a spreadsheet; save it as CSV UTF-8"
+    ):
+        entries(path)
+    with pytest.raises(UserError, match="is a spreadsheet"):
+        find_corpora([path], None, print)
 
 
 def test_a_list_may_name_files_of_the_home_folder(
@@ -200,6 +249,19 @@ def test_subtitles_beside_a_recording_in_the_other_unicode_form(tmp_path: Path) 
     assert ".srt or .vtt" in details[1]
 
 
+@pytest.mark.parametrize("ending", ["m4b", "weba", "mkv", "3gp", "wmv"])
+def test_recordings_that_are_not_read_are_named_beside_subtitles_and_in_folders(
+    tmp_path: Path, ending: str
+) -> None:
+    clip(tmp_path / "b.wav")
+    (tmp_path / f"a.{ending}").write_bytes(b"x")
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n봐요.\n", encoding="utf-8")
+    (tmp_path / "b.srt").write_text("1\n00:00:00,000 --> 00:00:00,400\n네.\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("네.", encoding="utf-8")
+    assert texts(entries(tmp_path, "subtitles")) == ["unreadable", "네."]
+    assert texts(entries(tmp_path, "folder")) == ["empty-text", "네."]
+
+
 # ISO 639 (Library of Congress), BCP 47 tags, FLORES and POSIX forms.
 @pytest.mark.parametrize(
     ("written", "code"),
@@ -247,6 +309,12 @@ def test_fields_that_are_no_text_cost_their_entry(
     found = utterance(tmp_path, **fields)
     assert isinstance(found, Rejected)
     assert found.reason == reason
+
+
+def test_a_country_in_place_of_a_language_is_answered_with_the_language(tmp_path: Path) -> None:
+    found = utterance(tmp_path, language="kr")
+    assert isinstance(found, Rejected)
+    assert found.detail.endswith('"kr" is a country, write ko for Korean')
 
 
 @pytest.mark.parametrize("number", ["1e308", "-1e308", "1e400", "9" * 400, "1e10"])

@@ -73,6 +73,8 @@ def test_a_link_to_itself_is_one_line(model: Path, action: object) -> None:
         {"vocab_size": None},
         {"audio_config": 5},
         {"audio_config": {"num_blocks": "x"}},
+        {"rms_norm_eps": float("nan")},
+        {"rms_norm_eps": float("inf")},
     ],
 )
 def test_values_of_a_wrong_type_are_one_line(model: Path, values: dict[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,11 @@ def test_no_sentence_is_in_two_splits(tmp_path: Path) -> None:
     assert len(found) == 40
     assert said["test"]
     assert not said["train"] & said["test"]
+
+
+@pytest.mark.parametrize("name", ["segments", "utt2spk"])
+def test_a_pipe_is_not_taken_for_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
+    folder = directory(tmp_path, **{"wav.scp": "a a.wav\n", "text": "a 글\n"})
+    os.mkfifo(folder / name)
+    with pytest.raises(UserError, match=f"{name}: .*is a pipe or a device"):
+        entries(folder)

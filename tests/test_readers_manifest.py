@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from made_source import is_prepared
 from pydantic import TypeAdapter, ValidationError
 
 from soritune.corpus.prepare import prepare
+from soritune.corpus.store import Corpus
 from soritune.errors import UserError
+from soritune.experiment.scoring import Sound, _conditions
 from soritune.sources import SourceConfig, count_source, describe_source, read_source
 from soritune.sources.formats.manifest import ManifestSource
 from soritune.utterance import Rejected, Utterance
@@ -48,6 +51,30 @@ def check_first(entry: Utterance | Rejected, folder: Path) -> None:
     assert entry.audio == folder / "clips/1.wav"
     assert (entry.text, entry.language, entry.split) == ("첫 문장", "ko", "test")
     assert (entry.speaker, entry.translation, entry.translation_language) == ("kim", "first", "en")
+
+
+def test_where_a_mixed_collection_has_it_from_is_kept(tmp_path: Path) -> None:
+    """Lists without a source have the shards and the identity that they had."""
+    rows = [
+        {"audio": str(clip(tmp_path / f"{n}.wav")), "text": f"문장 {n}", "split": "train"}
+        for n in range(3)
+    ]
+    listed = source(jsonl(tmp_path / "list.jsonl", *rows))
+    plain = describe_source(listed)["identity"]
+    prepare("plain", listed, tmp_path / "out/plain")
+    unnamed = Corpus.open(tmp_path / "out/plain")
+    assert {record.source for record in unnamed.records()} == {None}
+    (shard,) = unnamed.card.shards
+    assert "source" not in pq.read_schema(tmp_path / "out/plain" / shard.file).names
+    sources = ("radio", None, {"url": "…"})  # an object is something else of that name
+    mixed = [{**row, "source": each} for row, each in zip(rows, sources, strict=True)]
+    jsonl(tmp_path / "list.jsonl", *mixed)
+    assert describe_source(listed)["identity"] != plain
+    prepare("mixed", listed, tmp_path / "out/mixed")
+    records = Corpus.open(tmp_path / "out/mixed").records()
+    assert [record.source for record in records] == ["radio", None, None]
+    groups = [_conditions(record, Sound(-20, 30)) for record in records]
+    assert [each.get("source") for each in groups] == ["radio", None, None]
 
 
 @pytest.mark.parametrize("audio", ["audio", "path", "audio_path", "audio_filepath", "file", "wav"])
@@ -161,7 +188,7 @@ def test_a_missing_list_and_an_unknown_kind_are_one_line(tmp_path: Path) -> None
     with pytest.raises(UserError, match="there is no such list"):
         entries(tmp_path / "none.jsonl")
     with pytest.raises(UserError, match=r"\.jsonl, \.json, \.csv, \.tsv or \.parquet"):
-        entries(write(tmp_path / "list.xlsx", "x"))
+        entries(write(tmp_path / "list.txt", "x"))
 
 
 def test_a_mended_recording_is_noticed_and_an_unchanged_list_is_not_read_again(

@@ -15,7 +15,7 @@ from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
 from soritune.sources import count_source, describe_source, read_source
-from soritune.sources.formats.cues import BadCue, Cue
+from soritune.sources.formats.rolling import BadCue, Cue
 from soritune.sources.formats.subtitles import SubtitlesSource
 from soritune.sources.formats.subtitles_cut import (
     CutSettings,

@@ -232,7 +232,7 @@ def test_own_recordings_asks_for_the_list_and_loads_with_it(
     shutil.copy(SHIPPED / "own-recordings.yaml", recipe)
     with pytest.raises(UserError, match=r'own-recordings\.yaml:\d+: "path" in corpus "mine": '):
         load_recipe(recipe)
-    (tmp_path / "recordings.jsonl").touch()
+    (tmp_path / "recordings.csv").touch()
     assert list(load_recipe(recipe).cases) == ["lora-4", "audio-4"]
 
 

@@ -134,7 +134,7 @@ CASES = [
         '9: case "train" must be a mapping of keys, not a list; if "train" is a key of the case '
         "above it, indent it further",
     ),
-    ("{base: builtin:tiny}", "x", '3: "model" must be a mapping of keys, not "x"'),
+    ("{base: builtin:tiny}", "x", '3: "model" must be a mapping of keys, not "x"; write {base: x}'),
     (
         "lora-4:",
         "lora/4:",
@@ -345,6 +345,58 @@ CASES = [
     ),
     ("name: small", "name: 'small", "1: a quotation mark is not closed; add the second one"),
     (
+        "corpora:\n  korean: {source",
+        "corpora:\n  - {name: korean, source",
+        '5: "corpora" must be a mapping of keys, not a list; write each entry as a name with a '
+        "colon, without dashes or brackets",
+    ),
+    ("[korean]", "\n      -korean", "10: a space is missing after the dash; write - korean"),
+    (
+        "[korean]",
+        "\n      - korean\n      -korean",
+        "11: a space is missing after the dash; write - korean",
+    ),
+    ("[korean]", "\n    \u2013 korean", "10: the dash is a long one (\u2013); write - korean"),
+    (
+        "[korean]",
+        "{corpus: korean}",
+        '9: "train" in case "lora-1" must be a list, not a mapping; put a dash before its first '
+        "key",
+    ),
+    (
+        "{base: builtin:tiny}",
+        "builtin:tiny",
+        '3: "model" must be a mapping of keys, not "builtin:tiny"; write {base: builtin:tiny}',
+    ),
+    (
+        "mode: lora\n",
+        "mode: [lora, audio]\n",
+        '8: "mode" in case "lora-1" must be text, not a list; write lora+audio',
+    ),
+    ("epochs: 4", "lr: 4", '10: unknown key "lr" in case "lora-4": did you mean "learning_rate"?'),
+    (
+        "    mode: lora",
+        "\u3000\u3000mode: lora",
+        "8: the line has a special space (U+3000); replace it by an ordinary one",
+    ),
+    (
+        "mode: lora",
+        "mode:\u00a0lora",
+        "8: the line has a special space (U+00A0); replace it by an ordinary one",
+    ),
+    (
+        "    mode: lora",
+        "<<<<<<< HEAD\n    mode: lora",
+        "8: a merge of two versions was not finished; keep one of them and remove the lines "
+        "<<<<<<<, ======= and >>>>>>>",
+    ),
+    ("cases:", "---\ncases:", "6: the line --- begins a second document; remove it"),
+    (
+        "name: small",
+        "name: *small",
+        "1: a value begins with a mark that means something to YAML; put it in quotes",
+    ),
+    (
         "name: small",
         "name: a: b",
         "1: a value with a colon in it needs quotes; or one entry is written a line",
@@ -361,6 +413,41 @@ def test_a_mistake_costs_one_line(tmp_path: Path, right: str, wrong: str, messag
     (tmp_path / "runs").mkdir()
     found = mistake(tmp_path, RIGHT.replace(right, wrong))
     assert found == "x.yaml:" + message.replace("SOURCES", sources)
+
+
+@pytest.mark.parametrize(
+    ("written", "remedy"),
+    [
+        ("0,001", "write 0.001"),
+        ("0,5e-3", "write 0.5e-3"),
+        ("1_000", "write 1000"),
+        ("1,000", "write 1000 or 1.000"),
+        ("1,000,000", "write 1000000"),
+        ("4,", "write 4"),
+        ("4#x", "put a space before #"),
+        ("\uff14", "write 4"),  # full-width
+        ("25%", "write 0.25"),
+        ("1 e-3", "write 1e-3"),
+        ("10^-3", "write 1e-3"),
+        ("3x10^-4", "write 3e-4"),
+        ("3\u00d710\u207b\u2074", "write 3e-4"),
+    ],
+)
+def test_what_is_almost_a_number_is_answered_with_it(
+    tmp_path: Path, written: str, remedy: str
+) -> None:
+    found = mistake(tmp_path, RIGHT.replace("epochs: 4", f"learning_rate: '{written}'"))
+    assert found.endswith(f'must be a number, not "{written}"; {remedy}')
+
+
+@pytest.mark.parametrize("written", ["1e-4", "1E-4", "1.0e-4", ".0001", "0.0001"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_numbers_are_numbers_whatever_the_line_ends(
+    tmp_path: Path, written: str, ends: str
+) -> None:
+    text = RIGHT.replace("epochs: 4", f"learning_rate: {written}").replace("\n", ends)
+    (tmp_path / "x.yaml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_recipe(tmp_path / "x.yaml").cases["lora-4"].learning_rate == 1e-4
 
 
 @pytest.mark.parametrize(

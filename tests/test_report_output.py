@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from soritune.report.content import Report
-from soritune.report.markdown import markdown, write_markdown
+from soritune.report.markdown import markdown, parameters_text, write_markdown
 from soritune.report.records import CaseSummary, Sample
 from soritune.report.table import Column
 from soritune.report.terminal import print_report
@@ -133,6 +133,12 @@ def test_results_table_reads_as_the_issue_draws_it() -> None:
     assert lora[1] == "**3.80** [2.80–4.80]"
     assert original[2] == "**99.2** [98.2–100.2]"  # BLEU: the higher is the better
     assert audio[1:] == ["—"] * len(COLUMNS)
+
+
+def test_only_the_base_is_said_to_have_trained_nothing() -> None:
+    """What was trained of a model beside the recipe, an export for instance, is not known."""
+    assert parameters_text(CaseSummary("original", "original")) == ("none", "0", "0 %")
+    assert parameters_text(CaseSummary("lora", "lora")) == ("—", "—", "—")
 
 
 def test_trained_table_tells_parameters_share_and_time() -> None:

@@ -18,6 +18,8 @@ from soritune.report.utterances import MAX_TEXT, CaseTexts, character_errors, pa
 
 SILENT = Sound({}, beside=False)
 
+KEY = "0123456789abcdef01234567"
+
 
 class Parsed(HTMLParser):
     """Tags, attributes, and the texts of scripts by id."""
@@ -142,11 +144,13 @@ def test_texts_of_a_megabyte_are_compared_in_a_moment_or_not_at_all() -> None:
 
 def test_sound_is_inside_a_small_page_and_beside_a_large_one(tmp_path: Path) -> None:
     samples = np.sin(np.arange(16000, dtype=np.float32) / 20) * np.float32(0.3)
-    keep_sound(tmp_path / FOLDER, {"a": lambda: samples, "old": lambda: samples})
-    keep_sound(tmp_path / FOLDER, {"a": lambda: pytest.fail("is encoded once")})
-    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["a.mp3"]
-    assert load_sound(tmp_path / FOLDER, ["a"], 100_000).inside.keys() == {"a"}
-    beside = load_sound(tmp_path / FOLDER, ["a"], MAX_PAGE_BYTES - 100)
+    keep_sound(tmp_path / FOLDER, {KEY: lambda: samples, "0" * 24: lambda: samples})
+    (tmp_path / FOLDER / "mine.mp3").write_bytes(b"mine")
+    keep_sound(tmp_path / FOLDER, {KEY: lambda: pytest.fail("is encoded once")})
+    kept = {path.name for path in (tmp_path / FOLDER).iterdir()}
+    assert kept == {f"{KEY}.mp3", "mine.mp3"}
+    assert load_sound(tmp_path / FOLDER, [KEY], 100_000).inside.keys() == {KEY}
+    beside = load_sound(tmp_path / FOLDER, [KEY], MAX_PAGE_BYTES - 100)
     assert beside.beside
     assert beside.data["folder"] == FOLDER
 

@@ -12,6 +12,7 @@ from soritune.report.content import (
     retention_sentences,
     unfinished_sentence,
 )
+from soritune.report.markdown import markdown
 from soritune.report.records import CaseSummary
 from soritune.report.table import (
     Column,
@@ -20,6 +21,7 @@ from soritune.report.table import (
     best_values,
     columns_for,
     figures,
+    marked_values,
     table,
 )
 from soritune.scoring.records import PairedTest, RetentionVerdict
@@ -235,3 +237,8 @@ def test_too_few_utterances_have_no_interval_and_no_best() -> None:
     assert figures(few) == ("92.1", "")
     assert figures(replace(few, utterances=20))[1] == "91.1–93.1"
     assert "92.10 of 19 utterances, too few to say" in best_sentence(report(few))
+    enough = replace(few, utterances=20)
+    assert marked_values(table([few], (CER,), CASES), (CER,)) == [None]
+    assert marked_values(table([enough], (CER,), CASES), (CER,)) == [92.1]
+    assert "| ORIGINAL | 92.1 |" in markdown(report(few))
+    assert "| ORIGINAL | **92.1** [91.1–93.1] |" in markdown(report(enough))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -126,13 +127,54 @@ def test_missing_utterances_count_as_empty_where_that_is_asked_for(tmp_path: Pat
 
 
 def test_a_side_that_looks_normalised_is_said(tmp_path: Path) -> None:
-    said = write(tmp_path, "r.txt", "come here\nplease go\n")
-    notes = read_pairs(said, write(tmp_path, "h.txt", "Come here.\nPlease go!\n"), "en").notes
-    assert [note.partition(" have no ")[2].split(" and ")[0] for note in notes] == [
-        "punctuation",
-        "capital letters",
+    said = write(tmp_path, "r.txt", "come here\nplease go\n" * 10)
+    written = write(tmp_path, "h.txt", "Come here.\nPlease go to 3!\n" * 10)
+    code, out, err = run(said, written, "--language", "en")
+    assert code == 0
+    assert [line.partition(" have no ")[2].split(",")[0] for line in err.splitlines()] == [
+        *("punctuation", "capital letters", "digits"),
     ]
-    assert not read_pairs(said, said, "en").notes
+    assert "texts:normalised" not in out
+    _, out, err = run(said, written, "--language", "en", "--normalised", "accept")
+    assert err == ""
+    assert "|texts:normalised" in out
+    assert run(said, said, "--language", "en")[2] == ""
+    few = write(tmp_path, "few.txt", "come here\n")
+    assert run(few, write(tmp_path, "f.txt", "Come 1.\n"), "--language", "en")[2] == ""
+    texts = [["come here", "please go"] * 10, ["Come here.", "Please go."] * 10]
+    with pytest.warns(UserWarning, match="one side looks normalised"):
+        soritune.score(*texts, language="en")
+    (score,) = soritune.score(*texts, language="en", metrics=["cer"], normalised=True)
+    assert score.signature.endswith("|texts:normalised")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": "come here", "normalized": True},
+        {"text": "come here", "normalizer": "whisper-english"},
+        {"text": "come here", "signature": "cer|unit:char|case:lc|punct:removed.2|norm:nfc"},
+        {"normalized_text": "come here"},
+    ],
+)
+def test_a_text_that_says_it_was_normalised_is_refused(
+    tmp_path: Path, row: dict[str, object]
+) -> None:
+    said = write(tmp_path, "r.jsonl", json.dumps({"id": "1", **row}))
+    plain = {"id": "1", "text": "come here", "normalized": False, "normalizer": None}
+    written = write(tmp_path, "h.jsonl", json.dumps({**plain, "signature": "cer|norm:nfc"}))
+    for pair in ((said, written), (written, said)):
+        with pytest.raises(UserError, match=r":1: .*normalised.* --normalised accept"):
+            read_pairs(*pair, "en")
+        accepted = read_pairs(*pair, "en", normalised=True)
+        assert accepted.references == accepted.hypotheses == ("come here",)
+
+
+def test_columns_and_times_are_not_taken_for_words(tmp_path: Path) -> None:
+    said = write(tmp_path, "r.txt", "나\n")
+    for name in ("h.csv", "h.SRT", "h.vtt", "h.trn"):
+        with pytest.raises(UserError, match=r"is not read.*Save it as \.tsv"):
+            read_pairs(said, write(tmp_path, name, "나 (a-1)\n"), "ko")
 
 
 def test_files_that_are_not_text_are_refused(tmp_path: Path) -> None:
@@ -199,3 +241,27 @@ def test_from_python_it_is_one_call() -> None:
         soritune.score(["a"], [], language="en")
     with pytest.raises(UserError, match="no utterances"):
         soritune.score([], [], language="en")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("abc", "abd"), "references: is one text"),
+        ((["a"], [None]), r"hypotheses\[0\]: is NoneType"),
+        ((["a", "b\ud800"], ["a", "b"]), r"references\[1\]: holds half a character"),
+        ((["", " "], ["a", ""]), "all references are empty"),
+        ((["a"], ["a", "b"]), "1 references and 2 hypotheses do not fit"),
+        ((["a", "b"], ["a", "b"], ["ann"]), "1 speakers and 2 references do not fit"),
+    ],
+)
+def test_what_python_cannot_score_is_one_line(
+    arguments: tuple[list[str], ...], message: str
+) -> None:
+    references, hypotheses, *speakers = arguments
+    with pytest.raises(UserError, match=message):
+        soritune.score(references, hypotheses, language="en", speakers=(speakers or [None])[0])
+
+
+def test_texts_may_come_from_anything_that_yields_them() -> None:
+    (score,) = soritune.score(iter(["a b"]), np.array(["a c"]), language="en", metrics="wer")
+    assert score.value == 50

@@ -62,6 +62,18 @@ def test_utterances_of_one_speaker_are_exchanged_together() -> None:
     assert compare(before, after, speakers).clusters == 8
 
 
+def test_p_of_few_speakers_is_exact() -> None:
+    # 2^8 exchanges; a rate of all is as far apart where the same speakers' gains add up as far.
+    gains = (5, 3, 1, -1, 2, 4, 0, 2)
+    before = errors(*itertools.chain.from_iterable([5] * 5 for _ in gains))
+    after = errors(*itertools.chain.from_iterable([5 - gain] * 5 for gain in gains))
+    signs = itertools.product((1, -1), repeat=len(gains))
+    sums = [abs(sum(s * g for s, g in zip(each, gains, strict=True))) for each in signs]
+    speakers = Clusters.of([f"speaker-{n // 5}" for n in range(40)])
+    expected = sum(total >= sum(gains) for total in sums) / 2**8
+    assert compare(before, after, speakers).p == expected
+
+
 def test_at_no_difference_the_test_errs_in_one_of_twenty() -> None:
     rng = np.random.default_rng(1)
     found = 0

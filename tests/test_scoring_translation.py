@@ -129,5 +129,7 @@ def test_metrics_are_scored_in_their_order() -> None:
 
 
 def test_unknown_metric_is_named_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="no metric to score; name some of cer"):
+        evaluate_hypotheses([], "en", ["a"], ["a"])
     with pytest.raises(UserError, match='did you mean "bleu"'):
         evaluate_hypotheses(["blue"], "en", ["a"], ["a"])

@@ -215,6 +215,9 @@ def test_models_metrics_and_description(client: Any, address: str) -> None:
     assert answer.headers["x-request-id"] == "mine-1"
     description = httpx2.get(f"{address}/openapi.json", headers=headers).json()
     assert "/v1/audio/transcriptions" in description["paths"]
+    form = description["components"]["schemas"]["Body_transcribe_v1_audio_transcriptions_post"]
+    assert form["properties"]["language"] == {"type": "string", "title": "Language"}
+    assert form["properties"]["include[]"]["items"]["enum"] == ["logprobs"]
 
 
 def test_a_full_server_asks_to_try_again(transcriber: Any, clips: list[bytes]) -> None:

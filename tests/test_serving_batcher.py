@@ -109,6 +109,27 @@ def test_a_cancelled_clip_is_not_decoded_and_a_full_line_refuses(
         batcher.submit(piece(1))
 
 
+def test_nobody_waits_for_a_thread_that_has_ended(
+    batcher: Batcher,
+    batches: list[list[Piece]],
+    gate: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(batcher, "_on_batch", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    jobs = [batcher.submit(piece(n, KOREAN if n else ENGLISH)) for n in range(3)]
+    gate.set()
+    assert jobs[0].future.result(10).output == "(0, 0)"
+    with pytest.raises(ClosedError):
+        jobs[1].future.result(10)
+    assert not batcher.alive or batcher._thread.join(5) is None
+    with pytest.raises(ClosedError):
+        batcher.submit(piece(9))
+
+
 def test_closing_answers_what_waits(
     batcher: Batcher, batches: list[list[Piece]], gate: threading.Event, tmp_path: Path
 ) -> None:

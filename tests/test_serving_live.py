@@ -184,14 +184,14 @@ def test_the_older_form_and_commit_by_the_client(address: str, clip: Any) -> Non
 
 
 def test_a_translation_session_streams_and_closes(address: str, clip: Any) -> None:
-    update = {
-        "audio": {"output": {"language": "ko"}, "input": {"transcription": {"model": "tiny"}}}
-    }
+    # As Vercel's SDK has it.
+    heard = {"transcription": {"model": "gpt-realtime-whisper"}, "noise_reduction": None}
+    update = {"audio": {"output": {"language": "ko"}, "input": heard}}
     sound = np.concatenate([clip, silence(1)])
     append = [{"type": "session.input_audio_buffer.append", "audio": c} for c in pcm(sound, 24_000)]
     events = exchange(
         address,
-        "/v1/realtime/translations?model=tiny",
+        "/v1/realtime/translations?model=gpt-realtime-translate",
         [{"type": "session.update", "session": update}, *append, {"type": "session.close"}],
         "session.closed",
     )

@@ -6,7 +6,9 @@ import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -115,8 +117,11 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, kind: by
         {"size": "x"},
         {"path": "a\0b"},
         {"size": "-5"},
+        {"size": str(10**11)},
+        {"size": str(10**18)},  # read to its end by tarfile, for years
     ],
 )
+@pytest.mark.timeout(20)
 def test_bad_settings_of_a_file_are_one_line_or_no_file(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
@@ -130,6 +135,27 @@ def test_bad_settings_of_a_file_are_one_line_or_no_file(
         read_all(path)
     except UserError as error:
         assert str(path) in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("packed", ["gz", "bz2", "xz"])
+def test_what_is_packed_is_unpacked_in_pieces_and_must_be_whole(
+    tmp_path: Path, packed: Literal["gz", "bz2", "xz"]
+) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, f"w:{packed}") as archive:
+        member = tarfile.TarInfo("a.wav")
+        member.size = 2**25
+        archive.addfile(member, io.BytesIO(bytes(2**25)))
+    content = path.read_bytes()
+    assert len(content) < 2**16
+    tracemalloc.start()
+    with archive_errors(path):
+        assert [str(name) for name, _, _ in read_archive(path)] == ["a.wav"]
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="damaged one"):
+        read_all(path)
 
 
 def test_a_long_name_of_a_file_is_read(tmp_path: Path) -> None:

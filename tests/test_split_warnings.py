@@ -46,7 +46,8 @@ def splits(
     ("found", "kinds", "key"),
     [
         (splits((900, 9), (100, 2)), [], ""),
-        (splits((76, 9), (8, 2)), ["few"], "raise test_share (now 0.1)"),
+        (splits((76, 9), (8, 2)), ["few"], "raise test_share from 0.1 to about 0.24, or"),
+        (splits((20, 9), (8, 2)), ["few", "share"], "at least 20); add recordings"),
         (splits((900, 9), (100, 1)), ["one-speaker"], "raise test_share"),
         (splits((560, 1), (440, 1)), ["one-speaker", "share"], "split_by: [sentence]"),
         (splits((900, 0), (100, 0), ["sentence"]), ["unknown-speakers"], "column speaker"),
@@ -139,10 +140,24 @@ def test_a_row_of_a_split_that_is_not_known_is_said(tmp_path: Path) -> None:
 
 
 def test_a_dev_split_that_stays_empty_is_said(tmp_path: Path) -> None:
-    source = ManifestSource(source="manifest", language="ko", path=write(tmp_path, 21, 2))
-    found = read_splits("mine", source, tmp_path / "out")
+    for number in (21, 16, 4):
+        path = write(tmp_path, number, 2)
+        source = ManifestSource(source="manifest", language="ko", path=path)
+        found = read_splits("mine", source, tmp_path / "out")
+        assert found is not None
+        assert list(found.sizes) == ["train", "test"]
+        (warning,) = [each for each in split_warnings(found, ()) if each.split == "dev"]
+        assert "dev is empty although dev_share asks for 5 %" in warning.text
+        assert warning.text.endswith(
+            "(speakers: 2); split_by: [sentence] divides by sentence alone, and dev_share: 0 asks "
+            "for none"
+        )
+    no_dev = source.model_copy(update={"dev_share": 0.0})
+    found = read_splits("mine", no_dev, tmp_path / "out")
     assert found is not None
-    assert ("dev", "share") in [(e.split, e.kind) for e in split_warnings(found, ())]
+    assert not [each for each in split_warnings(found, ()) if each.split == "dev"]
+    [warning] = [each for each in split_warnings(found, ("dev",)) if each.split == "dev"]
+    assert warning.text.endswith("set dev_share, which is 0, or remove the evaluations that use it")
 
 
 def test_a_folder_says_that_its_speakers_are_not_known(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import soritune.languages.ko.spacing
 from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError
-from soritune.languages.form import TextForm
+from soritune.experiment.scoring import form_signature
+from soritune.languages.form import RULES, TextForm
 from soritune.languages.ko.spacing import correct_spacing
 from soritune.sources import SourceConfig, describe_source
 
@@ -106,3 +107,12 @@ def test_kiwi_parts_words_and_changes_no_letter() -> None:
     assert correct_spacing("이천이십육 년 십이월") == "이천이십육 년 십이월"
     described = TextForm(spacing="correct").described()
     assert described["spacing_by"].startswith("kiwipiepy 0.")
+
+
+def test_a_signature_names_the_form_of_the_references() -> None:
+    changed = {"source": "manifest", "text": TextForm(punctuation="drop").described()}
+    assert form_signature(changed) == f"|text:punctuation.drop,rules.{RULES}"
+    assert form_signature({"source": "manifest", "text": TextForm().described()}) == ""
+    assert form_signature({"source": "manifest"}) == ""
+    # A card of an earlier version has fewer options.
+    assert form_signature({"text": {"numerals": "words"}}) == "|text:numerals.words,rules.1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,30 +33,53 @@ def load(
 
 
 def score(
-    references: Sequence[str],
-    hypotheses: Sequence[str],
+    references: Iterable[str],
+    hypotheses: Iterable[str],
     *,
     language: str,
     metrics: Sequence[str] = ("cer", "wer"),
     variants: Sequence[str] | None = None,
     speakers: Sequence[str | None] | None = None,
+    normalised: bool = False,
 ) -> list[Score]:
     """Score what a system wrote; each figure is a record with its interval and signature.
 
     `language` is that of the texts (a code or a name), `variants` of error rates default to those
     that are usual for it, and `speakers`, one an utterance, are drawn as wholes where they are six
-    or more. Raises UserError where there is nothing to score or a name is unknown.
+    or more. Where one side alone looks normalised (no punctuation, capitals or digits), a
+    `UserWarning` says so; `normalised` accepts that, and the signatures say it. Raises UserError
+    where there is nothing to score, texts do not fit together or a name is unknown.
     """
+    import warnings
+    from dataclasses import replace
+
     from soritune.errors import UserError
     from soritune.languages.names import known_language, language_code
-    from soritune.scoring.evaluate import default_variants, evaluate_hypotheses
+    from soritune.scoring.evaluate import checked_texts, default_variants, evaluate_hypotheses
+    from soritune.scoring.normalised import SIGNATURE, signs
 
-    if len(references) != len(hypotheses):
+    said = checked_texts("references", references)
+    written = checked_texts("hypotheses", hypotheses)
+    if len(said) != len(written):
         raise UserError(
-            f"{len(references):,} references and {len(hypotheses):,} hypotheses do not fit "
-            "together. Give each reference one hypothesis."
+            f"{len(said):,} references and {len(written):,} hypotheses do not fit together. "
+            "Give each reference one hypothesis."
         )
+    if speakers is not None and len(speakers) != len(said):
+        raise UserError(
+            f"{len(speakers):,} speakers and {len(said):,} references do not fit together. "
+            "Give each reference its speaker, or None."
+        )
+    if said and not any(map(str.strip, said)):
+        raise UserError("all references are empty, so there is nothing to compare with")
     known_language(language)
     code = language_code(language)
     chosen = default_variants(code) if variants is None else variants
-    return evaluate_hypotheses(metrics, code, references, hypotheses, chosen, speakers=speakers)
+    names = (metrics,) if isinstance(metrics, str) else metrics
+    chosen = (chosen,) if isinstance(chosen, str) else chosen
+    scores = evaluate_hypotheses(names, code, said, written, chosen, speakers=speakers)
+    if normalised:
+        return [replace(each, signature=f"{each.signature}|{SIGNATURE}") for each in scores]
+    for sign in signs(said, written):
+        warnings.warn(f"{sign}, or pass normalised=True.", stacklevel=2)
+    return scores

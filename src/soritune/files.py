@@ -6,8 +6,9 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -15,7 +16,8 @@ from typing import IO, BinaryIO
 from soritune.errors import UserError
 
 LOCK_FILE = ".lock"
-TEMPORARY_SUFFIX = ".tmp"
+_TEMPORARY = re.compile(r".+\.[0-9a-f]{12}\.tmp")
+_HOLDER = re.compile(rb"\d*")
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -39,7 +41,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         UserError: the folder cannot be written.
     """
     # Processes on several machines may write into one folder: a process id is not enough.
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
@@ -113,8 +115,23 @@ def storage_error(error: OSError, folder: Path) -> UserError:
 
 def remove_temporaries(folder: Path) -> None:
     """Remove the half-written files that killed processes left in `folder`."""
-    for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
-        path.unlink(missing_ok=True)
+    for path in folder.glob("*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def remove_files(paths: Iterable[Path], within: Path) -> None:
+    """Remove files, and the folders between them and `within` that are empty then.
+
+    A folder that has the name of one of the files is only removed if it is empty.
+    """
+    for path in paths:
+        if path.is_symlink() or path.is_file():
+            path.unlink(missing_ok=True)
+        folders = [within / folder for folder in path.relative_to(within).parents[:-1]]
+        with suppress(OSError):  # one is not empty, or not there
+            for folder in [path, *folders] if path.is_dir() else folders:
+                folder.rmdir()
 
 
 @contextmanager
@@ -152,6 +169,13 @@ def _lock(folder: Path) -> IO[bytes]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The holder may have removed the file between our opening and locking it.
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.seek(0)
+                if not _HOLDER.fullmatch(file.read()):
+                    file.close()
+                    raise UserError(
+                        f"{path}: is not a lock of soritune, which would replace it. Give the "
+                        "recipe another output."
+                    )
                 file.truncate(0)
                 return file
         except FileNotFoundError:

@@ -99,7 +99,7 @@ class PlainProgress:
         of_total = "" if self._total is None else f"/{_amount(self._total)}"
         parts = [f"{_amount(self.done)}{of_total} {self._unit}"]
         if rate > 0:
-            parts.append(f"{rate:.3g} {self._unit}/s")
+            parts.append(f"{_rate(rate)} {self._unit}/s")
         if state is not None:
             parts.append(f"{state} after {duration_text(elapsed_s)}")
         else:
@@ -112,6 +112,10 @@ class PlainProgress:
 
 def _amount(value: float) -> str:
     return f"{value:,.0f}"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else _amount(value)
 
 
 def _to_stderr(line: str) -> None:
@@ -136,7 +140,7 @@ def _bar(label: str, total: float | None, unit: str, remark: Remark) -> Iterator
         def render(self, task: Task) -> Text:
             of_total = "" if task.total is None else f"/{_amount(task.total)}"
             speed = task.finished_speed or task.speed
-            rate = f"  {speed:.3g} {unit}/s" if speed else ""
+            rate = f"  {_rate(speed)} {unit}/s" if speed else ""
             return Text(f"{_amount(task.completed)}{of_total} {unit}{rate}")
 
     class Remarks(ProgressColumn):

@@ -48,7 +48,7 @@ class Utterance:
     `audio` is a path to an encoded file, the bytes of one, a part of a file, or something that
     renders itself.
     `language` and `translation_language` are ISO 639-1 codes. Without `speech`, nothing is said and
-    the empty text is its transcript.
+    the empty text is its transcript. `source` is where a mixed collection has it from.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Utterance:
     translation: str | None = None
     translation_language: str | None = None
     speech: bool = True
+    source: str | None = None
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def offline(
     instructions: Sequence[str] = INSTRUCTIONS,
 ) -> list[list[str]]:
     """What vLLM's `LLM` writes for each instruction; with an adapter, then without it."""
-    words = [str(adapter or "-"), str(max_model_len), json.dumps(list(instructions))]
+    words = [str(adapter or "-"), str(max_model_len), "16", json.dumps(list(instructions))]
     script = Path(__file__).with_name("offline.py")
     run(script, str(model), str(out), *words, *map(str, files), VLLM_ENABLE_V1_MULTIPROCESSING="0")
     texts = json.loads(out.read_text(encoding="utf-8"))["texts"]

@@ -1,6 +1,6 @@
 """Runs in vLLM's environment: what vLLM's offline `LLM` answers to clips, as JSON.
 
-Usage: offline.py MODEL OUT ADAPTER|- MAX_MODEL_LEN INSTRUCTIONS WAV…
+Usage: offline.py MODEL OUT ADAPTER|- MAX_MODEL_LEN MAX_NUM_SEQS INSTRUCTIONS WAV…
 INSTRUCTIONS is a JSON list. OUT gets, for each, a list of texts and the seconds that they took,
 reading of the clips included; with an adapter, a second round without it follows.
 """
@@ -18,12 +18,12 @@ from vllm.lora.request import LoRARequest
 
 
 def main() -> None:
-    model, out, adapter, max_model_len, instructions, *files = sys.argv[1:]
+    model, out, adapter, max_model_len, max_num_seqs, instructions, *files = sys.argv[1:]
     llm = LLM(
         model,
         dtype="float32",
         max_model_len=int(max_model_len),
-        max_num_seqs=16,
+        max_num_seqs=int(max_num_seqs),
         enforce_eager=True,
         enable_lora=adapter != "-",
         max_lora_rank=32,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def test_longrope_is_not_lost(
     assert sum(a != b for a, b in zip(wanted, plain, strict=True)) > len(clips) // 3
     found = offline(longrope, clips, tmp_path / "texts.json", instructions=INSTRUCTIONS[:1])
     assert found == [wanted]
+
+
+def test_more_positions_than_those_of_the_short_factors_are_refused(
+    longrope: Path, clips: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        offline(longrope, clips[:1], tmp_path / "texts.json", max_model_len=8192)
+    assert "Add --max-model-len 4096" in "".join(capfd.readouterr())
 
 
 def test_the_server_names_base_and_adapter(served: Server) -> None:

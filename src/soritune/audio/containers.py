@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from soritune.audio.decode import FORMS, MAX_RATE_HZ, MIN_RATE_HZ
+from soritune.audio.decode import END_SLACK_S, FORMS, MAX_RATE_HZ, MIN_RATE_HZ
 from soritune.audio.errors import AudioError
 from soritune.audio.levels import Samples
+from soritune.audio.ogg import MAGIC as OGG_MAGIC
+from soritune.audio.ogg import check_ogg
 
 BLOCK_S = 30.0
+GAP_S = 0.25
+"""Between packets: less is rounding of times."""
+NAMES_LENGTH = ("mov", "matroska", "avi", "flv", "asf", "caf", "wv", "tta")
+"""Formats of FFmpeg whose header says how long they are; of others it estimates that."""
 
 
 @contextmanager
@@ -32,13 +40,12 @@ def open_container(
             'reads: pip install "soritune[media]"'
         )
         raise AudioError("unreadable", detail, where) from None
+    num_bytes = file.seek(0, io.SEEK_END)
     file.seek(0)
-    try:
-        container: Any = av.open(file, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        detail = f"is not audio or video that can be read ({_words(error)})"
-        raise AudioError("unreadable", detail, where) from error
-    with container:
+    if file.read(4) == OGG_MAGIC:  # what libsndfile does not decode, such as FLAC in Ogg
+        check_ogg(file, num_bytes, where)
+    passed = _passed(file, where)
+    with _open(file, where) as container:
         tracks = container.streams.audio
         if not tracks:
             raise AudioError("unreadable", "has no audio track", where)
@@ -51,14 +58,89 @@ def open_container(
             detail = f"claims a sample rate of {rate_hz:,} Hz; it is encrypted or damaged"
             raise AudioError("bad-rate", detail, where)
         length_s = None if not container.duration else container.duration / av.time_base
-        note = ""
+        notes = [passed[track.index].note(where)] if track.index in passed else []
         if len(tracks) > 1:
             spoken = track.metadata.get("language", "no language given")
-            note = (
+            notes.append(
                 f"{where}: has {len(tracks)} audio tracks; number {tracks.index(track) + 1} "
                 f"({spoken}) is taken"
             )
+        note = "\n".join(filter(None, notes))
         yield rate_hz, length_s, _blocks(container, track, rate_hz, where), note
+
+
+def _open(file: BinaryIO, where: str) -> Any:
+    import av
+
+    file.seek(0)
+    try:
+        return av.open(file, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        detail = f"is not audio or video that can be read ({_words(error)})"
+        raise AudioError("unreadable", detail, where) from error
+
+
+@dataclass
+class _Passed:
+    """What the packets of a track cover.
+
+    Attributes:
+        end_s: of the last one.
+        gaps: their number; `gap_s` is how long they are, `first_s` where the first begins.
+    """
+
+    end_s: float
+    gaps: int = 0
+    gap_s: float = 0.0
+    first_s: float = 0.0
+
+    def add(self, start_s: float, end_s: float) -> None:
+        if start_s > self.end_s + GAP_S:
+            self.first_s = self.first_s if self.gaps else self.end_s
+            self.gaps, self.gap_s = self.gaps + 1, self.gap_s + start_s - self.end_s
+        self.end_s = max(self.end_s, end_s)
+
+    def note(self, where: str) -> str:
+        if not self.gaps:
+            return ""
+        return (
+            f"{where}: has {self.gaps} gap(s), {self.gap_s:.1f} s in all, the first at "
+            f"{self.first_s:.1f} s (lost, or not recorded): times after it are too early"
+        )
+
+
+def _passed(file: BinaryIO, where: str) -> dict[int, _Passed]:
+    """Return what the packets of each track cover, by its number, without decoding them.
+
+    FFmpeg reads on behind a hole and ends where a file ends, without a word. It is said before
+    hours are heard, not after.
+
+    Raises AudioError: truncated, where all tracks end before the length that the header names.
+    """
+    import av
+
+    found: dict[int, _Passed] = {}
+    with _open(file, where) as container:
+        try:
+            for packet in container.demux():
+                if packet.pts is None or packet.time_base is None:
+                    continue
+                start_s = float(packet.pts * packet.time_base)
+                end_s = start_s + float((packet.duration or 0) * packet.time_base)
+                found.setdefault(packet.stream.index, _Passed(start_s)).add(start_s, end_s)
+        except av.FFmpegError:
+            return found  # what is wrong is said when it is decoded
+        promised_s = (container.duration or 0) / av.time_base
+        last_s = max((each.end_s for each in found.values()), default=0.0)
+        if container.format.name.split(",")[0] in NAMES_LENGTH and (
+            found and last_s < promised_s - END_SLACK_S
+        ):
+            detail = (
+                f"breaks off after {last_s:.1f} of the {promised_s:.1f} s its header names. Where "
+                "nothing is missing: ffmpeg -i FILE -c copy NEW"
+            )
+            raise AudioError("truncated", detail, where)
+    return found
 
 
 def _is_default(track: Any) -> bool:

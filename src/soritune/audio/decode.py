@@ -20,6 +20,7 @@ from soritune.audio.headers import (
     claims_more,
     data_chunk,
     finished,
+    has_half_sample,
 )
 from soritune.audio.levels import Levels, Samples
 from soritune.audio.mp3 import Frames, find_frames, frame_length
@@ -44,6 +45,13 @@ RUN_IN_S = 1.0
 """Decoders of LOSSY forms are exact only some frames after a seek: an MP3 frame needs bits of
 earlier ones, Opus 80 ms (RFC 7845, 4.6). That much is read before a part and dropped."""
 LOSSY = ("MP3", "OGG")
+_WITHOUT_LENGTH = ("IRCAM", "MAT5", "PAF", "PVF", "XI")
+"""Headers of these name no length, or libsndfile does not compare it."""
+_SAMPLE_DUMP = b"\xf0\x7e"
+_UNJUDGED = (
+    "is {}, of which a cut copy cannot be told from a whole one. "
+    "Convert it: ffmpeg -i FILE FILE.flac"
+)
 FROM_INT16 = np.float32(1 / 32768)
 FORMS = "wav, flac, mp3, ogg, opus, aiff and others that libsndfile reads"
 
@@ -155,8 +163,11 @@ def _sound(file: BinaryIO, parts: list[Part] | None, where: str) -> Any:
     import soundfile
 
     file.seek(0)
+    if file.read(2) == _SAMPLE_DUMP:  # libsndfile prints each of its blocks
+        raise AudioError("unreadable", _UNJUDGED.format("a MIDI sample dump"), where)
+    file.seek(0)
     try:
-        return soundfile.SoundFile(file if parts is None else cast(BinaryIO, View(file, parts)))
+        sound = soundfile.SoundFile(file if parts is None else cast(BinaryIO, View(file, parts)))
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
         detail = f"is not audio that can be read ({FORMS})"
         file.seek(0)
@@ -164,6 +175,10 @@ def _sound(file: BinaryIO, parts: list[Part] | None, where: str) -> Any:
         if form:
             detail = f"is {form}, which is not read. Convert it: ffmpeg -i FILE FILE.flac"
         raise AudioError("unreadable", detail, where) from error
+    if sound.format in _WITHOUT_LENGTH:
+        sound.close()
+        raise AudioError("unreadable", _UNJUDGED.format(sound.format), where)
+    return sound
 
 
 def _foreign_form(head: bytes) -> str:
@@ -171,6 +186,7 @@ def _foreign_form(head: bytes) -> str:
     if head[4:8] == b"ftyp":  # ISO/IEC 14496-12
         return "MPEG-4 (m4a, mp4, 3gp)"
     marks = {b"\x1a\x45\xdf\xa3": "WebM or Matroska", b"\x30\x26\xb2\x75": "Windows Media (wma)"}
+    marks |= {b"caff": "CAF that breaks off, or with a codec that libsndfile lacks"}
     marks |= {b"#!AM": "AMR", b"\xff\xf1": "AAC", b"\xff\xf9": "AAC"}
     return next((form for mark, form in marks.items() if head.startswith(mark)), "")
 
@@ -215,7 +231,7 @@ def _found_in(path: Path, form: str, num_bytes: int, mtime_ns: int) -> Frames | 
 def _is_cut(sound: Any, file: BinaryIO, num_bytes: int, part: Excerpt | None) -> bool:
     if sound.format == "OGG":  # a whole file was walked before
         return part is not None and isinstance(_found(file, num_bytes, "OGG", ""), AudioError)
-    return claims_more(sound, file)
+    return claims_more(sound, file) or has_half_sample(sound, file, num_bytes)
 
 
 def _read(

@@ -14,6 +14,7 @@ STREAMED_SIZE = 0x7FFF_0000
 UNFINISHED_BYTES = 4096
 """So much behind a header that names no sound is sound."""
 MP3_IN_WAV = 0x55
+_EVEN_WIDTHS = {"PCM_16": 2, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _RIFF = {b"RIFF": "<", b"RF64": "<", b"BW64": "<", b"RIFX": ">"}
 
 
@@ -85,6 +86,23 @@ def claims_more(sound: Any, file: BinaryIO) -> bool:
     if frames and int(frames[1]) not in (0, sound.frames) and int(frames[1]) < STREAMED_SIZE:
         return True
     return _sphere_frames(file) > int(sound.frames)
+
+
+def has_half_sample(sound: Any, file: BinaryIO, num_bytes: int) -> bool:
+    """Return whether a stream of unknown length (AU, RIFF) ends within a sample, so was cut.
+
+    Only of widths with which no padding byte follows.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == b".snd" and head[8:] == b"\xff\xff\xff\xff":
+        start = int.from_bytes(head[4:8], "big")
+    elif (chunk := data_chunk(file, num_bytes)) is not None and chunk.end == num_bytes:
+        start = chunk.start
+    else:
+        return False
+    width = int(sound.channels) * _EVEN_WIDTHS.get(sound.subtype, 1)
+    return (num_bytes - start) % width != 0
 
 
 def _sphere_frames(file: BinaryIO) -> int:

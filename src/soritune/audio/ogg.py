@@ -23,8 +23,9 @@ def check_ogg(file: BinaryIO, num_bytes: int, where: str) -> None:
     """Walk the pages of a file.
 
     Raises:
-        AudioError: truncated (the last page is not all there), damaged (a page is missing or its
-            checksum is wrong, several streams after each other).
+        AudioError: truncated (the last page is not all there, or not marked as the last: RFC 3533,
+            6), damaged (a page is missing or its checksum is wrong, several streams after each
+            other).
     """
     numbers: dict[int, int] = {}
     ended: set[int] = set()
@@ -60,6 +61,13 @@ def check_ogg(file: BinaryIO, num_bytes: int, where: str) -> None:
         if page[5] & _LAST_PAGE:
             ended.add(serial)
         position += size
+    if not ended:
+        raise AudioError(
+            "truncated",
+            "has no last page: it breaks off, or its recorder was stopped. Where it is all there: "
+            "ffmpeg -i FILE -c copy FILE.ogg",
+            where,
+        )
 
 
 def _hole(position: int, num_bytes: int) -> str:

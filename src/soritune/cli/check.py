@@ -32,7 +32,7 @@ def print_check(check: RunCheck, console: Console | None = None) -> None:
         _row(corpora, corpus.name, corpus.source, _corpus_size(corpus), speech, state)
     console.print(corpora)
 
-    cases = _table("case", "trained on", "utterances/epoch", "steps", "state")
+    cases = _table("case", "trained on", "utterances an epoch", "steps", "state")
     for case in check.cases:
         state = _case_state(case)
         size = _number(case.utterances_per_epoch, case.exact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -17,7 +18,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "prepare": (
         ("soritune prepare recipes/own-recordings.yaml", "all its recordings"),
-        ("soritune prepare recipes/phi4-korean.yaml --corpus zeroth --workers 8", "one corpus"),
+        ("soritune prepare recipes/whisper-korean.yaml --corpus zeroth --workers 8", "one corpus"),
     ),
     "doctor": (
         ("soritune doctor recipes/own-recordings.yaml", "what was prepared"),
@@ -74,8 +75,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "export": (
         ("soritune export runs/mine/cases/lora-4/model --to adapter --out lora", "for PEFT"),
         (
-            "soritune export runs/mine/cases/lora-4/model --to merged --out whole",
-            "for transformers (Phi-4-multimodal; for others: --to transformers)",
+            "soritune export runs/mine/cases/lora-4/model --to transformers --out whole",
+            "with the LoRA folded in; `soritune inspect` says which layouts a model has",
         ),
     ),
     "publish": (
@@ -110,6 +111,7 @@ class Command(TyperCommand):
     """A command whose help names types only where they say something."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.help = _flowing(self.help)
         _without_types(self.get_params(ctx))
         super().format_help(ctx, formatter)
 
@@ -120,6 +122,11 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _without_types(self.get_params(ctx))
         super().format_help(ctx, formatter)
+
+
+def _flowing(text: str | None) -> str | None:
+    """Return paragraphs without the line breaks of the source, which a terminal breaks again."""
+    return text and re.sub(r"(?<!\n)\n(?!\n)", " ", text)
 
 
 def _without_types(params: list[Any]) -> None:

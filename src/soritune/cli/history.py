@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -14,7 +15,7 @@ from soritune.cli.output import PlainConsole
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from soritune.experiment.history import Replaced
+    from soritune.experiment.history import Figure, Replaced
 
 
 def print_history(history: Sequence[Replaced], console: Console | None = None) -> None:
@@ -23,17 +24,25 @@ def print_history(history: Sequence[Replaced], console: Console | None = None) -
     if not history:
         console.print("no figures were replaced in this run")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("replaced (UTC)", "case", "evaluation", "figures", "utterances", "because"):
-        # What is narrow stays whole; the reasons take what is left of the line.
-        table.add_column(title, no_wrap=title == "figures", overflow="fold")
-    for each in history:
-        figures = "\n".join(
-            f"{figure.metric} {figure.value:.2f} [{figure.low:.2f}–{figure.high:.2f}]"
-            for figure in each.figures
-        )
-        when = each.replaced[:19].replace("T", " ")
-        because = "\n".join(each.reasons)
-        cells = (when, each.case, each.evaluation, figures, f"{each.utterances:,}", because)
-        table.add_row(*map(Text, cells))
-    console.print(table)
+    # Dates and reasons stand above the tables: beside figures there is no room for them.
+    for (when, reasons), group in groupby(history, lambda each: (each.replaced, each.reasons)):
+        time = when[:19].replace("T", " ")
+        console.print(Text(f"replaced {time} UTC, because: {', '.join(reasons) or 'unknown'}"))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for title in ("case", "evaluation", "figures", "utterances"):
+            table.add_column(title, no_wrap=title == "figures", overflow="fold")
+        for each in group:
+            figures = "\n".join(_figure_text(each, figure) for figure in each.figures)
+            table.add_row(*map(Text, (each.case, each.evaluation, figures, f"{each.utterances:,}")))
+        console.print(table)
+
+
+def _figure_text(replaced: Replaced, figure: Figure) -> str:
+    """Return `CER reading 12.34 [11.20–13.50]`; of too few utterances without the interval."""
+    from soritune.report.table import metric_title
+    from soritune.scoring.paired import MIN_UTTERANCES
+
+    text = f"{metric_title(figure.metric, figure.variant)} {figure.value:.2f}"
+    if replaced.utterances < MIN_UTTERANCES:
+        return text
+    return f"{text} [{figure.low:.2f}–{figure.high:.2f}]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from dataclasses import asdict
 from enum import StrEnum
@@ -30,6 +31,13 @@ class Missing(StrEnum):
 
     REFUSE = "refuse"
     EMPTY = "empty"
+
+
+class Normalised(StrEnum):
+    """What becomes of texts that were normalised before."""
+
+    REFUSE = "refuse"
+    ACCEPT = "accept"
 
 
 @plain_errors
@@ -65,6 +73,12 @@ def score(
     missing: Annotated[
         Missing, typer.Option(help="Utterances without a hypothesis: refuse, or count as empty.")
     ] = Missing.REFUSE,
+    normalised: Annotated[
+        Normalised,
+        typer.Option(
+            help="Texts that a file says were normalised: refuse, or accept, also what looks so."
+        ),
+    ] = Normalised.REFUSE,
 ) -> None:
     """Score the transcripts of any system, with intervals and signatures.
 
@@ -75,17 +89,31 @@ def score(
     from soritune.languages.names import language_code
     from soritune.scoring.failures import failures_of
     from soritune.scoring.files import read_pairs
+    from soritune.scoring.normalised import signs
 
     code = language_code(language)
-    pairs = read_pairs(reference, hypothesis, code, missing_as_empty=missing is Missing.EMPTY)
-    scores = score_texts(
-        pairs.references,
-        pairs.hypotheses,
-        language=code,
-        metrics=_words(metrics),
-        variants=None if variants is None else _words(variants),
-        speakers=pairs.speakers,
+    accepted = normalised is Normalised.ACCEPT
+    pairs = read_pairs(
+        reference,
+        hypothesis,
+        code,
+        missing_as_empty=missing is Missing.EMPTY,
+        normalised=accepted,
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said below
+        scores = score_texts(
+            pairs.references,
+            pairs.hypotheses,
+            language=code,
+            metrics=_words(metrics),
+            variants=None if variants is None else _words(variants),
+            speakers=pairs.speakers,
+            normalised=accepted,
+        )
+    if not accepted:
+        for sign in signs(pairs.references, pairs.hypotheses):
+            say(f"warning: {sign}, or accept it with --normalised accept.")
     for note in pairs.notes:
         say(f"note: {note}")
     if format_ is Format.JSON:

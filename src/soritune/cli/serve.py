@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +56,13 @@ def serve(
             help="local, vllm (started here; see docs/serving.md), or openai:URL of a server.",
         ),
     ] = "local",
+    vllm_options: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS",
+            help="Further options of vLLM's command line, such as '--dtype float32'.",
+        ),
+    ] = "",
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="NUMBER", help="Clips of 30 s that are decoded together.")
     ] = 8,
@@ -89,6 +97,12 @@ def serve(
         api_keys=() if api_key_file is None else read_keys(api_key_file),
         page=page,
     )
+    if vllm_options and engine != "vllm":
+        raise UserError("--vllm-options is for --engine vllm")
+    try:
+        words = shlex.split(vllm_options)
+    except ValueError as error:
+        raise UserError(f"--vllm-options {vllm_options}: {error}. Close the quotes.") from None
     _warn_when_open(host, settings)
     run_server(
         settings,
@@ -98,6 +112,7 @@ def serve(
         engine=engine,
         host=host,
         port=port,
+        vllm_options=words,
     )
 
 

@@ -5,6 +5,7 @@ The card is written last, so a folder with a card is complete.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,17 @@ class Shard(BaseModel):
 
 
 class SplitSummary(BaseModel):
-    """Size of one split; `speakers` counts named speakers."""
+    """Size of one split; `speakers` counts named speakers.
+
+    `content` is a checksum of its utterances in their order, whatever other splits hold; "" in
+    corpora of earlier versions.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     utterances: int
     duration_s: float
     speakers: int
+    content: str = ""
 
 
 class PreviousTest(BaseModel):
@@ -113,7 +119,10 @@ class QuarantineLine(BaseModel):
 
 
 class ChunkResult(BaseModel):
-    """The outcome of a chunk; written after its shard, so it shows that the chunk is done."""
+    """The outcome of a chunk; written after its shard, so it shows that the chunk is done.
+
+    `contents` has the checksums of the utterances of each split, in their order.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     index: int
@@ -122,6 +131,7 @@ class ChunkResult(BaseModel):
     quarantined: list[QuarantineLine]
     shard: Shard | None
     notes: dict[str, int]
+    contents: dict[str, list[str]]
 
 
 class Totals:
@@ -136,6 +146,7 @@ class Totals:
         self._utterances: Counter[str] = Counter()
         self._num_samples: Counter[str] = Counter()
         self._speakers: dict[str, set[str]] = {split: set() for split in SPLITS}
+        self._contents = {split: hashlib.sha256() for split in SPLITS}
 
     def add(self, result: ChunkResult) -> None:
         """Count the result of one chunk."""
@@ -144,6 +155,8 @@ class Totals:
         self.notes.update(result.notes)
         if result.shard is not None:
             self.shards.append(result.shard)
+        for split, checksums in result.contents.items():
+            self._contents[split].update("".join(checksums).encode())
         for group in result.taken:
             self.languages[group.language] += group.utterances
             self._utterances[group.split] += group.utterances
@@ -173,6 +186,7 @@ class Totals:
                 utterances=self._utterances[split],
                 duration_s=self._num_samples[split] / SAMPLE_RATE_HZ,
                 speakers=len(self._speakers[split]),
+                content=self._contents[split].hexdigest(),
             )
             for split in SPLITS
             if self._utterances[split]

@@ -10,7 +10,7 @@ from soritune.audio import DEFAULT_LIMITS, SAMPLE_RATE_HZ, AudioError, Limits, l
 from soritune.corpus.flac import bare_flac, encode_flac, is_exact
 from soritune.corpus.shard import Taken
 from soritune.languages.form import TextForm
-from soritune.languages.names import is_language, language_code
+from soritune.languages.names import is_language, language_code, unknown_language
 from soritune.sources.sound import AS_IT_IS, SoundForm
 from soritune.utterance import Excerpt, Rejected, Utterance
 
@@ -78,6 +78,7 @@ def check_utterance(
         speaker=utterance.speaker,
         translation=translation or None,
         translation_language=target,
+        source=_name(utterance.source),
     )
     exact = bare is not None and is_exact(bare, samples)
     return Taken(clean, len(samples), bare if bare and exact else encode_flac(samples))
@@ -86,6 +87,12 @@ def check_utterance(
 def clean_text(text: str) -> str:
     """Return Unicode NFC with single spaces and nothing invisible; the words stay as they are."""
     return " ".join(unicodedata.normalize("NFC", text).translate(INVISIBLE).split())
+
+
+def _name(text: str | None) -> str | None:
+    """Return a name that is only shown, cut and without what no text has."""
+    shown = clean_text(text or "")[:MAX_ID_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return CONTROL.sub(" ", shown) or None
 
 
 def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:
@@ -113,8 +120,7 @@ def _fault_of_text(utterance: Utterance) -> tuple[str, str] | None:
         return "bad-speaker", detail
     for language in languages:
         if language and not is_language(language_code(language)):
-            detail = f"{language[:40]!r} is not a language: write a code such as ko"
-            return "bad-language", detail
+            return "bad-language", str(unknown_language(language[:40]))
     for text in texts:
         control = CONTROL_BUT_SPACE.search(text)
         if control:

@@ -65,7 +65,9 @@ def store_chunk(result: ChunkResult, content: bytes, folder: CorpusFolder) -> No
 
 def _make(chunk: Chunk, file: BinaryIO) -> ChunkResult:
     """Write the shard into `file`, a group of rows at a time; nothing where nothing is taken."""
-    writer = ShardWriter(file)
+    with_sources = any(getattr(entry, "source", None) is not None for entry in chunk.entries)
+    writer = ShardWriter(file, with_sources=with_sources)
+    contents: dict[str, list[str]] = {}
     groups: dict[tuple[str, str, str | None], list[int]] = {}
     rejected: list[Rejected] = []
     for position, entry in zip(chunk.positions, chunk.entries, strict=True):
@@ -79,6 +81,7 @@ def _make(chunk: Chunk, file: BinaryIO) -> ChunkResult:
             continue
         writer.add(outcome)
         utterance = outcome.utterance
+        contents.setdefault(utterance.split, []).append(outcome.checksum)
         key = (utterance.split, utterance.language, utterance.speaker)
         group = groups.setdefault(key, [0, 0])
         group[0] += 1
@@ -110,6 +113,7 @@ def _make(chunk: Chunk, file: BinaryIO) -> ChunkResult:
         ],
         shard=shard,
         notes=dict(sorted(chunk.notes.items())),
+        contents=contents,
     )
 
 

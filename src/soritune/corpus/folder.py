@@ -7,12 +7,14 @@ shards/NNNNN.parquet  the utterances, a shard for each chunk of which something 
 work/                 only during preparation: the fingerprint of the job, the division before,
                       and the result of each finished chunk
 .lock                 only while a process prepares
+
+Only files of these names are replaced or removed, and of Parquet files only shards of soritune.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,17 +24,25 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from soritune.corpus.card import CARD_FILE, ChunkResult, CorpusCard, Shard, Totals, read_card
-from soritune.corpus.division import StoredDivision, tested_ids
+from soritune.corpus.division import DIVISION_FILE, StoredDivision, tested_ids
 from soritune.corpus.job import Job
+from soritune.corpus.shard import is_shard
 from soritune.errors import UserError
-from soritune.files import atomic_file, locked, remove_temporaries, write_atomically
+from soritune.files import (
+    atomic_file,
+    locked,
+    remove_files,
+    remove_temporaries,
+    write_atomically,
+)
 from soritune.sources.formats.division import DivisionMemory
 
 QUARANTINE_FILE = "quarantine.jsonl"
 SHARD_FOLDER = "shards"
 WORK_FOLDER = "work"
 FINGERPRINT_FILE = "fingerprint"
-_SHARDS = "[0-9]*.parquet"
+_SHARD = re.compile(r"\d{5,}\.parquet")
+_RESULT = re.compile(r"\d{5,}\.json")
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class CorpusFolder:
     @property
     def is_clean(self) -> bool:
         """Whether nothing of a preparation is left."""
-        return not self._work.exists()
+        return not any(self._of_work())
 
     def finished_card(self, job: Job) -> CorpusCard | None:
         """Return the card of the finished `job`, None unless all its shards are there."""
@@ -71,7 +81,7 @@ class CorpusFolder:
     def begin(self, job: Job) -> None:
         """Keep the finished chunks of the same job, remove those of another."""
         marker = self._work / FINGERPRINT_FILE
-        same = marker.is_file() and marker.read_text(encoding="utf-8") == job.fingerprint
+        same = marker.is_file() and marker.read_bytes() == job.fingerprint.encode()
         divided = None if same else StoredDivision(self.path, self._card())
         # The card goes first: whatever happens next, the folder is not taken for complete.
         (self.path / CARD_FILE).unlink(missing_ok=True)
@@ -154,14 +164,21 @@ class CorpusFolder:
 
     def _remove_shards(self, keep: Collection[str]) -> None:
         """Remove the other shards; a user's own files stay."""
-        for path in (self.path / SHARD_FOLDER).glob(_SHARDS):
-            if f"{SHARD_FOLDER}/{path.name}" not in keep:
+        for path in (self.path / SHARD_FOLDER).glob("*.parquet"):
+            name = f"{SHARD_FOLDER}/{path.name}"
+            if _SHARD.fullmatch(path.name) and name not in keep and is_shard(path):
                 path.unlink()
 
     def clean(self) -> None:
         """Remove what only the preparation needs; a kill may come between the card and this."""
-        if self._work.exists():
-            shutil.rmtree(self._work)
+        if self._work.is_dir():
+            remove_temporaries(self._work)
+        remove_files(self._of_work(), self.path)
+
+    def _of_work(self) -> list[Path]:
+        """Return what preparations have left in the folder for their work."""
+        names = (FINGERPRINT_FILE, DIVISION_FILE)
+        return [p for p in self._work.glob("*") if p.name in names or _RESULT.fullmatch(p.name)]
 
     @property
     def _work(self) -> Path:

@@ -136,7 +136,7 @@ def _without_repeated_ids(entries: Iterable[Entry | Note]) -> Iterator[tuple[int
             continue
         if isinstance(entry, Utterance) and stable_hash(entry.id) in seen:
             where = f"entry {position + 1} of the source"
-            detail = "an earlier utterance has the same id"
+            detail = "an earlier entry has the same id, or names the same recording"
             yield position, Rejected(entry.id, "duplicate-id", detail, where)
         else:
             if isinstance(entry, Utterance):

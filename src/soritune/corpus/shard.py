@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,18 @@ def open_shard(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: cannot be read ({reason}). {SHARD_REMEDY}") from error
 
 
+def is_shard(path: Path) -> bool:
+    """Return whether a file is a shard that soritune wrote; what cannot be read counts as one."""
+    if not path.is_file():
+        return False
+    import pyarrow.parquet as pq
+
+    try:
+        return {"id", "split", "duration_s", "audio"} <= set(pq.read_schema(path).names)
+    except (OSError, ValueError):
+        return True
+
+
 @dataclass(frozen=True)
 class Taken:
     """An utterance that passed every check, and its audio as the corpus keeps it."""
@@ -45,14 +58,24 @@ class Taken:
     num_samples: int
     flac: bytes
 
+    @property
+    def checksum(self) -> str:
+        """128 bits of a checksum of the whole row, the audio as it is kept; 32 hex digits."""
+        given = {name: value for name, value in vars(self.utterance).items() if value is not None}
+        digest = hashlib.sha256(json.dumps({**given, "audio": ""}, sort_keys=True).encode())
+        digest.update(self.flac)
+        return digest.hexdigest()[:32]
+
 
 class ShardWriter:
     """Writes rows into `file` as they come, and holds no more than a group of them.
 
-    A shard without a row is an empty file, which is not Parquet.
+    A shard without a row is an empty file, which is not Parquet. `with_sources` adds a column for
+    where utterances are from, which shards without any do not have.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, with_sources: bool = False) -> None:
+        self._with_sources = with_sources
         self.num_rows = 0
         self._file = _SummedFile(file)
         self._rows: list[Taken] = []
@@ -85,7 +108,7 @@ class ShardWriter:
     def _write(self) -> None:
         import pyarrow.parquet as pq
 
-        table = _table(self._rows)
+        table = _table(self._rows, with_sources=self._with_sources)
         if self._writer is None:
             # FLAC does not compress further; without compression a reader takes the bytes as
             # they are.
@@ -122,11 +145,12 @@ class _SummedFile(io.RawIOBase):
         return self._num_bytes
 
 
-def _table(rows: list[Taken]) -> Any:
+def _table(rows: list[Taken], *, with_sources: bool) -> Any:
     import pyarrow as pa
 
     utterances = [row.utterance for row in rows]
     text = pa.string()
+    sources = {"source": pa.array([u.source for u in utterances], text)} if with_sources else {}
     return pa.table(
         {
             "id": pa.array([u.id for u in utterances], text),
@@ -135,6 +159,7 @@ def _table(rows: list[Taken]) -> Any:
             "translation": pa.array([u.translation for u in utterances], text),
             "translation_language": pa.array([u.translation_language for u in utterances], text),
             "speaker": pa.array([u.speaker for u in utterances], text),
+            **sources,
             "split": pa.array([u.split for u in utterances], text),
             "duration_s": pa.array([r.num_samples / SAMPLE_RATE_HZ for r in rows], pa.float64()),
             "audio": pa.array([row.flac for row in rows], pa.binary()),

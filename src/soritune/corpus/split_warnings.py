@@ -3,6 +3,7 @@ test as before."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from soritune.corpus.card import CorpusCard, Division, SplitSummary, read_card
+from soritune.corpus.card import SPLITS, CorpusCard, Division, SplitSummary, read_card
 from soritune.corpus.division import StoredDivision
 from soritune.errors import UserError
 from soritune.seeding import stable_hash
@@ -22,6 +23,8 @@ from soritune.utterance import Utterance
 
 MIN_UTTERANCES = 20
 """Of a split that is compared: with fewer, one utterance moves a figure by more than 5 %."""
+MAX_HELD_OUT = 0.5
+"""Share of a split that may still be advised; beyond it too little is left to train on."""
 MAX_CONFLICTS = 0.1
 """Share of the recordings that may be lost to the division without a word."""
 
@@ -94,8 +97,11 @@ def read_splits(name: str, source: BaseModel, folder: Path) -> Splits | None:
         if entry.split == "test":
             tested.add(stable_hash(entry.id))
     sizes = {
-        split: SplitSummary(utterances=number, duration_s=0, speakers=len(speakers[split]))
-        for split, number in utterances.items()
+        split: SplitSummary(
+            utterances=utterances[split], duration_s=0, speakers=len(speakers[split])
+        )
+        for split in SPLITS
+        if utterances[split]
     }
     division = stored.record(memory, tested)
     kind = str(getattr(source, "source", ""))
@@ -119,7 +125,7 @@ def split_warnings(splits: Splits, used: Collection[str] = ("test",)) -> list[Sp
     for split in ("test", "dev"):
         if split in used:
             found += _of_size(splits, split)
-        if splits.division is not None:
+        if splits.division is not None and (split in splits.sizes or split not in used):
             found += _of_share(splits, split, splits.division)
     return found
 
@@ -150,7 +156,7 @@ def _of_the_whole(splits: Splits) -> Iterator[SplitWarning]:
         )
     if "speaker" not in division.by and not any(s.speakers for s in splits.sizes.values()):
         key = (
-            "speaker_from: parent takes the names of their folders"
+            "give each a folder and set speaker_from: parent"
             if splits.source == "folder"
             else "name them in a column speaker"
         )
@@ -182,12 +188,19 @@ def _of_size(splits: Splits, split: str) -> Iterator[SplitWarning]:
     else:
         now = division.test_share if split == "test" else division.dev_share
         remedy = f"raise {share} (now {now:g}), or add recordings"
+        if not now:
+            remedy = f"set {share}, which is 0, or remove the evaluations that use it"
     if number == 0:
         text = f"corpus {corpus}: {split} is empty, so nothing can be tested on it; {remedy}"
         yield SplitWarning(corpus, split, "few", text)
         return
     of_one = size is not None and size.speakers == 1
     if number < MIN_UTTERANCES:
+        enough = math.ceil(100 * MIN_UTTERANCES / splits.total) / 100
+        if division is not None and enough <= MAX_HELD_OUT:
+            remedy = f"raise {share} from {now:g} to about {enough:g}, or add recordings"
+        elif division is not None:
+            remedy = "add recordings"
         text = (
             f"corpus {corpus}: {split} has {number} utterance{'s' * (number != 1)}"
             f"{', all of one speaker' * of_one}: too few to say which model is better (at least "
@@ -208,20 +221,23 @@ def _of_share(splits: Splits, split: str, division: Division) -> Iterator[SplitW
     found = (size.utterances if size is not None else 0) / splits.total if splits.total else 0.0
     if not share or UNDERSHOOT * share <= found <= OVERSHOOT * share:
         return
-    is_empty = not found and splits.total >= MIN_UTTERANCES
-    if abs(found - share) * splits.total < 1 and not is_empty:  # one utterance more or less
+    if found and abs(found - share) * splits.total < 1:  # one utterance more or less
         return
     why = ""
     if "speaker" in division.by:
         speakers = sum(each.speakers for each in splits.sizes.values())
         why = (
-            f", for no speaker is divided (speakers: {speakers}); split_by: [sentence] divides by "
-            f"sentence alone"
+            f", because no speaker is divided (speakers: {speakers}); split_by: [sentence] divides "
+            f"by sentence alone"
         )
+    if found:
+        what = f"has {100 * found:.0f} % of the utterances where {split}_share asks for"
+    else:
+        what = f"is empty although {split}_share asks for"
+        why += f", and {split}_share: 0 asks for none" * bool(why)
     yield SplitWarning(
         splits.corpus,
         split,
         "share",
-        f"corpus {splits.corpus}: {split} has {100 * found:.0f} % of the utterances where "
-        f"{split}_share asks for {100 * share:.0f} %{why}",
+        f"corpus {splits.corpus}: {split} {what} {100 * share:.0f} %{why}",
     )

@@ -28,7 +28,9 @@ METADATA = (
     "speaker",
     "split",
     "duration_s",
+    "source",
 )
+"""Columns of a shard without the audio; the last one only where a source is known."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Record:
     duration_s: float
     _shard: int = field(repr=False)
     _row: int = field(repr=False)
+    source: str | None = None
 
 
 class Corpus:
@@ -139,7 +142,8 @@ class Corpus:
 
     def _read(self, index: int) -> list[Record]:
         with self._open_shard(index) as shard:
-            table = shard.read(columns=list(METADATA), use_threads=False)
+            columns = [name for name in METADATA if name in shard.schema_arrow.names]
+            table = shard.read(columns=columns, use_threads=False)
             rows: list[dict[str, Any]] = table.to_pylist()
             return [Record(**values, _shard=index, _row=row) for row, values in enumerate(rows)]
 

@@ -109,6 +109,8 @@ class LocalEngine:
 
     def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded]]:
         """See `Engine`."""
+        from soritune.models.memory import trim_heap  # torch
+
         pool: list[Piece] = []
         room_s = POOL_BATCHES * self.batch_size * self.clip_limits.max_duration_s
         for piece in pieces:
@@ -116,6 +118,7 @@ class LocalEngine:
             if sum(each.duration_s for each in pool) >= room_s:
                 yield from self._decode_pool(pool)
                 pool = []
+                trim_heap()
         yield from self._decode_pool(pool)
 
     def _decode_pool(self, pool: Sequence[Piece]) -> Iterator[tuple[Piece, Decoded]]:

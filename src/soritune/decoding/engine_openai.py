@@ -9,19 +9,20 @@ import io
 import json
 import os
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
 import httpx2
+import numpy as np
 import soundfile
 
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.decoding.engine import Decoded, Piece, Refused
 from soritune.errors import UserError
-from soritune.models.family import ClipLimits
+from soritune.models.family import ClipLimits, Family, longest_answer
 from soritune.tasks import Answer, Request, Task
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -38,16 +39,25 @@ AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 class OpenAIEngine:
     """A server at `url` (up to and with `/v1`) that knows `model`.
 
+    vLLM, which says in its list of models that it is one, is asked for `json` alone: its
+    `verbose_json` lets Whisper write time marks, and drops what follows the last. It is told how
+    long an answer may be, since it would go on to its limit where a model does not end.
+
     Attributes:
         concurrency: requests at a time.
         key: sent as a bearer token; None takes the environment's OPENAI_API_KEY, if there is one.
+        family: of the model, where it is known and vLLM serves it: its translations then go
+            wherever the family translates to.
     """
 
     url: str
     model: str
     concurrency: int = 8
     key: str | None = None
+    family: Family | None = None
     clip_limits: ClipLimits = field(default=ClipLimits(400, PIECE_S), init=False)
+    # What the server was found to be, once it is known.
+    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def check(self, request: Request) -> None:
         """See `Engine`."""
@@ -56,7 +66,9 @@ class OpenAIEngine:
                 "a server with OpenAI's interface has transcriptions and translations, no chain of "
                 "thought. Ask for asr or ast"
             )
-        if request.task is Task.AST and request.target_language not in ("en", "english"):
+        if self.family is not None:
+            self.family.check_request(request)
+        elif request.task is Task.AST and request.target_language not in ("en", "english"):
             raise UserError(
                 "a server with OpenAI's interface translates into English alone. Ask for en "
                 "(--to en)"
@@ -101,9 +113,7 @@ class OpenAIEngine:
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             unreachable = False
             try:
-                response = self._post(client, piece, "verbose_json")
-                if response.status_code == 400 and "response_format" in response.text:
-                    response = self._post(client, piece, "json")
+                response = self._ask(client, piece)
             except httpx2.TransportError as error:
                 problem = f"{self.url}: {type(error).__name__} ({error})"
                 unreachable = isinstance(error, httpx2.ConnectError)
@@ -124,9 +134,38 @@ class OpenAIEngine:
             raise UserError(f"{problem}. Start the server, and run the same command again")
         return Refused(f"{problem}; asked {TRIES} times")
 
-    def _post(self, client: httpx2.Client, piece: Piece, form: str) -> httpx2.Response:
+    def _ask(self, client: httpx2.Client, piece: Piece) -> httpx2.Response:
+        """Ask with segments where the server has them. Raises TransportError."""
+        vllm = self._is_vllm(client)
+        if not vllm and "verbose" not in self._known:
+            response = self._post(client, piece, {"response_format": "verbose_json"})
+            if response.status_code != 400 or "response_format" not in response.text:
+                return response
+            self._known["verbose"] = False
+        fields = {"response_format": "json"}
+        if vllm:
+            fields["max_completion_tokens"] = str(longest_answer(piece.duration_s))
+            if piece.request.task is Task.AST and self.family is not None:
+                fields["to_language"] = str(piece.request.target_language)
+        return self._post(client, piece, fields)
+
+    def _is_vllm(self, client: httpx2.Client) -> bool:
+        """Return whether the server's list of models says that vLLM owns them."""
+        if "vllm" not in self._known:
+            response = client.get(f"{self.url.rstrip('/')}/models")
+            if response.status_code in AGAIN:
+                return False  # a later answer may say
+            try:
+                self._known["vllm"] = response.json()["data"][0]["owned_by"] == "vllm"
+            except (ValueError, TypeError, LookupError):
+                self._known["vllm"] = False
+        return self._known["vllm"]
+
+    def _post(
+        self, client: httpx2.Client, piece: Piece, form: Mapping[str, str]
+    ) -> httpx2.Response:
         request = piece.request
-        fields = {"model": self.model, "response_format": form, "temperature": "0"}
+        fields = {"model": self.model, "temperature": "0"} | dict(form)
         if request.source_language is not None:
             fields["language"] = request.source_language
         if request.context:
@@ -148,8 +187,10 @@ def _finished(
 
 
 def _wav(piece: Piece) -> bytes:
+    # Rounded here, since soundfile scales by 32,767: so 16-bit recordings stay what they are.
+    samples = np.clip(np.rint(piece.samples * 32_768), -32_768, 32_767).astype(np.int16)
     file = io.BytesIO()
-    soundfile.write(file, piece.samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    soundfile.write(file, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
     return file.getvalue()
 
 

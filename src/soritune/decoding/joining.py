@@ -6,7 +6,7 @@ edges, and Korean is spaced freely.
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
+from collections.abc import Iterator
 
 import regex
 
@@ -31,9 +31,10 @@ def cut_apart(before: str, after: str, before_share: float, after_share: float) 
     """Return both texts without what they have twice.
 
     They meet within the longest stretch of letters that both have, among those that the overlap
-    can have: between two words where there are some, nearest to the middle, since words at the
-    edges of a window are heard worst. Where they have none in common, each gives up the half of
-    the overlap at its edge.
+    can have; one that stands elsewhere in the overlap counts less, since phrases repeat. They are
+    cut between two words where there are some, nearest to the middle of the stretch, since words
+    at the edges of a window are heard worst. Where they have none in common, each gives up the
+    half of the overlap at its edge.
 
     Args:
         before_share: share of the first window that the second has heard as well.
@@ -42,17 +43,28 @@ def cut_apart(before: str, after: str, before_share: float, after_share: float) 
     left, right = _letters(before), _letters(after)
     tail = left[len(left) - _count(left, before_share * SLACK) :]
     head = right[: _count(right, after_share * SLACK)]
-    match = SequenceMatcher(
-        None, [before[i].casefold() for i in tail], [after[i].casefold() for i in head], False
-    ).find_longest_match()
-    if match.size < FEWEST:
+    spoken = max(1, _count(left, before_share)), max(1, _count(right, after_share))
+
+    def weight(stretch: tuple[int, int, int]) -> float:
+        a, b, size = stretch
+        # Where its middle is in the overlap, for each text; both agree for even speech.
+        of_left = 1 - (len(tail) - a - size / 2) / spoken[0]
+        of_right = (b + size / 2) / spoken[1]
+        return size * (1 - min(1.0, abs(of_left - of_right)))
+
+    found = max(
+        _in_common([before[i].casefold() for i in tail], [after[i].casefold() for i in head]),
+        key=weight,
+        default=(0, 0, 0),
+    )
+    if weight(found) <= 0:
         keep, skip = len(left) - _count(left, before_share / 2), _count(right, after_share / 2)
         end = _word_start(before, left[keep]) if keep < len(left) else len(before)
         start = _word_start(after, right[skip]) if skip < len(right) else len(after)
         return before[:end].rstrip(), after[start:].lstrip()
+    first, second, size = found
     both = [
-        (tail[match.a + place], head[match.b + place], abs(place - match.size / 2))
-        for place in range(match.size)
+        (tail[first + place], head[second + place], abs(place - size / 2)) for place in range(size)
     ]
     starts = [
         (not _starts(after, b), distance, a, b) for a, b, distance in both if _starts(before, a)
@@ -60,9 +72,23 @@ def cut_apart(before: str, after: str, before_share: float, after_share: float) 
     if starts:
         _, _, end, start = min(starts)
         return before[:end].rstrip(), after[start:].lstrip()
-    end, start, _ = both[match.size // 2]
+    end, start, _ = both[size // 2]
     rest = start + len(after[start:].split(maxsplit=1)[0])
     return before[:end] + after[start:rest], after[rest:].lstrip()
+
+
+def _in_common(left: list[str], right: list[str]) -> Iterator[tuple[int, int, int]]:
+    """Yield where each stretch of at least `FEWEST` common letters begins in both, and its size."""
+    for shift in range(FEWEST - len(left), len(right) - FEWEST + 1):
+        size = 0
+        for place in range(max(0, -shift), min(len(left), len(right) - shift) + 1):
+            inside = place < len(left) and place + shift < len(right)
+            if inside and left[place] == right[place + shift]:
+                size += 1
+                continue
+            if size >= FEWEST:
+                yield place - size, place + shift - size, size
+            size = 0
 
 
 def unspaced(letter: str) -> bool:

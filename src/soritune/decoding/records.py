@@ -78,7 +78,8 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Failure:
-    """A recording that could not be transcribed, and why in one line."""
+    """A recording that could not be transcribed: why, in one line and in a word of `AudioError`."""
 
     file: str
     error: str
+    reason: str = "unusable"

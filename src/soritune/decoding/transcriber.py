@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 import numpy as np
@@ -17,6 +18,7 @@ from soritune.decoding.records import Failure, Segment, Transcript
 from soritune.errors import UserError
 from soritune.models.family import SpeechModel
 from soritune.tasks import Request, Task
+from soritune.utterance import Excerpt
 
 __all__ = ["Failure", "Segment", "Transcriber", "Transcript"]
 
@@ -134,21 +136,27 @@ def asked(options: Options) -> Listening:
 def sources(recordings: Given | Sequence[Given], sampling_rate: int | None = None) -> list[Source]:
     """Return recordings in the forms that are read; arrays with their rate.
 
-    Raises UserError for an array without a rate.
+    Raises UserError for an array without a rate, and for what is not a recording.
     """
     if not isinstance(recordings, Sequence) or isinstance(recordings, str | bytes):
-        return [_source(recordings, sampling_rate, "the array")]
+        return [_source(recordings, sampling_rate, "the recording")]
     return [
-        _source(each, sampling_rate, f"array {number}")
+        _source(each, sampling_rate, f"recording {number}")
         for number, each in enumerate(recordings, start=1)
     ]
 
 
 def _source(given: Given, sampling_rate: int | None, name: str) -> Source:
-    if not isinstance(given, np.ndarray):
+    if isinstance(given, np.ndarray) or hasattr(given, "__array__"):  # tensors have it as well
+        if sampling_rate is None:
+            raise UserError(
+                f"{name}: is an array without its sampling rate. Add sampling_rate=16000, or its "
+                "own"
+            )
+        return Sound(np.asarray(given), sampling_rate, name)
+    if isinstance(given, str | Path | bytes | Sound | Excerpt) or hasattr(given, "seekable"):
         return given
-    if sampling_rate is None:
-        raise UserError(
-            f"{name} comes without its sampling rate. Add sampling_rate=16000, or its own"
-        )
-    return Sound(given, sampling_rate, name)
+    raise UserError(
+        f"{name}: is a {type(given).__name__}. Give a path, bytes, a file object, or an array "
+        "with sampling_rate=16000 (or its own rate)"
+    )

@@ -58,8 +58,8 @@ def _corpora_table(audit: Audit) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("corpus", "source"):
         table.add_column(column, overflow="fold")
-    for column in ("utterances", "speech", "speakers", "train/dev/test", "left out"):
-        table.add_column(column, justify="right")
+    for column in ("utterances", "speech", "speakers", "train/ dev/test", "left out"):
+        table.add_column(column, justify="right", overflow="fold")
     for corpus in audit.corpora:
         table.add_row(*(Text(cell) for cell in _corpus_cells(corpus)))
     return table

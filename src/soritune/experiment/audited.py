@@ -18,7 +18,7 @@ from soritune.experiment.preparation import prepare_corpora
 from soritune.files import locked
 from soritune.languages.names import read_language
 from soritune.recipe import Recipe, load_recipe
-from soritune.sources.formats.lines import ending_of
+from soritune.sources.formats.lines import ending_of, not_a_list
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 SHARDS = "shards"
@@ -60,6 +60,8 @@ def find_corpora(
             _add(found, Plan.of(load_recipe(path)), path, say)
         elif (path / EXPERIMENT_FILE).is_file():
             _add(found, Plan.read(path), path, say)
+        elif path.is_file() and not ending_of(path):
+            raise not_a_list(path)
         elif _is_raw(path):
             found.folders.append(_prepare_raw(path, language, say, workers))
         else:

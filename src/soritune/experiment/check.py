@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from soritune.corpus.leakage import held_out_splits, overlaps_of
 from soritune.corpus.split_warnings import Splits, read_splits, split_warnings, splits_of
 from soritune.decoding.server import server_model
+from soritune.errors import nearest
 from soritune.experiment.check_records import (
     BaseCheck,
     CaseCheck,
@@ -111,11 +112,14 @@ def _orphan_notes(plan: Plan, cases: Sequence[CaseCheck]) -> list[str]:
 
 
 def _base_notes(base: BaseCheck) -> list[str]:
+    from soritune.models.registry import families
+
     if not base.download or base.num_bytes is not None:
         return []
+    known = [name for family in families() for name in family.published_bases]
     return [
-        f"base {base.name} is not on this machine, and nothing is known of it here: whether the "
-        f"hub has it, and this version trains it, shows when the run downloads it"
+        f"base {base.name} is not on this machine and not a base that this version has sizes for"
+        f"{nearest(base.name, known)}; a run asks the hub for it before it prepares anything"
     ]
 
 
@@ -133,7 +137,8 @@ def _check_base(recipe: Recipe) -> BaseCheck:
         return BaseCheck(base, None, sum(path.stat().st_size for path in weights), False)
     family = family_of(base, revision)
     published = None if family is None else family.published_bases.get(base)
-    download = hub.cached_file(base, "config.json", revision) is None
+    cached = hub.cached_folder(base, revision)
+    download = cached is None or not any(cached.glob("*.safetensors"))
     if published is None:
         return BaseCheck(base, None, None, download)
     return BaseCheck(base, published.parameters, published.num_bytes, download)

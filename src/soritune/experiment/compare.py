@@ -64,8 +64,9 @@ class Comparison:
 
 
 def compare_runs(sources: Sequence[Path], cases: Sequence[str] = ()) -> Comparison:
-    """Compare the cases of runs (folders or their results.json), or those that `cases` names.
+    """Compare the cases of runs (folders, their results.json, or figures of files).
 
+    Or those of them that `cases` names.
     Raises UserError where a source cannot be read or a case is unknown.
     """
     found = _chosen(_read_cases(sources), cases)
@@ -135,6 +136,7 @@ def _read_cases(sources: Sequence[Path]) -> list[ScoredCase]:
             by_case.setdefault(score.case, {})[key] = score
         for case, scores in by_case.items():
             label = case if len(paths) == 1 else f"{name}/{case}"
+            label = label if case else path.stem  # of files that were scored
             folders = [path.parent / kind / case for kind in ("cases", OTHER_MODELS)]
             folder = next((each for each in folders if each.is_dir()), folders[0])
             found.append(ScoredCase(label, case, folder, scores))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from soritune.corpus.card import CorpusCard
 # Raised by hand when the code of a stage changes so that old results must not stand beside new.
 TRAINING_FORMAT = 1
 DECODING_FORMAT = 3
-SCORING_FORMAT = 3
+SCORING_FORMAT = 4
 
 # Up to this size a file of a model is read whole; of larger ones both ends and the size
 # (a safetensors file has the names and shapes of all its tensors at its beginning).
@@ -32,6 +32,17 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 def corpus_identity(card: CorpusCard) -> str:
     """Return the identity of a corpus: its utterances, wherever it is and whatever its name."""
     return fingerprint({"shards": [shard.sha256 for shard in card.shards]})
+
+
+def split_identity(card: CorpusCard, splits: Set[str]) -> str:
+    """Return the identity of some splits of a corpus: what else it holds does not change it.
+
+    Of corpora of earlier versions, which do not say what their splits hold, that of the whole.
+    """
+    known = {name: summary.content for name, summary in card.splits.items()}
+    if not all(known.values()):
+        return corpus_identity(card)
+    return fingerprint({name: known.get(name, "") for name in splits})
 
 
 def base_identity(base: str, revision: str | None) -> str:

@@ -11,18 +11,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from soritune.experiment.plan import Plan
 from soritune.files import storage_error
+from soritune.scoring.score import RAW
 
 HISTORY_FILE = "history.jsonl"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: a metric with its interval."""
+    """One figure: a metric in a variant, with its interval."""
 
     metric: str
     value: float
     low: float
     high: float
+    variant: str = RAW
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def keep_figures(
             evaluation=name,
             utterances=max((score.utterances for score in stage[1].scores), default=0),
             figures=tuple(
-                Figure(score.metric, score.value, score.low, score.high)
+                Figure(score.metric, score.value, score.low, score.high, score.variant)
                 for score in stage[1].scores
             ),
             reasons=tuple(reasons),

@@ -73,8 +73,14 @@ def add_other_model(recipe: Recipe, output: Path, source: str, name: str | None)
     _check_name(name, recipe)
     model = OtherModel(name, stable_name(source), identity)
     text = json.dumps(asdict(model), ensure_ascii=False, indent=2) + "\n"
-    (output / FOLDER / name).mkdir(parents=True, exist_ok=True)
-    write_atomically(output / FOLDER / name / _FILE, text.encode())
+    path = output / FOLDER / name / _FILE
+    if path.exists() and name not in read_other_models(output):
+        raise UserError(
+            f"{path}: soritune has not written it and would replace it. Give the model another "
+            "name with --name."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
     return model
 
 

@@ -20,6 +20,8 @@ _OURS = (
     "corpora",
     "cases",
     "models",
+    "doctor.json",
+    "history.jsonl",
 )
 
 

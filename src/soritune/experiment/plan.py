@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,17 +30,18 @@ from soritune.experiment.fingerprint import (
     SCORING_FORMAT,
     TRAINING_FORMAT,
     base_identity,
-    corpus_identity,
     fingerprint,
+    split_identity,
 )
 from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
 from soritune.files import write_atomically
-from soritune.models.checkpoint import ADAPTER_FOLDER
+from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE
 from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
+from soritune.training.checkpoints import checkpoint_files
 from soritune.training.curve import CURVE_FILE
 from soritune.training.summary import TrainingSummary
 
@@ -50,15 +51,13 @@ EXPERIMENT_FORMAT = 1
 NOT_PREPARED = "not prepared"
 # What an evaluation says about scores alone: other metrics need no other decoding.
 NOT_DECODED = {"corpus", "metrics", "variants", "retain", "suite"}
-# What a training and the evaluations of its model leave in the folder of a case.
+# What a training leaves in the folder of a case beside its checkpoints.
 _OF_TRAINING = (
     f"model/{RECORD_FILE}",
     f"model/{TRAINED_FILE}",
-    f"model/{ADAPTER_FOLDER}/adapter_*",
+    f"model/{ADAPTER_FOLDER}/{ADAPTER_CONFIG_FILE}",
+    f"model/{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS_FILE}",
     CURVE_FILE,
-    "checkpoints/checkpoint-*",
-    "hypotheses/*.json*",
-    "scores/*.json*",
 )
 
 
@@ -183,9 +182,9 @@ class Plan:
     def train_stage(self, case: str) -> Stage[TrainingSummary]:
         """Return the training of a case.
 
-        It depends on the case, the model's settings, the base, the seed, and the corpora without
-        what is excluded of them. The name is part of the fingerprint, but no random number depends
-        on it: see `soritune.experiment.renamed`.
+        It depends on the case, the model's settings, the base, the seed, and the splits that it
+        takes without what is excluded of them. The name is part of the fingerprint, but no random
+        number depends on it: see `soritune.experiment.renamed`.
         """
         settings = self.recipe.cases[case]
         folder = self.case_folder(case)
@@ -194,7 +193,10 @@ class Plan:
             "name": case,
             "case": settings.model_dump(mode="json", exclude={"shared_sentences", "dev"}),
             "model": self._model_settings(),
-            "corpora": {part.corpus: self._corpus(part.corpus) for part in settings.train},
+            "corpora": {
+                name: self._content(name, {p.split for p in settings.train if p.corpus == name})
+                for name in dict.fromkeys(part.corpus for part in settings.train)
+            },
             "excluded": [[each.trained, each.ids] for each in self.excluded(case)],
             "seed": self.recipe.seed,
         }
@@ -203,9 +205,23 @@ class Plan:
             fingerprint=fingerprint(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
-            scratch=_OF_TRAINING,
+            scratch=tuple(self._of_training(case)),
             inputs=self._training_inputs(case, depends_on),
         )
+
+    def _of_training(self, case: str) -> Iterator[Path]:
+        """Yield what a training and the evaluations of its model leave; nothing of a user's."""
+        folder = self.case_folder(case)
+        yield from (folder / name for name in _OF_TRAINING)
+        yield from checkpoint_files(folder / "checkpoints")
+        for evaluation in self.recipe.evaluate:
+            yield from self.evaluation_files(case, evaluation)
+
+    def evaluation_files(self, case: str, evaluation: str) -> tuple[Path, ...]:
+        """Return what decoding and scoring of a case in an evaluation write."""
+        scored = self.utterances_path(case, evaluation)
+        decoded = self.hypotheses_path(case, evaluation)
+        return tuple(each.with_suffix(s) for each in (scored, decoded) for s in (".json", ".jsonl"))
 
     def _training_inputs(self, case: str, depends_on: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a training depends on as people have written it, without long lists."""
@@ -229,7 +245,7 @@ class Plan:
         depends_on = {
             "format": DECODING_FORMAT,
             "evaluation": settings.model_dump(mode="json", exclude=NOT_DECODED),
-            "corpus": self._corpus(settings.corpus),
+            "corpus": self._content(settings.corpus, {settings.split}),
             "model": self._model_identity(case),
             "dtype": self.recipe.model.dtype,
         }
@@ -290,6 +306,6 @@ class Plan:
         settings = self.recipe.model.model_dump(mode="json", exclude={"base", "revision"})
         return {**settings, "base": self.base}
 
-    def _corpus(self, corpus: str) -> str:
+    def _content(self, corpus: str, splits: Set[str]) -> str:
         card = self.card(corpus)
-        return NOT_PREPARED if card is None else corpus_identity(card)
+        return NOT_PREPARED if card is None else split_identity(card, splits)

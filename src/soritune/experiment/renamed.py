@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from soritune.experiment.plan import Plan
-from soritune.experiment.stage import Stage, remove
+from soritune.experiment.stage import Stage
+from soritune.files import remove_files
 from soritune.recipe.schema import ORIGINAL
 from soritune.training.summary import TrainingSummary
 
@@ -61,7 +62,9 @@ def adopt(plan: Plan, case: str, former: str) -> None:
         replace(plan.decode_stage(case, evaluation), stamp=old.stamp).restamp(old)
     trained = before.train_stage(former)
     _moved(plan.train_stage(case), trained).restamp(trained)
-    remove(plan.case_folder(former) / "scores")  # the name of the case stands in them
+    for evaluation in plan.recipe.evaluate:  # the name of the case stands in the scores
+        scored, stamp, *_ = before.evaluation_files(former, evaluation)
+        remove_files([scored, stamp], plan.case_folder(former))
     os.rename(plan.case_folder(former), plan.case_folder(case))
 
 

@@ -22,11 +22,11 @@ from soritune.experiment.page import write_experiment_page
 from soritune.experiment.plan import Plan
 from soritune.experiment.preparation import prepare_corpora
 from soritune.experiment.renamed import adopt, orphan_text, orphans, trained_as
-from soritune.experiment.scoring import SoundMeter, score_evaluation
+from soritune.experiment.scoring import SoundMeter, form_signature, score_evaluation
 from soritune.experiment.selection import other_languages, select_records
 from soritune.experiment.summary import build_report
 from soritune.experiment.titles import case_title
-from soritune.experiment.trainable import check_base, training_warnings
+from soritune.experiment.trainable import ask_hub_for_base, check_base, training_warnings
 from soritune.interrupts import StopRequest
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL
@@ -66,7 +66,10 @@ class Experiment:
         cases = [self._known_case(case) for case in only] or [ORIGINAL, *self.recipe.cases]
         check_base(self.recipe)
         # 1. The speech of all cases and evaluations, so that a mistake in it shows at once.
-        self.prepare(self.corpora_of(cases, list(self.recipe.evaluate)))
+        corpora = self.corpora_of(cases, list(self.recipe.evaluate))
+        if any(self.plan.card(name) is None for name in corpora):
+            ask_hub_for_base(self.recipe)
+        self.prepare(corpora)
         self.check_evaluations()
         for overlap in overlaps_of(self.recipe, cases, self.plan.folders(self.recipe.corpora)):
             self._say(f"warning: {overlap}")
@@ -191,6 +194,7 @@ class Experiment:
                         decoding.outcome,
                         decoding.seconds,
                         partial(self._sound.measure, corpus),
+                        form_signature(corpus.card.source),
                         self.plan.utterances_path(case, name),
                         self.plan.system(case, name),
                     )

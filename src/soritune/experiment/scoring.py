@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from soritune.corpus.store import Corpus, Record
 from soritune.corpus.subset import subset
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.selection import spoken_language
+from soritune.languages.form import TextForm
 from soritune.recipe import Evaluation
 from soritune.report.records import Sample
 from soritune.scoring.conditions import condition_scores, group_of, speaking_rate
@@ -64,12 +65,14 @@ def score_evaluation(
     decoding: DecodingOutcome,
     decoding_s: float | None,
     sound: Callable[[Record], Sound],
+    form: str,
     out: Path,
     system: str,
 ) -> ScoringOutcome:
     """Score what a case wrote for `records`, in their order; single utterances go to `out`.
 
-    `system` says which model wrote it and how.
+    `form` is the part of the signatures that says how the references were changed
+    (`form_signature`), `system` which model wrote it and how.
     """
     language = spoken_language(records)
     target = settings.to or language
@@ -91,6 +94,7 @@ def score_evaluation(
             found if hypothesis.translation is not None else (*found, "unparsable")
             for found, hypothesis in zip(failures, hypotheses, strict=True)
         ]
+    tables = [replace(table, signature=table.signature + form) for table in tables]
     conditions = [_conditions(record, sound(record)) for record in records]
     write_utterances(
         out,
@@ -120,6 +124,20 @@ def score_evaluation(
     )
 
 
+def form_signature(source: Mapping[str, Any]) -> str:
+    """Return the part of a signature that names the form of a corpus's texts, "" as they were.
+
+    `source` is that of the corpus's card.
+    """
+    form = source.get("text") or {}
+    changed = [
+        f"{name}.{form[name]}" for name in TextForm.model_fields if form.get(name, "keep") != "keep"
+    ]
+    return (
+        "|text:" + ",".join([*changed, f"rules.{form.get('rules', 1)}"]) if form and changed else ""
+    )
+
+
 def _conditions(record: Record, sound: Sound) -> dict[str, str]:
     found = {
         "length": group_of("length", record.duration_s),
@@ -132,6 +150,8 @@ def _conditions(record: Record, sound: Sound) -> dict[str, str]:
         found["rate"] = group_of("rate", rate)
     if record.speaker is not None:
         found["speaker"] = record.speaker
+    if record.source is not None:
+        found["source"] = record.source
     return found
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from soritune.experiment.differences import differences
 from soritune.experiment.fingerprint import fingerprint
-from soritune.files import write_atomically
+from soritune.files import remove_files, write_atomically
 
 OutcomeT = TypeVar("OutcomeT")
 EARLIER_STAMP = "settings, data or this version changed; the earlier stamp does not say which"
@@ -74,8 +73,8 @@ class Stage(Generic[OutcomeT]):
         fingerprint: of all that the result depends on.
         kind: type of the outcome, a record that is valid JSON.
         outputs: files and folders that exist when it is done.
-        scratch: patterns, beside the stamp, of what is in folders among the outputs, and of what it
-            or later stages may leave besides.
+        scratch: files, below the folder of the stamp, that are in folders among the outputs, or
+            that it or later stages may leave besides.
         inputs: JSON values that the fingerprint stands for, shortened; they say why a stage is
             done again.
     """
@@ -84,7 +83,7 @@ class Stage(Generic[OutcomeT]):
     fingerprint: str
     kind: type[OutcomeT]
     outputs: Sequence[Path] = ()
-    scratch: Sequence[str] = ()
+    scratch: Iterable[Path] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
     def done(self) -> Done[OutcomeT] | None:
@@ -140,13 +139,7 @@ class Stage(Generic[OutcomeT]):
         resumed = self._read() is not None
         if not resumed:
             # Stamp first: after a kill, half-removed outputs do not count as finished.
-            remove(self.stamp)
-            for pattern in self.scratch:
-                for path in sorted(self.stamp.parent.glob(pattern)):
-                    remove(path)
-            for path in self.outputs:
-                if not path.is_dir():
-                    path.unlink(missing_ok=True)
+            remove_files([self.stamp, *self.scratch, *self.outputs], self.stamp.parent)
             self.stamp.parent.mkdir(parents=True, exist_ok=True)
         inputs = dict(self.inputs) or None
         self._write(_Stamp(fingerprint=self.fingerprint, state="begun", inputs=inputs))
@@ -183,10 +176,3 @@ class Stage(Generic[OutcomeT]):
         content = {**stamp.content(), "checksum": stamp.checksum}
         text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
         write_atomically(self.stamp, text.encode())
-
-
-def remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

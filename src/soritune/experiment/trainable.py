@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from soritune.corpus.store import Corpus
+from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, CONFIG_FILE
 from soritune.progress import number_text
 from soritune.recipe import Case, Recipe
 
@@ -21,6 +23,21 @@ def check_base(recipe: Recipe) -> None:
 
     if recipe.cases:
         check_opens(recipe.model.base, recipe.model.revision)
+
+
+def ask_hub_for_base(recipe: Recipe) -> None:
+    """Download the settings of a base on the hub, a few kilobytes, before any long work.
+
+    Raises UserError where the hub does not have it, or no family of this version opens it.
+    """
+    from soritune import hub
+    from soritune.models.registry import family_of
+
+    base, revision = recipe.model.base, recipe.model.revision
+    is_elsewhere = hub.is_hub_id(base) and not Path(base).expanduser().is_dir()
+    if is_elsewhere and hub.cached_file(base, CONFIG_FILE, revision) is None:
+        hub.download(base, revision, allow=[CONFIG_FILE, ADAPTER_CONFIG_FILE])
+        family_of(base, revision)
 
 
 def training_warnings(name: str, case: Case, corpora: Mapping[str, Corpus]) -> list[str]:

@@ -15,6 +15,7 @@ from soritune.models.lora import Lora
 from soritune.models.record import BUILTIN_PREFIX
 from soritune.models.stored import StoredModel
 from soritune.pages import hours_text
+from soritune.scoring.paired import MIN_UTTERANCES
 from soritune.scoring.score import Score
 from soritune.tasks import Task
 
@@ -231,7 +232,7 @@ def _figures(facts: RunFacts | None) -> list[str]:
     )
     rows = [
         f"| {escape(score.evaluation)} | {_metric(score)} | {score.value:.2f} | "
-        f"{score.low:.2f}–{score.high:.2f} | {score.utterances} | {_before(score, before)} |"
+        f"{_interval(score)} | {score.utterances} | {_before(score, before)} |"
         for score in facts.scores
     ]
     signatures = sorted({f"`{score.signature.replace('`', '')}`" for score in facts.scores})
@@ -240,6 +241,12 @@ def _figures(facts: RunFacts | None) -> list[str]:
         + "\n\nIntervals are bootstrap intervals over the utterances. Signatures: "
         + ", ".join(signatures)
     ]
+
+
+def _interval(score: Score) -> str:
+    if score.utterances < MIN_UTTERANCES:
+        return "too few to say"
+    return f"{score.low:.2f}–{score.high:.2f}"
 
 
 def _before(score: Score, before: dict[tuple[str, str, str], Score]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from soritune.languages import find_language, languages_with_modules
 from soritune.settings import Settings
 
-RULES = 2
+RULES = 3
 """Raised by hand when the rules of a language change what comes of the same text."""
 
 

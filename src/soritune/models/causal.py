@@ -7,13 +7,20 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from soritune.models.family import IGNORE, Batch, Generated, ModelInput, Processor, Watch
+from soritune.models.family import (
+    IGNORE,
+    Batch,
+    Generated,
+    ModelInput,
+    Processor,
+    Watch,
+    longest_answer,
+)
 from soritune.models.generation import generate_ids
 from soritune.models.loaded import LoadedModel
 
@@ -34,13 +41,8 @@ class CausalProcessor(Processor):
         """Return the features of a batch as the model takes them, with their masks."""
 
     def max_new_tokens(self, duration_s: float) -> int:
-        """Return the most tokens of an answer to a clip of this length; there is no fixed cap.
-
-        Zeroth's Korean needs about 4 tokens a second in the official vocabulary; chain of thought
-        writes two texts. 25 tokens a second and 32 at least leave a wide margin and still end a
-        model that never stops.
-        """
-        return 32 + int(np.ceil(25 * duration_s))
+        """See `longest_answer`."""
+        return longest_answer(duration_s)
 
     def collate(self, inputs: Sequence[ModelInput]) -> Batch:
         """Make a training batch, padded on the right.

@@ -8,6 +8,7 @@ can be checked without it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,17 @@ IGNORE = -100  # label that the loss leaves out
 LORA = "LoRA"  # name of the part that holds the adapter, in every family
 
 Batch = dict[str, "torch.Tensor"]
+
+
+def longest_answer(duration_s: float) -> int:
+    """Return the most tokens of an answer to a clip of this length; there is no fixed cap.
+
+    Zeroth's Korean needs about 4 tokens a second in the official vocabulary; chain of thought
+    writes two texts. 25 tokens a second and 32 at least leave a wide margin and still end a
+    model that never stops.
+    """
+    return 32 + math.ceil(25 * duration_s)
+
 
 # What becomes of the LoRA that a base brings: it stays and trains on, is added to the weights, or
 # is left out.
@@ -357,6 +369,10 @@ class Family(Protocol):
         `serving` of `serving.py`, where there is anything to export.
         """
         return dict(self._file("serving").serving(summary)) if self.targets else {}
+
+    def vllm_options(self, config: Mapping[str, Any]) -> Sequence[str]:
+        """Return the options without which vLLM serves a folder with this config.json wrongly."""
+        return ()
 
     def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
         """Plan an export to one of `targets`: `plan` of `export.py`.

@@ -7,9 +7,11 @@ import ctypes
 import gc
 import resource
 import sys
+from itertools import chain
 from pathlib import Path
 
 import torch
+from torch import nn
 
 # Linux: writing 5 sets the high-water mark of the process back to what it holds now.
 _RESET = Path("/proc/self/clear_refs")
@@ -24,6 +26,24 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def share_weights(model: nn.Module, other: nn.Module) -> int:
+    """Let a model use the tensors of another where both are equal; return the bytes this frees.
+
+    For models that nothing changes any more: an adapter that is added to the weights leaves most of
+    a family's layers as they are.
+    """
+    known = dict(chain(other.named_parameters(), other.named_buffers()))
+    freed = 0
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        twin = known.get(name)
+        if twin is None or (twin.dtype, twin.device) != (tensor.dtype, tensor.device):
+            continue
+        if twin.data_ptr() != tensor.data_ptr() and torch.equal(twin, tensor):
+            tensor.data = twin.data
+            freed += twin.nbytes
+    return freed
 
 
 def reset_peak() -> None:

@@ -29,7 +29,7 @@ TOKENIZER_FILES = (
 # What makes features of sound, in the older and the newer form of transformers.
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 # What an export writes itself, and what does not belong to a model.
-_OURS = {RECORD_FILE, EXPORT_FILE, "checksums.sha256"}
+_OURS = {RECORD_FILE, EXPORT_FILE, "checksums.sha256", "recipe.yaml", "results.json"}
 _WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".pkl", ".ckpt", ".gguf", ".onnx"}
 _BASE_CARD = "README.base.md"
 # They would be run to be read.

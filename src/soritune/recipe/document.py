@@ -14,7 +14,13 @@ from pathlib import Path
 import yaml
 
 from soritune.errors import UserError
-from soritune.recipe.slips import CURLY_QUOTES, FULL_WIDTH_COLON, explain, missing_colon
+from soritune.recipe.slips import (
+    CURLY_QUOTES,
+    FULL_WIDTH_COLON,
+    dash_without_space,
+    explain,
+    missing_colon,
+)
 
 Scalar = str | int | float | bool | None
 # An alias may repeat a part of the document; more values than this are not a recipe but an attack.
@@ -158,6 +164,13 @@ class _Builder:
         if problem is not None:
             raise UserError(f"{self.path}:{node.start_mark.line + 1}: {problem}")
 
+    def check_list(self, node: yaml.Node) -> None:
+        """Raise UserError for text below its key that was meant as a list."""
+        if isinstance(node, yaml.ScalarNode) and node.style is None:
+            problem = dash_without_space(str(node.value))
+            if problem is not None:
+                raise UserError(f"{self.path}:{node.start_mark.line + 1}: {problem}")
+
     def mapping(self, node: yaml.MappingNode, line: int) -> Node:
         entries: dict[str, Node] = {}
         for key_node, value_node in node.value:
@@ -175,6 +188,8 @@ class _Builder:
                     f'{self.path}:{key_line}: key "{key}" is given twice '
                     f"(first in line {entries[key].line})"
                 )
+            if value_node.start_mark.line + 1 > key_line:
+                self.check_list(value_node)
             entries[key] = self.build(value_node, key_line)
         return Node(line, "mapping", entries=entries)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
+import unicodedata
 from collections.abc import Iterable
 from functools import cache
 from types import UnionType
@@ -62,6 +63,8 @@ _SOURCES = {
     **dict.fromkeys(("srt", "vtt", "captions"), "subtitles"),
     **dict.fromkeys(("tar", "tars", "wds"), "webdataset"),
 }
+# What people call a key by.
+_KEYS = {"lr": "learning_rate", "batch": "batch_size", "bs": "batch_size", "num_epochs": "epochs"}
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
     "greater_than_equal": ("ge", "at least"),
@@ -79,6 +82,8 @@ def full_loc(error: ErrorDetails) -> Loc:
     """Return the keys that lead to the value to fix, with what our own checks add."""
     if is_misplaced(error):
         return error["loc"][:2]
+    if error["type"] in _MAPPINGS and isinstance(error["input"], list):
+        return (*error["loc"], 0)  # the first dash
     problem = error.get("ctx", {}).get("error")
     return error["loc"] + (problem.loc if isinstance(problem, RecipeProblem) else ())
 
@@ -113,6 +118,8 @@ def describe(error: ErrorDetails) -> str:
     if kind in ("literal_error", "enum"):
         right = [word.strip("'") for word in ctx["expected"].replace(" or ", ", ").split(", ")]
         hint = nearest(given, right) if isinstance(given, str) else ""
+        if isinstance(given, str) and "\uff0c" in given:
+            hint = '; the comma is a full-width one (\uff0c), write ","'
         return f"{where} must be one of {', '.join(right)}, not {_shown(given)}{hint}"
     if kind in ("too_short", "string_too_short"):
         return f"{where} is empty"
@@ -132,7 +139,8 @@ def _unknown_key(loc: Loc) -> str:
     slip = missing_colon(key, known)
     if slip is not None:
         return f"{_above(loc)}{slip}"
-    hint = nearest(key, known)
+    meant = _KEYS.get(key.lower())
+    hint = f': did you mean "{meant}"?' if meant in known else nearest(key, known)
     sections = [("model",), *((name, "*") for name in _OWNERS)]
     homes = [section[0] for section in sections if key in keys_at(section)]
     if not hint and len(loc) == 1 and homes:
@@ -145,11 +153,19 @@ def _remedy(kind: str, loc: Loc, given: object) -> str:
     """Return how to write a value of the wrong type, as far as that can be guessed."""
     if kind == "string_type" and isinstance(given, int | float):
         return "; put it in quotes"
+    if kind == "string_type" and loc[-1] == "mode" and isinstance(given, list):
+        return f"; write {'+'.join(map(str, given))}"
+    if kind.startswith("bool_") and given in (0, 1):
+        return f"; write {str(bool(given)).lower()}"
+    if kind in _MAPPINGS and isinstance(given, list) and not _is_misplaced(kind, loc):
+        return "; write each entry as a name with a colon, without dashes or brackets"
+    if kind in _LISTS and isinstance(given, dict):
+        return "; put a dash before its first key"
     if isinstance(given, str):
-        if kind in _NUMBERS and _NUMBER.fullmatch(given.strip()):
-            return "; remove the quotes"
-        if kind in _NUMBERS and re.fullmatch(r"\d+,\d+", given):
-            return f"; write {given.replace(',', '.')}"
+        if kind in _NUMBERS:
+            return _number_meant(given)
+        if loc == ("model",) and kind in _MAPPINGS:
+            return f"; write {{base: {given}}}"
         if kind.startswith("bool_") and given.lower() in _WORDS_OF_BOOL:
             return f"; write {_WORDS_OF_BOOL[given.lower()]}"
         if kind in _LISTS and given:
@@ -162,6 +178,32 @@ def _remedy(kind: str, loc: Loc, given: object) -> str:
     if kind in _MAPPINGS and given is None:
         return "; write its keys below it, each indented by two spaces more"
     return ""
+
+
+def _number_meant(given: str) -> str:
+    """Return how to write a number that YAML takes for text; "" where none can be seen in it."""
+    text = unicodedata.normalize("NFKC", given).strip()
+    bare = text.partition("#")[0].strip().rstrip(",;")
+    if _NUMBER.fullmatch(given.strip()) and given.isascii():
+        return "; remove the quotes"
+    if _NUMBER.fullmatch(bare):
+        if "#" in text:
+            return "; put a space before #"
+        return f"; write {bare}"
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", bare):  # thousands, or a decimal comma
+        whole = bare.replace(",", "")
+        decimal = f" or {bare.replace(',', '.')}" if bare.count(",") == 1 else ""
+        return f"; write {whole}{decimal}"
+    if re.fullmatch(r"\d+,\d+(e[-+]?\d+)?", bare, re.IGNORECASE):
+        return f"; write {bare.replace(',', '.')}"
+    plain = bare.replace("_", "").replace(" ", "").replace("\u2212", "-")
+    if _NUMBER.fullmatch(plain):
+        return f"; write {plain}"
+    percent = re.fullmatch(r"(\d+(?:\.\d+)?)%", plain)
+    if percent:
+        return f"; write {float(percent[1]) / 100:g}"
+    power = re.fullmatch(r"(?:(\d+(?:\.\d+)?)[x\u00d7*])?10\^?([-+]\d+)", plain)
+    return f"; write {power[1] or 1}e{power[2]}" if power else ""
 
 
 def is_misplaced(error: ErrorDetails) -> bool:

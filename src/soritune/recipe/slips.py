@@ -14,6 +14,10 @@ import yaml
 FULL_WIDTH_COLON = "\uff1a"
 CURLY_QUOTES = "“”„‘’"
 
+# What word processors, chats and Korean keyboards write for a space and for a dash.
+_ODD_SPACE = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
+_DASHES = "-\u2013\u2014"
+
 _KEY = r"[A-Za-z_][\w-]*"
 _INDENT = re.compile(r"[ \t]*")
 _OPENS = {"sequence": ("[", "]"), "mapping": ("{", "}")}
@@ -35,13 +39,17 @@ def explain(text: str, error: yaml.MarkedYAMLError, keys: Collection[str]) -> tu
     stopped, begun = (min(number, len(lines) - 1) for number in (stopped, begun))
     looks: tuple[Callable[[], tuple[int, str] | None], ...] = (
         lambda: _tab(lines, stopped, problem),
+        lambda: _odd_space(lines, stopped),
+        lambda: _merge_mark(lines, stopped),
         lambda: _backslash(lines, begun, problem),
         lambda: _open_quote(begun, problem),
         lambda: _full_width_colon(lines, stopped),
         lambda: _curly_quote(lines, stopped),
+        lambda: _dash(lines, stopped),
         lambda: _missing_colon(lines, stopped, keys),
         lambda: _open_bracket(begun, problem),
         lambda: _mark_at_start(lines, stopped, problem),
+        lambda: _second_document(stopped, problem),
         lambda: _two_colons(lines, stopped, problem),
         lambda: _indentation(lines, stopped, problem),
     )
@@ -63,6 +71,55 @@ def missing_colon(word: str, keys: Collection[str]) -> str | None:
     if match[2] == ":":
         return f'a space is missing after the colon of "{match[1]}"; write {match[1]}: …'
     return f'a colon is missing after "{match[1]}"; write {match[1]}: …'
+
+
+def dash_without_space(text: str) -> str | None:
+    """Return what is wrong with a line of a list that YAML takes for text; None: nothing.
+
+    `-mine` and `– mine` are words.
+    """
+    match = re.match(rf"([{_DASHES}])( ?)([^\W\d].*)", text)
+    if match is None or (match[1] == "-" and match[2]):
+        return None
+    entry = match[3].split()[0]
+    if match[1] == "-":
+        return f"a space is missing after the dash; write - {entry}"
+    return f"the dash is a long one ({match[1]}); write - {entry}"
+
+
+def _dash(lines: list[str], stopped: int) -> tuple[int, str] | None:
+    for number in _back_from(lines, stopped)[:3]:
+        found = dash_without_space(lines[number].strip())
+        if found is not None:
+            return number + 1, found
+    return None
+
+
+def _odd_space(lines: list[str], stopped: int) -> tuple[int, str] | None:
+    for number in _back_from(lines, stopped):
+        match = re.match(rf"[ \t]*(?:- )?(?:{_KEY}:)?[ \t]*([{_ODD_SPACE}])", lines[number])
+        if match is not None:
+            return number + 1, (
+                f"the line has a special space (U+{ord(match[1]):04X}); replace it by an ordinary "
+                "one"
+            )
+    return None
+
+
+def _merge_mark(lines: list[str], stopped: int) -> tuple[int, str] | None:
+    for number in _back_from(lines, stopped):
+        if re.match(r"(<{7}|={7}|>{7})( |$)", lines[number]):
+            return number + 1, (
+                "a merge of two versions was not finished; keep one of them and remove the lines "
+                "<<<<<<<, ======= and >>>>>>>"
+            )
+    return None
+
+
+def _second_document(stopped: int, problem: str) -> tuple[int, str] | None:
+    if "expected a single document" not in problem:
+        return None
+    return stopped + 1, "the line --- begins a second document; remove it"
 
 
 def _tab(lines: list[str], stopped: int, problem: str) -> tuple[int, str] | None:
@@ -127,7 +184,8 @@ def _open_bracket(begun: int, problem: str) -> tuple[int, str] | None:
 
 
 def _mark_at_start(lines: list[str], stopped: int, problem: str) -> tuple[int, str] | None:
-    if "cannot start any token" not in problem and "scanning an alias" not in problem:
+    kinds = ("cannot start any token", "scanning an alias", "undefined alias")
+    if not any(kind in problem for kind in kinds):
         return None
     return stopped + 1, "a value begins with a mark that means something to YAML; put it in quotes"
 

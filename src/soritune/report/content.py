@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from soritune.report.records import CaseSummary, Sample
-from soritune.report.table import Column, Row, best_case, metric_title, table
-from soritune.scoring.paired import MIN_UTTERANCES
+from soritune.report.table import Column, Row, best_case, is_few, metric_title, table
 from soritune.scoring.records import (
     ConditionScore,
     Confusion,
@@ -213,7 +212,7 @@ def unfinished_sentence(report: Report) -> str | None:
     missing = [row.case.title for row in report.rows if None in row.results]
     if not missing:
         return None
-    return f"Not finished: {_listed(missing)}. Run the same command again to continue."
+    return f"Not finished: {_listed(missing)}. Run the recipe to continue."
 
 
 def exclusion_sentences(report: Report) -> list[str]:
@@ -277,7 +276,7 @@ def _with_figure(row: Row, report: Report) -> str:
     by = f"{'lowest' if column.lower_is_better else 'highest'} {column.title}"
     value = "" if result is None else f", {result.value:.2f}"
     few = ""
-    if result is not None and result.utterances < MIN_UTTERANCES:
+    if result is not None and is_few(result):
         few = f" of {result.utterances} utterances, too few to say"
     return f"{row.case.title} ({by}{value}{few})"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from soritune.files import write_atomically
 from soritune.progress import duration_text, number_text
+from soritune.recipe.schema import ORIGINAL
 from soritune.report.content import (
     INTERVAL_NOTE,
     SYNTHETIC_NOTE,
@@ -24,7 +25,7 @@ from soritune.report.content import (
     unfinished_sentence,
 )
 from soritune.report.records import CaseSummary
-from soritune.report.table import MISSING, best_values, figures
+from soritune.report.table import MISSING, figures, marked_values
 from soritune.scoring.score import Score
 
 # What Markdown would interpret; "<sep>" would vanish as an HTML tag.
@@ -70,7 +71,7 @@ def escape(text: str) -> str:
 def parameters_text(case: CaseSummary) -> tuple[str, str, str]:
     """Return trained parts, their parameters, and their share of the model, as they are shown."""
     if not case.trained:
-        return ("none", "0", "0 %") if case.mode is None else (MISSING, MISSING, MISSING)
+        return ("none", "0", "0 %") if case.name == ORIGINAL else (MISSING, MISSING, MISSING)
     parts = "; ".join(f"{part} {number:,}" for part, number in case.trained.items())
     share = case.trained_share
     return (
@@ -104,7 +105,7 @@ def time_text(seconds: float | None) -> str:
 
 
 def _results_table(report: Report) -> str:
-    best = best_values(report.rows, report.columns)
+    best = marked_values(report.rows, report.columns)
     body = [
         [
             escape(row.case.title),
@@ -120,7 +121,8 @@ def _cell(result: Score | None, best: float | None) -> str:
     value, interval = figures(result)
     if result is None:
         return value
-    return f"{f'**{value}**' if result.value == best else value} [{interval}]"
+    shown = f"**{value}**" if result.value == best else value
+    return f"{shown} [{interval}]" if interval else shown
 
 
 def _best(report: Report) -> str:

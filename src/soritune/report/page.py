@@ -17,7 +17,7 @@ from soritune.report.curves import charts
 from soritune.report.markdown import moved_text, parameters_text, settings_text, time_text
 from soritune.report.records import CaseSummary
 from soritune.report.sound import FOLDER, Sound, load_sound
-from soritune.report.table import best_values, figures, metric_title
+from soritune.report.table import figures, is_few, marked_values, metric_title
 from soritune.report.utterances import EvaluatedUtterances, page_data
 from soritune.scoring.records import FAILURES
 
@@ -53,8 +53,9 @@ def page(
         report=report,
         background=background,
         language=language_name(background.language),
-        best=best_values(report.rows, report.columns),
+        best=marked_values(report.rows, report.columns),
         figures=figures,
+        is_few=is_few,
         scorings=scorings(report),
         unfinished=[row.case.title for row in report.rows if None in row.results],
         transcribe=transcribe_command(report),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ FOLDER = "report-audio"
 SUFFIX, MEDIA_TYPE = ".mp3", "audio/mpeg"
 MAX_PAGE_BYTES = 20_000_000
 """Of a page with its sound inside; a larger one leaves it in the folder beside."""
+_KEY = re.compile(r"[0-9a-f]{24}")
 _COMPRESSION = 0.7  # about 24 kbit/s at 16 kHz
 
 
@@ -40,14 +42,16 @@ class Sound:
 
 
 def keep_sound(folder: Path, clips: Mapping[str, Callable[[], Samples]]) -> None:
-    """Write the clips that `folder` lacks, by their keys, and remove those of no key.
+    """Write the clips that `folder` lacks, and remove those of other keys.
+
+    Keys have 24 hexadecimal digits; a user's own files have other names and stay.
 
     Raises UserError where the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporaries(folder)
     for path in folder.glob(f"*{SUFFIX}"):
-        if path.stem not in clips:
+        if _KEY.fullmatch(path.stem) and path.stem not in clips:
             path.unlink()
     for key, samples in clips.items():
         path = folder / f"{key}{SUFFIX}"

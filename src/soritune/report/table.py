@@ -128,6 +128,21 @@ def best_values(rows: Sequence[Row], columns: Sequence[Column]) -> list[float | 
     return best
 
 
+def marked_values(rows: Sequence[Row], columns: Sequence[Column]) -> list[float | None]:
+    """Return the value of each column to be marked as its best; None where too few are scored."""
+    best = best_values(rows, columns)
+    for index in range(len(best)):
+        results = [row.results[index] for row in rows]
+        if any(is_few(result) for result in results if result is not None):
+            best[index] = None
+    return best
+
+
+def is_few(result: Score) -> bool:
+    """Return whether nothing can be said of so few utterances: one moves a figure too much."""
+    return result.utterances < MIN_UTTERANCES
+
+
 def best_case(
     rows: Sequence[Row], columns: Sequence[Column], failed: Container[str] = ()
 ) -> Row | None:
@@ -155,7 +170,7 @@ def figures(result: Score | None) -> tuple[str, str]:
     value, low, high = (
         f"{figure:.{decimals}f}" for figure in (result.value, result.low, result.high)
     )
-    return value, f"{low}–{high}" if result.utterances >= MIN_UTTERANCES else ""
+    return value, "" if is_few(result) else f"{low}–{high}"
 
 
 def _title(evaluation: EvaluationSummary, metric: str, variant: str, learnt: bool) -> str:

@@ -25,7 +25,7 @@ from soritune.report.content import (
 )
 from soritune.report.markdown import moved_text, parameters_text, time_text
 from soritune.report.records import CaseSummary
-from soritune.report.table import MISSING, best_values, figures
+from soritune.report.table import MISSING, figures, marked_values
 
 # Below this the titles of the cases break into too many lines.
 MIN_TITLE_WIDTH = 14
@@ -79,7 +79,7 @@ def _column_groups(report: Report, width: int) -> list[list[int]]:
 
 
 def _results_table(report: Report, indices: Sequence[int]) -> Table:
-    best = best_values(report.rows, report.columns)
+    best = marked_values(report.rows, report.columns)
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     shown.add_column("model", min_width=MIN_TITLE_WIDTH)
     for index in indices:

@@ -164,24 +164,24 @@ def confusions(
     return found
 
 
-def _words_as_characters(
-    said: Sequence[str], written: Sequence[str]
-) -> tuple[list[str], list[str]]:
+def _words_as_characters(said: Sequence[str], written: Sequence[str]) -> list[list[str]]:
     """Return texts in which each different word is one character."""
-    numbers: dict[str, str] = {}
+    numbers = _WordNumbers()
+    return [
+        ["".join(map(numbers.__getitem__, text.split())) for text in texts]
+        for texts in (said, written)
+    ]
 
-    def encode(text: str) -> str:
-        return "".join([numbers.get(word) or _number(numbers, word) for word in text.split()])
 
-    return [encode(text) for text in said], [encode(text) for text in written]
+class _WordNumbers(dict[str, str]):
+    """A character for each different word, made when the word is first seen."""
 
-
-def _number(numbers: dict[str, str], word: str) -> str:
-    code = len(numbers)
-    if code >= _MAX_WORDS:
-        raise UserError(f"more than {_MAX_WORDS:,} different words: score the files in parts")
-    numbers[word] = chr(code if code < _FIRST_SURROGATE else code + _NUM_SURROGATES)
-    return numbers[word]
+    def __missing__(self, word: str) -> str:
+        code = len(self)
+        if code >= _MAX_WORDS:
+            raise UserError(f"more than {_MAX_WORDS:,} different words: score the files in parts")
+        self[word] = chr(code if code < _FIRST_SURROGATE else code + _NUM_SURROGATES)
+        return self[word]
 
 
 def _spacing_counts(said: str, written: str) -> tuple[int, int]:

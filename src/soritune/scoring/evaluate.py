@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from soritune.errors import UserError, nearest
@@ -17,7 +17,7 @@ from soritune.scoring.error_rates import (
     percent,
     spacing_table,
 )
-from soritune.scoring.score import ERROR_RATES, METRICS, RAW, Score
+from soritune.scoring.score import ERROR_RATES, METRICS, RAW, Score, check_text
 from soritune.scoring.table import Table, scores_of
 from soritune.scoring.translation import (
     TOKENIZERS,
@@ -65,6 +65,8 @@ def tables_of(
     Raises UserError on an unknown metric or variant, an empty list or a missing tokenizer,
     ValueError on lists of unequal lengths.
     """
+    if not metrics:
+        raise UserError(f"no metric to score; name some of {', '.join(METRIC_NAMES)}")
     for metric in metrics:
         _check_metric(metric)
     for variant in variants:
@@ -107,6 +109,25 @@ def evaluate_hypotheses(
     """Scores in the order of `metrics`, with intervals; arguments and errors as in `tables_of`."""
     tables = tables_of(metrics, target_language, references, hypotheses, variants)
     return scores_of(tables, speakers, num_resamples=num_resamples, seed=seed)
+
+
+def checked_texts(what: str, texts: Iterable[object]) -> list[str]:
+    """Return the texts that a user gives for `what`, one an utterance, as a list.
+
+    Raises UserError for a single text, for what is none, and for texts that cannot be compared.
+    """
+    if isinstance(texts, str):
+        raise UserError(f"{what}: is one text. Give a list with a text for each utterance.")
+    found = []
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError(
+                f"{what}[{number}]: is {type(text).__name__}, not a text. Give an empty text where "
+                "nothing was said or written."
+            )
+        check_text(f"{what}[{number}]", text)
+        found.append(text)
+    return found
 
 
 def _checksum(references: Sequence[str]) -> str:

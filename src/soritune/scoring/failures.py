@@ -55,8 +55,9 @@ def failures_of(reference: str, hypothesis: str, language: str) -> tuple[str, ..
     if said == written:
         return ()
     found = [name for name, shows in _RULES if shows(said, written)]
-    if not found:
-        found += _explained(said, written, language)
+    # OK and 오케이 are two scripts and one language.
+    if not found or (found == ["wrong-script"] and _is_read_alike(said, written, language)):
+        found = _explained(said, written, language)
     return tuple(found)
 
 
@@ -109,16 +110,21 @@ def _explained(said: str, written: str, language: str) -> list[str]:
     plain = prepare([said, written], NO_PUNCTUATION)
     if plain[0].replace(" ", "") == plain[1].replace(" ", ""):
         return []  # punctuation or case
+    if _is_read_alike(said, written, language, letters=False):
+        return ["numbers-only"]
+    return ["latin-only"] if _is_read_alike(said, written, language, numbers=False) else []
+
+
+def _is_read_alike(
+    said: str, written: str, language: str, *, numbers: bool = True, letters: bool = True
+) -> bool:
+    """Whether a reading of both is the same, of numbers and of Latin letters."""
     readings = find_language(language).readings
     if readings is None or not any(map(_may_be_read, (said, written))):
-        return []
-    kinds = (("numbers-only", (True, False)), ("latin-only", (False, True)))
-    for name, (numbers, letters) in kinds:
-        one: Segments = readings(said, numbers=numbers, letters=letters)
-        other: Segments = readings(written, numbers=numbers, letters=letters)
-        if graph_distance(one, other) == 0:
-            return [name]
-    return []
+        return False
+    one: Segments = readings(said, numbers=numbers, letters=letters)
+    other: Segments = readings(written, numbers=numbers, letters=letters)
+    return graph_distance(one, other) == 0
 
 
 def _may_be_read(text: str) -> bool:

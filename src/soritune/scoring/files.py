@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.errors import UserError
+from soritune.scoring.normalised import TEXT_KEYS, declared
+from soritune.scoring.score import check_text
 from soritune.scoring.timed import Entry, joined, lines_of, numbered, read_ctm, read_stm, words_in
 
-MAX_CHARACTERS = 200_000
-"""Of one text: hours of speech. What is longer is a whole book in one line, and its alignment
-would take minutes."""
+_ADVICE = (
+    "Score texts as they were written, or accept these with --normalised accept, which the "
+    "signature then says."
+)
+_NOT_READ = (".csv", ".parquet", ".xlsx", ".srt", ".vtt", ".trn", ".textgrid")
 _SHOWN = 3  # ids that a message names
 _ID_KEYS = ("id", "utt_id", "utterance_id", "key", "audio", "audio_filepath", "path", "file")
 _SPEAKER_KEYS = ("speaker", "speaker_id", "spk", "client_id")
@@ -39,12 +43,18 @@ class Pairs:
 
 
 def read_pairs(
-    reference: Path, hypothesis: Path, language: str, *, missing_as_empty: bool = False
+    reference: Path,
+    hypothesis: Path,
+    language: str,
+    *,
+    missing_as_empty: bool = False,
+    normalised: bool = False,
 ) -> Pairs:
     """Read two files and match their texts, by ids where both have them, else line by line.
 
     Args:
         missing_as_empty: a hypothesis that is missing counts as an empty one.
+        normalised: take texts of which a file says that they were normalised.
 
     Raises UserError where a file cannot be read or the two do not fit together.
     """
@@ -54,8 +64,14 @@ def read_pairs(
         written = words_in(segments, list(read_ctm(hypothesis, language)))
         said = list(numbered(segments))
     else:
-        said = _entries(reference, language, _REFERENCE_KEYS)
-        written = _entries(hypothesis, language, _HYPOTHESIS_KEYS)
+        more = TEXT_KEYS if normalised else ()
+        said = _entries(reference, language, (*_REFERENCE_KEYS, *more))
+        written = _entries(hypothesis, language, (*_HYPOTHESIS_KEYS, *more))
+    for entry in (*said, *written):
+        if entry.normalised is not None and not normalised:
+            raise UserError(
+                f"{entry.where}: says that its text was normalised ({entry.normalised}). {_ADVICE}"
+            )
     if not said:
         raise UserError(f"{reference}: holds no texts. Name the file of the references.")
     by_id = all(entry.id is not None for entry in (*said, *written)) and bool(written)
@@ -78,16 +94,25 @@ def read_pairs(
         references=tuple(entry.text for entry in said),
         hypotheses=tuple(texts),
         speakers=tuple(entry.speaker for entry in said),
-        notes=tuple(_notes([entry.text for entry in said], texts)),
+        notes=tuple(_notes([entry.text for entry in said])),
     )
 
 
 def kind_of(path: Path) -> str:
-    """Return the kind of a file by its name: text, jsonl, tsv, kaldi, ctm or stm."""
+    """Return the kind of a file by its name: text, jsonl, tsv, kaldi, ctm or stm.
+
+    Raises UserError where the name says that ids or times would be taken for words.
+    """
     endings = {".jsonl": "jsonl", ".json": "jsonl", ".tsv": "tsv", ".ctm": "ctm", ".stm": "stm"}
     if path.name == "text":
         return "kaldi"
-    return endings.get(path.suffix.lower(), "text")
+    ending = path.suffix.lower()
+    if ending in _NOT_READ:
+        raise UserError(
+            f"{path}: {ending} is not read, and as plain text its columns or times would count as "
+            "words. Save it as .tsv, .jsonl or one text a line."
+        )
+    return endings.get(ending, "text")
 
 
 def _entries(path: Path, language: str, keys: Sequence[str]) -> list[Entry]:
@@ -102,7 +127,7 @@ def _entries(path: Path, language: str, keys: Sequence[str]) -> list[Entry]:
     entries = list(readers[kind_of(path)]())
     first: dict[str, str] = {}
     for entry in entries:
-        _check_text(entry)
+        check_text(entry.where, entry.text)
         if entry.id is not None and entry.id in first:
             raise UserError(
                 f'{entry.where}: id "{entry.id}" stands at {first[entry.id]} as well. '
@@ -111,19 +136,6 @@ def _entries(path: Path, language: str, keys: Sequence[str]) -> list[Entry]:
         if entry.id is not None:
             first[entry.id] = entry.where
     return entries
-
-
-def _check_text(entry: Entry) -> None:
-    if len(entry.text) > MAX_CHARACTERS:
-        raise UserError(
-            f"{entry.where}: a text of {len(entry.text):,} characters is not an utterance. "
-            f"Divide it into parts of at most {MAX_CHARACTERS:,}."
-        )
-    if any("\ud800" <= character <= "\udfff" for character in entry.text):
-        raise UserError(
-            f"{entry.where}: holds half a character (a lone surrogate). Write the file again in "
-            "UTF-8."
-        )
 
 
 def _by_id(
@@ -154,32 +166,13 @@ def _listed(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
 
 
-def _notes(said: Sequence[str], written: Sequence[str]) -> Iterator[str]:
-    """Yield what looks as if one side was normalised before, which only its maker can tell."""
-    names = ("the references", "the hypotheses")
-    for test, what in ((_has_mark, "punctuation"), (_has_capital, "capital letters")):
-        shares = [sum(map(test, side)) / len(side) for side in (said, written)]
-        for one, other in ((0, 1), (1, 0)):
-            if shares[one] < 0.01 and shares[other] > 0.2:
-                yield (
-                    f"{names[one]} have no {what} and {names[other]} have "
-                    f"({shares[other]:.0%} of the texts): one side looks normalised. Score texts "
-                    "as they were written, or look at --variants no-punctuation alone."
-                )
+def _notes(said: Sequence[str]) -> Iterator[str]:
     empty = sum(not text.strip() for text in said)
     if empty:
         yield (
             f"{empty:,} of {len(said):,} references are empty: what was written for them counts "
             "as inserted."
         )
-
-
-def _has_mark(text: str) -> bool:
-    return any(character in ".,?!。，？！" for character in text)
-
-
-def _has_capital(text: str) -> bool:
-    return text != text.lower()
 
 
 def _read_text(path: Path, language: str) -> Iterator[Entry]:
@@ -238,11 +231,14 @@ def _entry(row: dict[str, object], keys: Sequence[str], where: str) -> Entry:
     if key is None:
         if any(name in row for name in keys):
             return Entry(_named(row, _ID_KEYS), "", _named(row, _SPEAKER_KEYS), where)
+        there = next((name for name in TEXT_KEYS if row.get(name) is not None), None)
+        if there is not None:
+            raise UserError(f'{where}: has a normalised text alone ("{there}"). {_ADVICE}')
         raise UserError(f"{where}: has none of the keys {', '.join(keys)}. Rename its text.")
     text = row[key]
     if not isinstance(text, str):
         raise UserError(f'{where}: "{key}" is not a text. Put it in quotation marks.')
-    return Entry(_named(row, _ID_KEYS), text, _named(row, _SPEAKER_KEYS), where)
+    return Entry(_named(row, _ID_KEYS), text, _named(row, _SPEAKER_KEYS), where, declared(row))
 
 
 def _named(row: dict[str, object], keys: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ different ones of the same utterance are taken for one with a probability of abo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,10 +18,13 @@ from soritune.scoring.bootstrap import Floats
 
 Ids = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 _CHUNK_BITS = 12
 """Utterances that are counted at once; their number stands in the highest bits of each key."""
 _CHUNK = 1 << _CHUNK_BITS
+_CHUNK_LETTERS = 1 << 20
+"""Of both sides, above which fewer utterances are counted at once: about 100 MB."""
 # Odd constants of splitmix64 (Steele, Lea and Flood 2014): products spread low bits over high ones.
 _SPREAD, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 _SHIFT = np.uint64(29)
@@ -67,39 +70,99 @@ def match_counts(said: Numbered, written: Numbered, orders: int) -> tuple[Counts
         np.maximum(side.lengths[:, np.newaxis] - shorter, 0) for side in (said, written)
     )
     matches = np.empty((number, orders), dtype=np.int64)
-    for start in range(0, number, _CHUNK):
-        end = start + _CHUNK
+    for start, end in _chunks(said.lengths + written.lengths):
         sides = [_Side(each.part(start, end)) for each in (said, written)]
+        alignments = [_Alignment(*sides, from_end=from_end) for from_end in (False, True)]
         for order in range(orders):
-            keys = np.concatenate([each.keys(side) for side, each in enumerate(sides)])
-            matches[start:end, order] = _matches(keys, min(_CHUNK, number - start))
-            for each in sides:
-                each.extend()
+            # An n-gram at the same place on both sides is one match, and the rest matches as it
+            # would by itself: min(c + a, c + b) = c + min(a, b). So little has to be sorted.
+            rest = [side.begins() for side in sides]
+            for alignment in alignments:
+                alignment.take_matches(*rest)
+            places = [np.flatnonzero(each) for each in rest]
+            unpaired = np.bincount(sides[0].text[places[0]], minlength=len(sides[0].lengths))
+            keys = np.concatenate([each.keys(places[n], n) for n, each in enumerate(sides)])
+            matches[start:end, order] = (
+                num_said[start:end, order] - unpaired + _matches(keys, len(unpaired))
+            )
+            for side in sides:
+                side.extend()
+            for alignment in alignments:
+                alignment.extend()
     return num_said, num_written, matches
+
+
+def _chunks(lengths: Counts) -> Iterator[tuple[int, int]]:
+    """Yield first and last place of the utterances that are counted at once."""
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(lengths):
+        most = ends[start] - lengths[start] + _CHUNK_LETTERS
+        fitting = int(np.searchsorted(ends, most, side="right"))
+        end = min(max(fitting, start + 1), start + _CHUNK)
+        yield start, end
+        start = end
 
 
 class _Side:
     """All texts of one side in a row, and the hash of the n-gram that begins at each place."""
 
     def __init__(self, texts: Numbered) -> None:
+        self.flat, self.lengths = texts.flat, texts.lengths
+        self.text = np.repeat(np.arange(len(texts.lengths)), texts.lengths)
+        self.starts = np.cumsum(texts.lengths) - texts.lengths
+        # Letters from each place to the end of its text.
+        self._left = np.repeat(np.cumsum(texts.lengths), texts.lengths) - np.arange(len(self.text))
         self._letters = _mixed(texts.flat.astype(np.uint64) + _ONE)
         self._hashes = self._letters
-        self._text = np.repeat(np.arange(len(texts.lengths), dtype=np.uint64), texts.lengths)
-        ends = np.repeat(np.cumsum(texts.lengths), texts.lengths)
-        self._left = ends - np.arange(len(ends))  # letters from this place to the end of its text
         self._order = 1
 
-    def keys(self, side: int) -> Ids:
-        """Return text, hash and side of each n-gram in one number."""
-        valid = self._left[: len(self._hashes)] >= self._order
-        text = self._text[: len(self._hashes)][valid] << np.uint64(64 - _CHUNK_BITS)
-        hashes = self._hashes[valid] >> np.uint64(_CHUNK_BITS)
+    def begins(self) -> Flags:
+        """Return where an n-gram begins."""
+        flags: Flags = self._left >= self._order
+        return flags
+
+    def keys(self, places: Counts, side: int) -> Ids:
+        """Return text, hash and side of the n-grams that begin at `places` in one number."""
+        text = self.text[places].astype(np.uint64) << np.uint64(64 - _CHUNK_BITS)
+        hashes = self._hashes[places] >> np.uint64(_CHUNK_BITS)
         return text | (hashes & ~_SIDE_BITS) | np.uint64(side)
 
     def extend(self) -> None:
         """Go on to n-grams of the next order."""
         following = self._letters[self._order :]
         self._hashes = _mixed(self._hashes[: len(following)] * _STEP + following)
+        self._order += 1
+
+
+class _Alignment:
+    """N-grams that are equal at the same place of both sides, from the start or from the end."""
+
+    def __init__(self, said: _Side, written: _Side, *, from_end: bool) -> None:
+        shift = written.starts - said.starts
+        if from_end:
+            shift = shift + written.lengths - said.lengths
+        places = np.arange(len(said.flat)) + shift[said.text]
+        starts, ends = written.starts, written.starts + written.lengths
+        there = (places >= starts[said.text]) & (places < ends[said.text])
+        self._places = np.where(there, places, 0)
+        self._letters = there
+        self._letters[there] = said.flat[there] == written.flat[places[there]]
+        self._ngrams = self._letters.copy()
+        self._order = 1
+
+    def take_matches(self, said: Flags, written: Flags) -> None:
+        """Clear the flags of n-grams that are equal in place and not taken yet."""
+        places = np.flatnonzero(self._ngrams & said)
+        others = self._places[places]
+        free = written[others]
+        said[places[free]] = False
+        written[others[free]] = False
+
+    def extend(self) -> None:
+        """Go on to n-grams of the next order."""
+        following = self._letters[self._order :]
+        self._ngrams[: len(following)] &= following
         self._order += 1
 
 

@@ -52,7 +52,7 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def read_results(path: Path) -> Results:
-    """Read what `write_results` wrote.
+    """Read what `write_results` wrote, or the list of scores of `soritune score --format json`.
 
     Raises:
         UserError: the file is missing, broken or of another kind.
@@ -66,6 +66,8 @@ def read_results(path: Path) -> Results:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error}); {advice}") from error
+    if isinstance(found, list) and found:
+        found = {"format": FORMAT, "scores": found}
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
         raise UserError(f"{path}: is not of format {FORMAT}; {advice}")
     try:

@@ -23,6 +23,9 @@ LOWER_IS_BETTER = {
 METRICS = tuple(LOWER_IS_BETTER)
 ERROR_RATES = ("cer", "wer", "jamo")
 RAW = "raw"
+MAX_CHARACTERS = 200_000
+"""Of one text: hours of speech. What is longer is a whole book in one line, and its alignment
+would take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,4 +109,20 @@ def check_pairs(metric: str, references: Sequence[str], hypotheses: Sequence[str
         raise UserError(
             f"{metric}: no utterances to score; check the corpus, split and languages "
             "of the evaluation"
+        )
+
+
+def check_text(where: str, text: str) -> None:
+    """Check that a text can be compared with another; `where` begins the message.
+
+    Raises UserError: it is too long, or holds half a character.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(
+            f"{where}: a text of {len(text):,} characters is not an utterance. "
+            f"Divide it into parts of at most {MAX_CHARACTERS:,}."
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UserError(
+            f"{where}: holds half a character (a lone surrogate). Write the file again in UTF-8."
         )

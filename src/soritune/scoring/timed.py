@@ -13,12 +13,16 @@ from soritune.languages.encoding import decode_text
 
 @dataclass(frozen=True)
 class Entry:
-    """A text of a file; `where` is its place for messages."""
+    """A text of a file.
+
+    `where` is its place for messages, `normalised` how the file says that it was normalised.
+    """
 
     id: str | None
     text: str
     speaker: str | None
     where: str
+    normalised: str | None = None
 
 
 @dataclass(frozen=True)

@@ -117,14 +117,18 @@ def _numbered_words(
     13a looks at no character beyond white space, so each different word is tokenised once.
     """
     numbers: dict[str, int] = {}
+    sides = references, hypotheses
+    # 13a joins two words over a hyphen at the end of a line.
+    by_word = metric.tokenizer.signature() == "13a" and not any(
+        "\n" in each for each in chain(*sides)
+    )
 
     def tokens(text: str) -> list[int]:
-        words = metric._preprocess_segment(text).split()
+        # Letters and digits alone are one token to 13a.
+        words = [text] if by_word and text.isalnum() else metric._preprocess_segment(text).split()
         return [numbers.setdefault(word, len(numbers)) for word in words]
 
-    sides = references, hypotheses
-    # A hyphen at the end of a line joins two words.
-    if metric.tokenizer.signature() == "13a" and not any("\n" in each for each in chain(*sides)):
+    if by_word:
         words = _Words(tokens)
         said, written = map(words.of_texts, sides)
     else:
@@ -150,9 +154,16 @@ class _Words(dict[str, int]):
 
     def of_texts(self, texts: Sequence[str]) -> Numbered:
         """Return the tokens of texts."""
-        split = [text.split() for text in texts]
-        num_words = np.array(list(map(len, split)), dtype=np.int64)
-        words = np.fromiter(map(self.__getitem__, chain.from_iterable(split)), dtype=np.int64)
+        num_words: list[int] = []
+
+        def split(text: str) -> list[str]:
+            words = text.split()
+            num_words.append(len(words))
+            return words
+
+        # Text by text: to keep the words of all would cost more time than to number them.
+        all_words = chain.from_iterable(map(split, texts))
+        words = np.fromiter(map(self.__getitem__, all_words), dtype=np.int64)
         sizes = np.array(list(map(len, self._known)), dtype=np.int64)
         starts = np.cumsum(sizes) - sizes
         of_word = sizes[words]  # tokens of each word of the texts

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from soritune import __version__
 from soritune.serving import description, general, page, realtime, transcriptions
@@ -22,7 +21,7 @@ from soritune.serving.work import Workers
 
 def make_app(
     settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
-) -> ASGIApp:
+) -> Gate:
     """Return the server's application.
 
     Args:

@@ -123,6 +123,17 @@ class Batcher:
         return tokens + processor.max_new_tokens(duration_s)
 
     def _work(self) -> None:
+        try:
+            self._run()
+        finally:  # whatever ended the thread, nobody waits for it
+            with self._changed:
+                self._closed = True
+                left, self._line = self._line, deque()
+            for job in left:
+                if job.future.set_running_or_notify_cancel():
+                    job.future.set_exception(ClosedError())
+
+    def _run(self) -> None:
         trimmed = time.monotonic()
         while (batch := self._next_batch()) is not None:
             if batch:

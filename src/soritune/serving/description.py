@@ -50,6 +50,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         parts = schema.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):
             parts.pop(name, None)
+        for name, part in parts.items():
+            if name.startswith("Body_"):
+                _without_null(part["properties"])
         found = Error.model_json_schema(ref_template="#/components/schemas/{model}")
         parts.update(found.pop("$defs"))
         parts["Error"] = found
@@ -63,6 +66,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
                         answers[status] = {"description": words, "content": content}
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _without_null(fields: dict[str, Any]) -> None:
+    """Leave out, from a form's fields, a null that no form can send."""
+    for field in fields.values():
+        kinds = [kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}]
+        if kinds:
+            field.update(*kinds)
 
 
 @router.get("/docs")

@@ -67,7 +67,9 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, AudioError):
-        return ApiError(400, str(error), param="file", code=f"audio_{error.reason}")
+        status = 413 if error.reason == "too-long" else 400
+        code = f"audio_{error.reason.replace('-', '_')}"
+        return ApiError(status, str(error), param="file", code=code)
     if isinstance(error, UserError):
         return ApiError(400, str(error), code="invalid_request")
     log.error("unexpected error", exc_info=error)
@@ -87,6 +89,9 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def of_http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        # FastAPI makes a 400 of whatever is raised while a body is read.
+        if isinstance(error.__cause__, ApiError):
+            return error.__cause__.response()
         body = error_body(error.status_code, str(error.detail), None, None)
         return JSONResponse(body, error.status_code, headers=dict(error.headers or {}))
 

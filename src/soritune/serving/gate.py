@@ -13,18 +13,23 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soritune.serving.errors import ApiError, as_api_error
 from soritune.serving.state import State
+from soritune.serving.work import STOPS, TOO_MANY
 
 log = logging.getLogger("soritune.serving")
 
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/favicon.ico", "/openapi.json"})
 """Need no key: what a load balancer asks, and the page, which asks for the key itself."""
 OPEN_PREFIXES = ("/page/", "/docs")
+WATCHED_PATHS = frozenset({"/health", "/ready", "/metrics"})
+"""Are answered to the end: by them others see that the server stops."""
 KEY_PROTOCOL = "openai-insecure-api-key."
 """Prefix of the WebSocket subprotocol by which browsers send a key; they cannot set headers."""
 _REQUEST_ID = re.compile(r"[\w.-]{1,100}")
@@ -51,16 +56,20 @@ class Gate:
         request_id = _request_id(headers)
         started = time.monotonic()
         status = 0
+        self.state.requests += 1
 
         async def send_named(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["x-request-id"] = request_id
-            await send(message)
+            # A client that has broken the protocol has been answered and cut off by uvicorn.
+            with suppress(LocalProtocolError):
+                await send(message)
 
         try:
             self._check_key(scope["path"], _bearer(headers))
+            self._check_room(scope)
             body = _Body(receive, headers, self.state)
             body.check_announced()
             await self.app(scope, body.receive, send_named)
@@ -70,6 +79,7 @@ class Gate:
             if not status:
                 await as_api_error(error).response()(scope, receive, send_named)
         finally:
+            self.state.requests -= 1
             seconds = time.monotonic() - started
             path = _route(scope)
             self.state.metrics.requests.labels(path, str(status)).inc()
@@ -92,6 +102,14 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008, "reason": "invalid API key"})
             return
         await self.app(scope, receive, send)
+
+    def _check_room(self, scope: Scope) -> None:
+        """Refuse, before an upload is kept, what cannot be worked on. Raises ApiError."""
+        if self.state.stopping.is_set() and scope["path"] not in WATCHED_PATHS:
+            raise self.state.workers.refusal(STOPS)
+        # What does not send a body is answered at once, and does not wait for a place.
+        if scope["method"] == "POST" and self.state.requests > self.state.settings.max_requests:
+            raise self.state.workers.refusal(TOO_MANY)
 
     def _check_key(self, path: str, key: str | None) -> None:
         keys = self.state.settings.api_keys
@@ -122,6 +140,7 @@ class _Body:
         self._settings = state.settings
         self._count = 0
         self._whole = False
+        self._started = time.monotonic()
 
     def check_announced(self) -> None:
         """Refuse a body that is announced as too long. Raises ApiError."""
@@ -134,7 +153,7 @@ class _Body:
         if self._whole:
             return await self._receive()  # waits for the client to leave
         try:
-            message = await asyncio.wait_for(self._receive(), self._settings.upload_pause_s)
+            message = await asyncio.wait_for(self._receive(), self._patience_s())
         except TimeoutError:
             raise ApiError(408, "the upload stalled", code="upload_timeout") from None
         if message["type"] == "http.request":
@@ -143,6 +162,13 @@ class _Body:
                 raise self._too_large()
             self._whole = not message.get("more_body", False)
         return message
+
+    def _patience_s(self) -> float:
+        """Return how long to wait for the next piece: a drop every so often is not an upload."""
+        pause_s = self._settings.upload_pause_s
+        expected_s = self._count / self._settings.upload_bytes_per_s
+        left_s = self._started + pause_s + expected_s - time.monotonic()
+        return max(0.0, min(pause_s, left_s))
 
     def _too_large(self) -> ApiError:
         most = self._settings.max_upload_bytes / (1 << 20)

@@ -46,10 +46,16 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready", tags=["server"], responses={503: {"description": "a model does not work"}})
+@router.get(
+    "/ready",
+    tags=["server"],
+    responses={503: {"description": "a model does not work, or the server stops"}},
+)
 async def ready(request: Request) -> JSONResponse:
     """Say whether requests are answered."""
     state: State = request.app.state.serving
+    if state.stopping.is_set():
+        return JSONResponse({"status": "stopping"}, 503)
     failed = [model.name for model in state.models.by_name.values() if not model.ready]
     if failed:
         return JSONResponse({"status": "failed", "models": failed}, 503)

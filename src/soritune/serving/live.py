@@ -98,10 +98,14 @@ class LiveSession:
                 if is_final:
                     self._waiting_s -= len(samples) / SAMPLE_RATE_HZ
 
-    async def close(self, *, drain: bool) -> None:
-        """End `work`: after the turns that wait, or at once."""
-        if not drain:
-            self._gone.set()
+    async def finish(self) -> None:
+        """Take what is heard as the last turn; `work` ends when it is answered."""
+        await self._commit(empty_is_error=False)
+        await self._finals.put(None)
+
+    async def close(self) -> None:
+        """End `work` at once."""
+        self._gone.set()
         await self._finals.put(None)
         self._partial_wanted.set()
 
@@ -120,7 +124,6 @@ class LiveSession:
                 self._turn = _Turn()
                 await self._tell("input_audio_buffer.cleared")
             elif kind == "session.close":
-                await self._commit(empty_is_error=False)
                 return False
             else:
                 raise SettingsError(

@@ -18,8 +18,8 @@ from soritune.serving.state import State
 router = APIRouter()
 
 PROTOCOL = "realtime"
-TOO_BIG = 1009
 TRY_AGAIN = 1013
+RESTARTS = 1012
 INVALID_DATA = 1008
 IDLE_S = 120.0
 """A connection without an event for so long is closed."""
@@ -73,19 +73,37 @@ async def _session(socket: WebSocket, state: State, settings: SessionSettings, s
         await socket.close(INVALID_DATA, told.message[:100])
         return
     work = asyncio.create_task(session.work())
+    stopping = asyncio.create_task(state.stopping.wait())
     try:
         while True:
-            event = await asyncio.wait_for(_event(socket, send), IDLE_S)
+            coming = asyncio.create_task(_event(socket, send))
+            done, _ = await asyncio.wait(
+                (coming, stopping), timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if coming not in done:
+                coming.cancel()
+            if stopping in done:
+                await _finish(session, work)
+                await socket.close(RESTARTS, "the server is stopping")
+                return
+            if not done:
+                await socket.close(INVALID_DATA, f"no event for {IDLE_S:.0f} s")
+                return
+            event = coming.result()
             if event is not None and not await session.handle(event):
-                await session.close(drain=True)
-                await work
+                await _finish(session, work)
                 await send({"type": "session.closed", "event_id": "event_closed"})
                 return
-    except TimeoutError:
-        await socket.close(INVALID_DATA, f"no event for {IDLE_S:.0f} s")
     finally:
-        await session.close(drain=False)
+        await session.close()
         work.cancel()
+        stopping.cancel()
+
+
+async def _finish(session: LiveSession, work: asyncio.Task[None]) -> None:
+    """Answer what has been heard."""
+    await session.finish()
+    await work
 
 
 async def _event(socket: WebSocket, send: Any) -> dict[str, Any] | None:

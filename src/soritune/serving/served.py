@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Any, get_args
 
 from openai.types import AudioModel
 from openai.types.audio.transcription import Logprob
+from openai.types.realtime import AudioTranscription, RealtimeSessionCreateRequest
 
 from soritune.decoding.engine import Engine
 from soritune.decoding.records import Segment
@@ -17,7 +18,18 @@ from soritune.serving.engines import Caller, SharedEngine, WatchedEngine
 from soritune.serving.errors import ApiError
 from soritune.serving.responses import token_logprobs
 
-OPENAI_NAMES = frozenset(get_args(AudioModel))
+
+def _literals(kind: Any) -> set[str]:
+    """Return the strings of a type's literals."""
+    return {kind} if isinstance(kind, str) else set().union(*map(_literals, get_args(kind)))
+
+
+OPENAI_NAMES = frozenset(
+    _literals(AudioModel)
+    | _literals(AudioTranscription.model_fields["model"].annotation)
+    | _literals(RealtimeSessionCreateRequest.model_fields["model"].annotation)
+    | {"gpt-realtime-translate"}  # has no literal in the package
+)
 """Names that clients send unless they are told otherwise; the first model answers them."""
 
 

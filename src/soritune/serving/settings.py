@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,7 @@ class ServerSettings:
         max_waiting: clips that wait for the model; more get 503.
         max_sessions: live connections; more get 503.
         upload_pause_s: longest pause within an upload.
+        upload_bytes_per_s: least mean rate of an upload, beyond one such pause.
         request_s: longest time that a request may take.
         retry_after_s: what a refused client is asked to wait.
         drain_s: how long a stopping server finishes what it has begun.
@@ -36,6 +40,7 @@ class ServerSettings:
     max_waiting: int = 1024
     max_sessions: int = 32
     upload_pause_s: float = 30.0
+    upload_bytes_per_s: float = 1024.0
     request_s: float = 3600.0
     retry_after_s: int = 2
     drain_s: float = 30.0
@@ -61,4 +66,9 @@ def read_keys(path: Path) -> tuple[str, ...]:
     keys = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not keys:
         raise UserError(f"--api-key-file {path}: has no key. Write one a line.")
+    if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
+        print(
+            f"warning: --api-key-file {path}: other users can read it. chmod 600 {path}",
+            file=sys.stderr,
+        )
     return keys

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from soritune.serving.metrics import Metrics
 from soritune.serving.served import ServedModels
@@ -15,11 +16,15 @@ class State:
     """The models, the threads and the counters of a server.
 
     Attributes:
+        requests: HTTP requests that have come and are not answered.
         sessions: live connections that are open.
+        stopping: set when the server is asked to stop; what has begun is finished, no more taken.
     """
 
     settings: ServerSettings
     models: ServedModels
     workers: Workers
     metrics: Metrics
+    requests: int = 0
     sessions: int = 0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

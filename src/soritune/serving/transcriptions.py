@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Form, UploadFile
 from openai.types.audio import (
@@ -36,7 +36,24 @@ router = APIRouter(prefix="/v1/audio", tags=["audio"])
 
 Text = Annotated[str | None, Form()]
 Texts = Annotated[list[str], Form(default_factory=list)]
+GRANULARITIES = ("word", "segment")
+INCLUDED = ("logprobs",)
 Item = Growth | Segment | Transcript
+
+
+def _one_of(known: Sequence[str]) -> dict[str, Any]:
+    """Describe a text of a form; its check is ours, whose message has OpenAI's form."""
+    return {"json_schema_extra": {"enum": list(known)}}
+
+
+def _some_of(known: Sequence[str]) -> dict[str, Any]:
+    """As `_one_of`, for lists."""
+    return {"json_schema_extra": {"items": {"type": "string", "enum": list(known)}}}
+
+
+Granularities = Annotated[list[str], Form(default_factory=list, **_some_of(GRANULARITIES))]
+Included = Annotated[list[str], Form(default_factory=list, **_some_of(INCLUDED))]
+Format = Annotated[str, Form(**_one_of(FORMATS))]
 
 
 @dataclass(frozen=True)
@@ -76,14 +93,12 @@ async def transcribe(
     prompt: Text = None,
     keywords: Texts,
     keywords_: Annotated[list[str], Form(alias="keywords[]", default_factory=list)],
-    response_format: Annotated[str, Form()] = "json",
+    response_format: Format = "json",
     temperature: Annotated[float, Form(ge=0, le=1)] = 0.0,
-    timestamp_granularities: Texts,
-    timestamp_granularities_: Annotated[
-        list[str], Form(alias="timestamp_granularities[]", default_factory=list)
-    ],
-    include: Texts,
-    include_: Annotated[list[str], Form(alias="include[]", default_factory=list)],
+    timestamp_granularities: Granularities,
+    timestamp_granularities_: Annotated[Granularities, Form(alias="timestamp_granularities[]")],
+    include: Included,
+    include_: Annotated[Included, Form(alias="include[]")],
     chunking_strategy: Text = None,
     stream: Annotated[bool, Form()] = False,
 ) -> Response:
@@ -92,10 +107,10 @@ async def transcribe(
     """
     granularities = _choices(
         timestamp_granularities + timestamp_granularities_,
-        ("word", "segment"),
+        GRANULARITIES,
         "timestamp_granularities",
     )
-    included = _choices(include + include_, ("logprobs",), "include")
+    included = _choices(include + include_, INCLUDED, "include")
     state: State = request.app.state.serving
     served = state.models.find(model)
     listening = asked(
@@ -134,7 +149,7 @@ async def translate(
     to_language: Annotated[str, Form()] = TRANSLATED_TO,
     chain_of_thought: Annotated[bool, Form()] = False,
     prompt: Text = None,
-    response_format: Annotated[str, Form()] = "json",
+    response_format: Format = "json",
     temperature: Annotated[float, Form(ge=0, le=1)] = 0.0,
     stream: Annotated[bool, Form()] = False,
 ) -> Response:
@@ -186,7 +201,9 @@ def _choices(wanted: Sequence[str], known: Sequence[str], param: str) -> frozens
 
 async def _answer(request: HttpRequest, state: State, job: _Job) -> Response:
     caller = Caller(threading.Event())
-    short = _check_length(job, state.settings.max_audio_s)
+    most_s = state.settings.max_audio_s
+    short = _check_length(job, most_s)
+    job = replace(job, listening=replace(job.listening, max_duration_s=most_s))
     # What cannot be done at all is said before a stream begins.
     job.model.engine(caller).check(job.listening.request)
     if job.stream:

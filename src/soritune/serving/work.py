@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -19,6 +19,9 @@ from soritune.serving.errors import ApiError
 from soritune.serving.settings import ServerSettings
 
 Item = TypeVar("Item")
+
+TOO_MANY = "is full: too many requests wait"
+STOPS = "is stopping"
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,18 @@ class Workers:
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.max_requests, "soritune-request")
         self._free = settings.max_requests
+        self._listening: set[asyncio.Queue[Any]] = set()
 
     @property
     def busy(self) -> int:
         """Number of requests at work."""
         return self._settings.max_requests - self._free
 
-    def overloaded(self, what: str) -> ApiError:
-        """Return the refusal of a full server."""
+    def refusal(self, why: str) -> ApiError:
+        """Return the answer of a server that is full or stops."""
         return ApiError(
             503,
-            f"the server is full: {what}. Try again in a moment.",
+            f"the server {why}. Try again in a moment.",
             code="overloaded",
             retry_after_s=self._settings.retry_after_s,
         )
@@ -63,7 +67,7 @@ class Workers:
             Exception: what `work` raises.
         """
         if self._free <= 0:
-            raise self.overloaded("too many requests wait")
+            raise self.refusal(TOO_MANY)
         loop = asyncio.get_running_loop()
         waiting: asyncio.Queue[Item | _End] = asyncio.Queue()
 
@@ -81,6 +85,7 @@ class Workers:
                 put(_End(None))
 
         self._free -= 1
+        self._listening.add(waiting)
         deadline = time.monotonic() + self._settings.request_s
         loop.run_in_executor(self._pool, run).add_done_callback(lambda _: self._release())
         try:
@@ -100,7 +105,13 @@ class Workers:
                 code="timeout",
             ) from None
         finally:
+            self._listening.discard(waiting)
             gone.set()
+
+    def give_up(self) -> None:
+        """Refuse all that is at work: there is no more time."""
+        for waiting in self._listening:
+            waiting.put_nowait(_End(ClosedError()))
 
     def close(self) -> None:
         """End the threads that wait."""
@@ -111,9 +122,9 @@ class Workers:
 
     def _told(self, error: Exception) -> Exception:
         if isinstance(error, LineFullError):
-            return self.overloaded("too many clips wait for the model")
+            return self.refusal("is full: too many clips wait for the model")
         if isinstance(error, ClosedError):
-            return self.overloaded("it is stopping")
+            return self.refusal(STOPS)
         return error
 
 

@@ -6,11 +6,12 @@ archive to where it is decoded. An archive with a path that leaves its folder is
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -28,11 +29,20 @@ MAX_LINE_BYTES = 2**24
 """Of a table in an archive; a recording has some hundred."""
 MAX_HEADER_BYTES = 2**20
 """Of a name or of settings (pax) before a file; a path has at most 4,096 bytes."""
+MAX_MEMBER_BYTES = 2**38
+"""tarfile reads on to the end that a header claims, also behind the end of the archive."""
+_BLOCK = 2**17
 _EXTENDED_HEADERS = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 )
 GZIP_MAGIC = b"\x1f\x8b"
+_UNPACK: dict[bytes, Callable[[BinaryIO], object]] = {
+    GZIP_MAGIC: lambda raw: gzip.GzipFile(fileobj=raw),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"]\x00\x00": lzma.LZMAFile,
+}
 
 
 NamedAudio = tuple[str, bytes | Path | None]
@@ -117,20 +127,22 @@ def clip_name(row: Mapping[str, object]) -> str:
 
 
 def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
-    """Yield files of a tar (gzip or not) with their sizes; each must be read before the next is
+    """Yield files of a tar (packed or not) with their sizes; each must be read before the next is
     asked.
 
     Links and devices are skipped. To be used inside `archive_errors`. Raises UserError for an
     archive with a path that leaves its folder.
     """
     with open_regular(path) as raw:
-        zipped = raw.read(2) == GZIP_MAGIC
+        start = raw.read(6)
         raw.seek(0)
-        # gzip itself notices a stream that breaks off; tarfile's own reading of one does not.
-        stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
-        with tarfile.open(
-            fileobj=stream, mode="r|" if zipped else "r|*", tarinfo=_Member
-        ) as archive:
+        # tarfile's own unpacking does not notice a stream that breaks off, and holds at once what
+        # a block of it unpacks to, which may be thousands of times as large.
+        unpack = next(
+            (unpack for magic, unpack in _UNPACK.items() if start.startswith(magic)), None
+        )
+        stream = raw if unpack is None else cast(BinaryIO, unpack(raw))
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member, bufsize=_BLOCK) as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
                 if name.is_absolute() or ".." in name.parts or "\\" in member.name:
@@ -138,6 +150,8 @@ def read_archive(path: Path) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
                         f"{path}: holds {member.name!r}, a path that leaves its folder; it is "
                         f"not the published archive: download it again"
                     )
+                if member.size > MAX_MEMBER_BYTES:
+                    raise tarfile.ReadError(f"{name} claims to have {member.size:,} bytes")
                 if member.sparse is not None:
                     raise tarfile.ReadError(f"{name} has holes; pack it without --sparse")
                 file = archive.extractfile(member) if member.isfile() else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from soritune.corpus.store import Corpus
 from soritune.distributed import World
 from soritune.errors import UserError
-from soritune.files import write_atomically
+from soritune.files import remove_files, write_atomically
 from soritune.interrupts import StopRequest, postponed
 from soritune.models import load
 from soritune.models.family import LORA, ClipLimits
@@ -25,7 +24,7 @@ from soritune.models.memory import free_memory, peak_bytes, reset_peak
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
-from soritune.training.checkpoints import last_checkpoint, remove_all_but
+from soritune.training.checkpoints import checkpoint_files, last_checkpoint, remove_all_but
 from soritune.training.curve import CURVE_FILE, CurveLog, steps_between_points
 from soritune.training.data import StepDataset
 from soritune.training.lora_size import lora_size
@@ -253,7 +252,6 @@ def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> Training
         dataloader_num_workers=4 if gpu else 0,
         remove_unused_columns=False,
         save_strategy="no",  # by time, see trainer._Watcher
-        save_total_limit=2,
         logging_nan_inf_filter=False,  # it hides them; SpeechTrainer stops there
         report_to=[],
         disable_tqdm=True,
@@ -294,4 +292,4 @@ class _quiet:  # noqa: N801 - reads as a word in a with statement
 def _write(out: Path, summary: TrainingSummary, moved: list[str]) -> None:
     record = {**asdict(summary), "moved": moved}
     write_atomically(out / "training.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    remove_files(checkpoint_files(out / "checkpoints"), out)

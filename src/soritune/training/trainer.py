@@ -32,7 +32,13 @@ from soritune.interrupts import StopRequest
 from soritune.models.family import SpeechModel
 from soritune.models.weights import save_tensors
 from soritune.recipe import Case
-from soritune.training.checkpoints import checkpoint_folder, seal
+from soritune.training.checkpoints import (
+    ELAPSED_FILE,
+    TRAINED_FILE,
+    checkpoint_folder,
+    remove_oldest,
+    seal,
+)
 from soritune.training.curve import CurveLog, DevScore
 from soritune.training.data import MicroBatch, StepDataset, first_item
 from soritune.training.trainability import (
@@ -42,8 +48,6 @@ from soritune.training.trainability import (
     parameter_groups,
 )
 
-TRAINED_FILE = "trained.safetensors"
-ELAPSED_FILE = "elapsed.json"
 MIN_SAVE_INTERVAL_S = 30.0
 # Share of the time that saving may take: large models save rarely, small ones often.
 SAVE_SHARE = 0.02
@@ -315,6 +319,7 @@ class _Watcher(TrainerCallback):
             folder = checkpoint_folder(Path(args.output_dir or "."), state.global_step)
             write_atomically(folder / ELAPSED_FILE, json.dumps({"elapsed_s": self.elapsed_s}))
             seal(folder)
+            remove_oldest(folder.parent)
         self.last_save = time.monotonic()
         self.save_s = self.last_save - self.save_started
         if self.stopping:

@@ -55,6 +55,7 @@ class SpeechModel(Phi4MMForCausalLM, SupportsTranscription):
         nn.Module.__init__(self)
         self.vllm_config = vllm_config
         self.config = config = vllm_config.model_config.hf_config
+        _check_positions(config, vllm_config.model_config.max_model_len)
         self.multimodal_config = vllm_config.model_config.multimodal_config
         self.quant_config = vllm_config.quant_config
         settings, options = audio_settings(config)
@@ -158,6 +159,16 @@ class SpeechModel(Phi4MMForCausalLM, SupportsTranscription):
     def post_process_output(cls, text: str) -> str:
         """Return the text as soritune gives it."""
         return text.strip()
+
+
+def _check_positions(config: Any, max_model_len: int) -> None:
+    """Raise ValueError where vLLM would take the long factors of longrope for every request."""
+    positions = config.original_max_position_embeddings
+    if config.rope_parameters.get("rope_type") == "longrope" and max_model_len > positions:
+        raise ValueError(
+            f"--max-model-len is {max_model_len}: above {positions}, vLLM takes the factors for "
+            f"long texts in every request, and texts change. Add --max-model-len {positions}"
+        )
 
 
 def _normalise_in_float32(encoder: nn.Module) -> None:

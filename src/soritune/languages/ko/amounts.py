@@ -31,6 +31,11 @@ _PLACES = re.compile(
     " ?(?:출구|문제|버스|게이트|승강장|창구|타자|국도|후보|홈|교향곡|트랙|채널|문항|아이언)"
 )
 _CLOCK = ("시", "분", "초", "월", "일")
+_NAMED = (
+    *("학번", "호", "호선", "호점", "호기", "번", "번선", "번지", "번길", "동", "선", "자리"),
+    *("년", "년도", "년생", "년대"),
+)
+"""Behind these, a zero in front is said: 05학번, 07년생, 마을버스 02번."""
 _COPULA = re.compile("인(?:데|지|가|즉|걸| 것| 경우)")
 _GUESTS = re.compile("(?:손님|고객|고객님|어르신|선생님|할머니|할아버지|어른) ?$")
 _VEHICLES = re.compile("(?:차|트럭|버스|택시|컴퓨터|카메라|비행기|자전거) ?$")
@@ -108,14 +113,20 @@ def _phrase(amount: str, before: str, text: str, end: int) -> tuple[str, int]:
             return digit_by_digit(amount), end
         return read_amount(amount), end
     after += len(counter.word)
-    is_clock = counter.word in _CLOCK and re.fullmatch(r"0\d", amount)  # 09시, 06월 03일
-    if number is None or (re.match(r"0\d", amount) and not is_clock):
+    if number is None or (amount.startswith("0") and _is_name(amount, counter.word)):
         return f"{read_amount(amount)} {counter.word}", after
     if _is_sino_here(counter.word, number, before, text[after:]):
         return f"{sino(number)} {counter.word}", after
     if counter.word == "분" and 1 <= number < 20 and _GUESTS.search(before):
         return f"{native(number)} 분", after
     return counter.phrase(number), after
+
+
+def _is_name(amount: str, word: str) -> bool:
+    """Return whether a number with a zero in front names something: 05학번, 007호, not 09시."""
+    if re.fullmatch(r"0\d", amount) is None:
+        return amount != "0"
+    return word in _NAMED or (amount == "00" and word not in _CLOCK)
 
 
 def _is_sino_here(word: str, number: int, before: str, after: str) -> bool:

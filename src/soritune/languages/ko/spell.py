@@ -36,6 +36,13 @@ UNITS = {
     },
     **{"KB": "킬로바이트", "MB": "메가바이트", "GB": "기가바이트", "TB": "테라바이트"},
     **{"km/h": "킬로미터", "m/s": "미터"},
+    **{"㎢": "제곱킬로미터", "km2": "제곱킬로미터", "m2": "제곱미터", "㎥": "세제곱미터"},
+    **{"m3": "세제곱미터", "cm²": "제곱센티미터", "cm³": "세제곱센티미터"},
+    **{"μm": "마이크로미터", "nm": "나노미터", "dL": "데시리터", "dl": "데시리터"},
+    **{"kV": "킬로볼트", "kWh": "킬로와트시", "mAh": "밀리암페어시", "Ω": "옴"},
+    **{"ft": "피트", "oz": "온스", "lb": "파운드", "min": "분", "sec": "초"},
+    **{"bps": "비피에스", "Kbps": "킬로비피에스", "Mbps": "메가비피에스", "Gbps": "기가비피에스"},
+    **{"rpm": "알피엠", "fps": "에프피에스", "ppm": "피피엠"},
 }
 """Signs of units behind a number and their names (표준국어대사전)."""
 _BEFORE = {"℃": "섭씨 ", "℉": "화씨 ", "km/h": "시속 ", "m/s": "초속 "}
@@ -48,7 +55,9 @@ _NAMED_DAYS = {
 """Days of history that are called by their date."""
 
 _UNIT = "|".join(re.escape(sign) for sign in sorted(UNITS, key=len, reverse=True))
-_SIGN = rf"(?: ?(?P<sign>{_UNIT})(?![A-Za-z]))?"
+_UNIT_END = r"(?![A-Za-z²³]|/[A-Za-z])"
+"""Of 9.8m/s² and 5mg/dL nothing is read: half of a unit would be wrong."""
+_SIGN = rf"(?: ?(?P<sign>{_UNIT}){_UNIT_END})?"
 _DAY = "|".join(map(re.escape, _NAMED_DAYS))
 _DOTTED_DAY = "|".join(re.escape(day.replace("·", ".")) for day in _NAMED_DAYS)
 _EVENT = "절|운동|혁명|민주|전쟁|사변|광복|사태|항쟁|쿠데타|만세"
@@ -126,6 +135,8 @@ def _measure(found: re.Match[str]) -> str:
     if prefix and before.endswith((prefix, "영하 ", "영상 ", "시속", "초속")):
         prefix = ""
     space = " " if before and "가" <= before[-1] <= "힣" else ""
+    if re.fullmatch(r"0[1-9]", amount):
+        amount = amount[1]
     return f"{space}{prefix}{read_amount(amount)} {UNITS[sign]}"
 
 
@@ -163,5 +174,5 @@ _RULES: list[tuple[re.Pattern[str], Rule]] = [
     ),
     (re.compile(r"(?<=\d)-(?=\d+ ?(?:번지|호|동))"), lambda found: "에 "),
     (re.compile(rf"(?:(?<![A-Za-z])US)?([₩$€£¥]) ?({AMOUNT})"), _money),
-    (re.compile(rf"(?<![A-Za-z\d.,])({AMOUNT}) ?({_UNIT})(?![A-Za-z])"), _measure),
+    (re.compile(rf"(?<![A-Za-z\d.,])({AMOUNT}) ?({_UNIT}){_UNIT_END}"), _measure),
 ]

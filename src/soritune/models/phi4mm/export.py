@@ -13,6 +13,7 @@ from soritune.models.lora import Lora
 from soritune.models.phi4mm import export_native, export_original, export_processor, layout
 from soritune.models.phi4mm.constants import AUDIO_TOKEN
 from soritune.models.phi4mm.prompts import instruction
+from soritune.models.phi4mm.serving import vllm_options
 from soritune.models.serving import vllm_max_rank
 from soritune.models.stored import StoredModel
 from soritune.tasks import Request, Task
@@ -64,11 +65,13 @@ def usage(model: StoredModel, target: str, lora: Lora | None) -> list[str]:
             f"first: `soritune export {model.base_name} --to native --out {NATIVE_BASE}`"
         )
     vllm = "vLLM with the plug-in soritune-vllm (docs/serving.md of soritune)"
+    options = "".join(f" {word}" for word in vllm_options(model.base.config))
     if target != ADAPTER:
-        lines.append(f"{vllm}: `vllm serve DIR`" + (", which adds the LoRA" if lora else ""))
+        adds = ", which adds the LoRA" if lora else ""
+        lines.append(f"{vllm}: `vllm serve DIR{options}`{adds}")
     elif lora is not None and (rank := vllm_max_rank(lora.r)) is not None:
         lines.append(
-            f"{vllm} and BASE, the base in either layout: `vllm serve BASE --enable-lora "
+            f"{vllm} and BASE, the base in either layout: `vllm serve BASE{options} --enable-lora "
             f"--max-lora-rank {rank} --lora-modules speech=DIR`; ask for the model `speech`"
         )
     return lines

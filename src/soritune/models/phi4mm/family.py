@@ -116,6 +116,12 @@ class Phi4mmFamily(family.Family):
 
         return describe_base(self, folder)
 
+    def vllm_options(self, config: Mapping[str, Any]) -> Sequence[str]:
+        """See `Family`."""
+        from soritune.models.phi4mm.serving import vllm_options
+
+        return vllm_options(config)
+
     def settings_beside_shapes(self, base: StoredBase) -> Mapping[str, Any]:
         """See `Family`."""
         from soritune.models.phi4mm.loading import read_config

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from soritune.models.checkpoint import CONFIG_FILE, read_json
 from soritune.models.phi4mm import layout
 from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 from soritune.models.summary import Summary
 
 _WITH_PLUGIN = "yes, with the plug-in soritune-vllm"
+
+
+def vllm_options(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what keeps vLLM at the short factors of longrope; see `Family.vllm_options`.
+
+    With room for more positions than those are for, it takes the long ones for every request.
+    """
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if rope.get("rope_type", rope.get("type")) not in ("longrope", "su"):
+        return ()
+    positions = config.get("original_max_position_embeddings")
+    return ("--max-model-len", str(positions or rope["original_max_position_embeddings"]))
 
 
 def serving(summary: Summary) -> dict[str, str]:
@@ -19,6 +36,8 @@ def serving(summary: Summary) -> dict[str, str]:
     whole = f"{_WITH_PLUGIN}: vllm serve {path}"
     if speech is not None and vllm_max_rank(speech.r) is not None:
         whole = f"{_WITH_PLUGIN}: {_vllm(path, f'{path}/{speech.where}', speech.r)}"
+    if summary.layout in (layout.ORIGINAL, layout.NATIVE):
+        whole = " ".join([whole, *vllm_options(read_json(Path(path) / CONFIG_FILE))])
     if summary.layout == layout.ORIGINAL:
         return {"vllm": whole, "transformers": f"{to} native (it reads that layout only)"}
     if summary.layout == layout.NATIVE:

@@ -8,7 +8,7 @@ import { interfaceLanguage, languageName, showWords, switchInterface, word } fro
 const LANGUAGES = ["ko", "en", "ja", "zh", "de", "fr", "es", "it", "pt", "ru", "vi", "th", "id"];
 const MOST_REMEMBERED = 30;
 const $ = (id) => document.getElementById(id);
-const state = { file: null, segments: [], texts: {}, stop: null, run: 0 };
+const state = { file: null, segments: [], texts: {}, stop: null, run: 0, said: [""] };
 
 function fill(select, options) {
   const before = select.value;
@@ -26,16 +26,18 @@ function showChoices() {
   fill($("to"), [["", word("none")], ...names]);
 }
 
-function say(text, bad = false) {
-  $("status").textContent = text;
+/** Says the words of that name, and `detail` after them; again when the interface's language changes. */
+function say(name, bad = false, detail = "") {
+  state.said = [name, bad, detail];
+  $("status").textContent = name && word(name) + detail;
   $("status").classList.toggle("bad", bad);
 }
 
 function fail(error) {
   if (error.status === 401) {
     $("access").open = true;
-    say(word("needsKey"), true);
-  } else say(word("failed") + error.message, true);
+    say("needsKey", true);
+  } else say("failed", true, error.message);
 }
 
 async function loadModels() {
@@ -77,10 +79,10 @@ async function toggleRecording() {
       return file;
     };
     showRecording(true);
-    say(word("listening"));
+    say("listening");
   } catch (error) {
     session.close();
-    say(word("noMicrophone") + error.message, true);
+    say("noMicrophone", true, error.message);
   }
 }
 
@@ -94,12 +96,12 @@ function showRecording(on) {
 async function transcribe(file) {
   const run = ++state.run; // a newer recording makes this one's answers unwanted
   Object.assign(state, { file, segments: [], texts: {} });
-  $("result").hidden = false;
-  $("result-title").textContent = file.name;
+  showResult(file.name, true);
   $("player").src = URL.createObjectURL(file);
   showSegments();
   showTexts();
-  say(word("working"));
+  say("working");
+  $("result").scrollIntoView({ block: "nearest" });
   const [language, to, model] = [$("language").value, $("to").value, $("model").value];
   const translation = { language, model, to_language: to };
   const asked = [ask(run, "transcript", "transcriptions", { language, model })];
@@ -114,7 +116,7 @@ async function transcribe(file) {
   if (run !== state.run) return;
   const failed = results.find((result) => result.status === "rejected");
   if (failed) fail(failed.reason);
-  else say(word(state.segments.length ? "done" : "nothing"));
+  else say(state.segments.length ? "done" : "nothing");
   remember();
 }
 
@@ -138,9 +140,17 @@ async function ask(run, name, path, fields) {
 
 // --- showing ---------------------------------------------------------------------------------
 
+/** Shows the card of a recording; an earlier one has no sound. */
+function showResult(name, sound) {
+  $("result").hidden = false;
+  $("result-title").textContent = name;
+  $("wave").hidden = $("player").hidden = !sound;
+}
+
 function showTexts() {
   const { transcript, other, direct, chain } = state.texts;
   for (const name of ["other", "direct", "chain"]) $(name).hidden = !state.texts[name];
+  $("translations").hidden = !direct && !chain;
   if (transcript && !state.segments.length) {
     const item = document.createElement("li");
     item.append(document.createElement("span"), transcript.text);
@@ -242,8 +252,7 @@ function showHistory() {
 function reopen(entry) {
   state.run++;
   Object.assign(state, { file: null, segments: entry.segments, texts: entry.texts });
-  $("result").hidden = false;
-  $("result-title").textContent = entry.name;
+  showResult(entry.name, false);
   $("player").removeAttribute("src");
   showSegments();
   showTexts();
@@ -277,6 +286,7 @@ $("interface").onclick = () => {
   switchInterface();
   showChoices();
   showHistory();
+  say(...state.said);
 };
 $("key-form").onsubmit = (event) => {
   event.preventDefault();

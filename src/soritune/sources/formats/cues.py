@@ -11,12 +11,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from soritune.errors import UserError
-from soritune.sources.formats.rolling import Block, unroll
+from soritune.sources.formats.rolling import BadCue, Block, Cue, merge_growing, unroll
 
 Kind = Literal["srt", "vtt"]
 
@@ -29,9 +28,16 @@ _MARKS = "\ufeff\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069"
 """Byte order marks and marks of direction, which editors leave at the beginning of a line."""
 _TIMES: dict[Kind, re.Pattern[str]] = {
     "vtt": re.compile(rf"\s*{_VTT_TIME}\s*{_ARROW}\s*{_VTT_TIME}"),
-    "srt": re.compile(rf"[\s{_MARKS}]*{_SRT_TIME}\s*{_ARROW}\s*{_SRT_TIME}"),
+    # Behind them only places on the screen: a comma of another script would cut milliseconds off.
+    "srt": re.compile(
+        rf"[\s{_MARKS}]*{_SRT_TIME}\s*{_ARROW}\s*{_SRT_TIME}(?=[\s{_MARKS}]*(?:[\s][A-Za-z]\w*:|$))"
+    ),
 }
-_SRT_START = re.compile(rf"\W*\d[^-]*{_ARROW}")
+_SRT_START = re.compile(
+    rf"\W*\d(?:[^-]*|\d*\s*:.*){_ARROW}"
+    r"|\W*\d+:\d\d?:\d\d?(?:&gt;|[\W\d]){1,30}?\d+:\d\d?:\d\d?(?!\d)"  # another arrow
+)
+_COUNTER = re.compile(r"[#№]?\s*(\d{1,9})[.):]?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]*)>")
 _RUBY_TEXT = re.compile(r"<rt[^>]*>.*?(?:</rt>|(?=</ruby>)|$)", re.DOTALL)
 # In WebVTT every < opens a tag; in SubRip it may be a plain sign (3 < 5).
@@ -47,29 +53,6 @@ _ROUND = re.compile(r"^(?:\([^()]*\)|（[^（）]*）)|\s(?:\([^()]*\)|（[^（�
 _TURN = re.compile(r"^(?:[-–—‐](?!\d)|>>)")
 
 
-@dataclass(frozen=True)
-class Cue:
-    """What is shown from `start_s` to `end_s` (seconds, as written).
-
-    `line` is that of its times, from 1. `text` is what is spoken, in one line; "" where it is
-    only a sound or music. `speaker` is its voice, None where it has none or several.
-    """
-
-    line: int
-    start_s: float
-    end_s: float
-    text: str
-    speaker: str | None = None
-
-
-@dataclass(frozen=True)
-class BadCue:
-    """Times that cannot be read; `detail` is what was found."""
-
-    line: int
-    detail: str
-
-
 def read_cues(content: str, kind: Kind) -> Iterator[Cue | BadCue]:
     """Yield cues in the order of the file; captions that roll give each line once.
 
@@ -79,7 +62,12 @@ def read_cues(content: str, kind: Kind) -> Iterator[Cue | BadCue]:
     content = content.lstrip("\ufeff").replace("\r\r\n", "\n").replace("\r\n", "\n")
     lines = content.replace("\r", "\n").split("\n")
     blocks = list(_vtt_blocks(lines) if kind == "vtt" else _srt_blocks(lines))
-    for number, text in unroll(blocks, lambda line: spoken_text(line, kind)[0]):
+    rolled = unroll(blocks, lambda line: spoken_text(line, kind)[0])
+    yield from merge_growing(list(_cues(lines, rolled, kind)))
+
+
+def _cues(lines: list[str], blocks: list[Block], kind: Kind) -> Iterator[Cue | BadCue]:
+    for number, text in blocks:
         times = _TIMES[kind].match(lines[number])
         if times is None:
             yield BadCue(number + 1, f"times that cannot be read: {lines[number].strip()[:80]!r}")
@@ -109,11 +97,30 @@ def _srt_blocks(lines: list[str]) -> Iterator[Block]:
         text = lines[start + 1 : after]
         number = _number_before(lines, after) if counted and after < len(lines) else None
         if number is not None:
-            while not text[-1].strip():
-                text.pop()
+            _pop_blank(text)
             while text and _number(text[-1]) == number:  # some files have it twice
                 text.pop()
+        if counted:
+            _pop_counters(text)
         yield start, text
+
+
+def _pop_blank(text: list[str]) -> None:
+    while text and not text[-1].strip():
+        text.pop()
+
+
+def _pop_counters(text: list[str]) -> None:
+    """Remove numbers that stand alone behind a text, between empty lines or at the end."""
+    _pop_blank(text)
+    while (
+        len(text) > 2
+        and _number(text[-1]) is not None
+        and not text[-2].strip()
+        and any(line.strip() for line in text[:-2])
+    ):
+        text.pop()
+        _pop_blank(text)
 
 
 def _number_before(lines: list[str], start: int) -> int | None:
@@ -125,8 +132,8 @@ def _number_before(lines: list[str], start: int) -> int | None:
 
 
 def _number(line: str) -> int | None:
-    line = line.strip().strip("\ufeff")
-    return int(line) if line.isdecimal() and len(line) < 10 else None
+    found = _COUNTER.fullmatch(re.sub(f"[{_MARKS}]", "", line).strip())
+    return int(found[1]) if found else None
 
 
 def _vtt_blocks(lines: list[str]) -> Iterator[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from soritune.languages.names import language_code
 from soritune.utterance import Rejected, Split, Utterance
 
 Meaning = Literal[
-    "audio", "text", "id", "speaker", "translation", "translation_language", "language"
+    "audio", "text", "id", "speaker", "translation", "translation_language", "language", "source"
 ]
 
 COLUMNS = {
@@ -27,6 +27,7 @@ COLUMNS = {
     "translation_language": ("translation_language",),
     "language": ("language", "source_lang", "lang", "locale"),
     "split": ("split",),
+    "source": ("source",),
 }
 """What a column may be called, the first name that a line has counts; languages add their words."""
 SPLITS: dict[str, Split] = {
@@ -52,9 +53,14 @@ class Columns(BaseModel):
     translation_language: str | None = None
     language: str | None = None
 
+    def given(self, meaning: Meaning) -> str | None:
+        """Return the name that a recipe gives; `source` has its usual name alone."""
+        name: str | None = getattr(self, meaning, None)
+        return name
+
     def names(self, meaning: Meaning) -> tuple[str, ...]:
         """Return names to look for, the first that is there counts."""
-        given: str | None = getattr(self, meaning)
+        given = self.given(meaning)
         return (given,) if given is not None else usual_names(meaning)
 
 
@@ -75,6 +81,8 @@ class Metadata:
     speaker: str | None
     translation: str | None
     translation_language: str | None
+    # Not in the digest of rows without one (`rows.identity_of`): they are what they were.
+    source: str | None = field(default=None, repr=False)
 
     def utterance(self, audio: Any, split: Split) -> Utterance:
         """Return the same with its audio (see `Utterance`) and its split."""
@@ -87,6 +95,7 @@ class Metadata:
             speaker=self.speaker,
             translation=self.translation,
             translation_language=self.translation_language,
+            source=self.source,
         )
 
 
@@ -106,6 +115,8 @@ def read_metadata(
     texts: dict[Meaning, str] = {}
     for meaning, value in values.items():
         if isinstance(value, dict | list | bool | bytes):
+            if meaning == "source":
+                continue  # something else of that name, and nothing depends on it
             return Rejected(own_id, "bad-line", f"the value of {meaning} is not text", where)
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
             texts[meaning] = str(value).strip()
@@ -120,4 +131,5 @@ def read_metadata(
         speaker=texts.get("speaker") or None,
         translation=translation,
         translation_language=(target or None) if translation else None,
+        source=texts.get("source") or None,
     )

@@ -28,7 +28,7 @@ from soritune.sources.limits import LIFTED_BY, lifted
 from soritune.utterance import Excerpt, Rejected, Split, Utterance
 
 READABLE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph nist"
-FOREIGN = "m4a mp4 aac wma webm amr 3gp pcm raw"
+FOREIGN = "m4a m4b mp4 m4v mov mka mkv webm weba aac wma wmv amr 3gp avi flv ts ape wv pcm raw"
 """Not read by libsndfile: named in the quarantine, not skipped."""
 AUDIO_SUFFIXES = frozenset(f".{ending}" for ending in f"{READABLE} {FOREIGN}".split())
 TEXT_SUFFIX = ".txt"

@@ -180,7 +180,7 @@ def _columns(there: list[str], split: str, source: HubSource) -> dict[Meaning, C
     lowered = {name.lower(): name for name in reversed(there)}
     found: dict[Meaning, ColumnPath] = {}
     for meaning in get_args(Meaning):
-        named: str | None = getattr(source.columns, meaning)
+        named = source.columns.given(meaning)
         if named is None and meaning not in USUAL:
             continue
         for name in source.columns.names(meaning):

@@ -96,7 +96,7 @@ def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterat
         else:
             recordings[recording] = _recording(rest, base)
     segments: dict[str, Segment | Unusable] | None = None
-    if (folder / "segments").is_file():
+    if (folder / "segments").exists():
         segments = {}
         for where, utterance, rest in _table(folder / "segments", source.default_language):
             if utterance in segments:
@@ -104,7 +104,7 @@ def _of_folder(folder: Path, split: Split | None, source: KaldiSource) -> Iterat
             else:
                 segments[utterance] = _segment(rest)
     speakers: dict[str, str] = {}
-    if (folder / "utt2spk").is_file():
+    if (folder / "utt2spk").exists():
         for where, utterance, speaker in _table(folder / "utt2spk", source.default_language):
             if not speaker:
                 yield Rejected(utterance, "bad-line", "names no speaker", where)

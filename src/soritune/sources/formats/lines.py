@@ -36,12 +36,14 @@ MEANINGS: tuple[Meaning, ...] = (
     "translation",
     "translation_language",
     "language",
+    "source",
 )
 NEEDED: tuple[Meaning, ...] = ("audio", "text")
 OFFSET, DURATION, TARGET = "offset", "duration", "target_lang"
 """NVIDIA NeMo's names: where a part of a file starts, how long it is (both in seconds), and the
 language of the text where that is not the spoken one."""
 
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 LONGEST_S = 1e9
 """Thirty years."""
 
@@ -75,7 +77,14 @@ def lines_of(path: Path, source: ListedSource, *, with_audio: bool) -> Iterator[
         usual = {name for meaning in COLUMNS for name in usual_names(meaning)}
         wanted = given | usual | {OFFSET, DURATION, TARGET}
         return parquet_lines(path, needed, wanted, with_audio=with_audio)
-    raise UserError(
+    raise not_a_list(path)
+
+
+def not_a_list(path: Path) -> UserError:
+    """Return the error for a file whose ending is not that of a list."""
+    if path.suffix.lower() in SPREADSHEETS:
+        return UserError(f"{path}: is a spreadsheet; save it as CSV UTF-8 and name that file")
+    return UserError(
         f"{path}: a list of recordings is a .jsonl, .json, .csv, .tsv or .parquet file; "
         f"rename or convert it"
     )

@@ -55,6 +55,8 @@ def _cells(record: list[str], dialect: type[csv.Dialect]) -> list[str] | None:
     except csv.Error as error:
         if "unexpected end" in str(error):
             return None
+    if '\\"' in record[0]:  # of other programs; taken for two marks, it would change the text
+        return None
     try:  # a mark inside a cell: taken as it has always been
         return next(csv.reader(record, dialect), []) if len(record) == 1 else None
     except csv.Error:

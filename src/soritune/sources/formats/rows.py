@@ -81,6 +81,8 @@ def identity_of(without_audio: Read) -> str:
         digest.update(repr(row).encode("utf-8", "backslashreplace"))
         if isinstance(row, Rejected):
             continue
+        if row.metadata.source is not None:
+            digest.update(row.metadata.source.encode("utf-8", "backslashreplace"))
         path = row.audio.path if isinstance(row.audio, Excerpt) else row.audio
         if isinstance(path, Path) and path != last:  # parts of a file follow each other
             digest.update(file_state(path))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from soritune.sources.formats.cues import BadCue, Cue
+from soritune.sources.formats.rolling import BadCue, Cue
 
 OVERLAP_S = 0.05
 """Less than two frames of film (1/24 s): a matter of rounding, not of two people talking."""

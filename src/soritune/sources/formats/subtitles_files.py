@@ -17,16 +17,13 @@ from soritune.files import read_regular
 from soritune.languages.names import language_code
 from soritune.sources.folders import find_file, walk
 from soritune.sources.formats.cues import Kind
+from soritune.sources.formats.folder import FOREIGN, READABLE
 from soritune.sources.formats.lines import LONGEST_S
 from soritune.sources.formats.manifest import SPLITS
 from soritune.utterance import Rejected, Split
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".w64", ".caf"}
-)
-FOREIGN_AUDIO = frozenset(
-    [".m4a", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".aac", ".wma", ".amr", ".3gp", ".avi", ".ts"]
-)
+AUDIO_SUFFIXES = frozenset(f".{ending}" for ending in READABLE.split())
+FOREIGN_AUDIO = frozenset(f".{ending}" for ending in FOREIGN.split())
 FOREIGN_SUBTITLES = frozenset([".smi", ".ass", ".ssa", ".ttml", ".dfxp", ".sbv", ".sub", ".lrc"])
 KINDS: dict[str, Kind] = {".srt": "srt", ".vtt": "vtt"}
 

@@ -43,6 +43,12 @@ class Semicolons(csv.excel):
     delimiter = ";"
 
 
+class Bars(csv.excel):
+    """What lists of speech synthesis are written with."""
+
+    delimiter = "|"
+
+
 DIALECTS: dict[str, type[csv.Dialect]] = {".csv": csv.excel, ".tsv": Tabs}
 JSON = (".json", ".json.gz")
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", *JSON)
@@ -53,6 +59,12 @@ MAX_LINE_CHARACTERS = 2**24
 
 
 _AUDIO_NAME = re.compile(r"\.(wav|flac|mp3|ogg|opus|m4a|aac|wma|webm)$", re.IGNORECASE)
+_WIDE = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # begins as UTF-16 does
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 _SAMPLE = 2**20
 _MAX_DECODED = 2**28
 
@@ -70,8 +82,8 @@ def open_lines(path: Path, language: str = "") -> Iterator[TextIO]:
             if not zipped:
                 start = raw.read(_SAMPLE)
                 raw.seek(0)
-                if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                    raise UserError(f"{path}: is written in UTF-16; save it as UTF-8")
+                if (mark := next((m for m in _WIDE if start.startswith(m)), None)) is not None:
+                    raise UserError(f"{path}: is written in {_WIDE[mark]}; save it as UTF-8")
                 if language and _never_utf8(start):
                     text = decode_text(raw.read(lifted(_MAX_DECODED)), language)
                     if text is not None and not raw.read(1):
@@ -121,28 +133,35 @@ def _bounded(file: TextIO, path: Path) -> Iterator[str]:
 def json_lines(path: Path, language: str = "") -> Iterator[tuple[int, Line]]:
     """Yield objects with their line numbers from 1.
 
-    Raises UserError: the file cannot be read, a .json holds one array.
+    Raises UserError: the file cannot be read, it holds one array or an object over many lines.
     """
-    may_be_array = path.name.lower().endswith(JSON)
     with open_lines(path, language) as file:
-        for number, line in enumerate(_bounded(file, path), start=1):
-            if not line.strip():
-                continue
-            if number == 1 and line.strip() == "{":
+        lines = ((n, line) for n, line in enumerate(_bounded(file, path), start=1) if line.strip())
+        found = next(lines, None)
+        if found is not None and found[1].lstrip().startswith("["):
+            raise UserError(
+                f"{path}: is one JSON array; write an object a line (jq -c '.[]' does it)"
+            )
+        first = 0 if found is None else found[0]
+        while found is not None:
+            number, line = found
+            found = next(lines, None)
+            content = _json_object(line)
+            goes_on = found is not None and not found[1].lstrip().startswith("{")
+            if number == first and goes_on and isinstance(content, str):
                 raise UserError(
                     f"{path}: has a JSON object over several lines; write one a line (jq -c . does "
                     f"it)"
                 )
-            if may_be_array and number == 1 and line.lstrip().startswith("["):
-                raise UserError(
-                    f"{path}: is one JSON array; write an object a line (jq -c '.[]' does it)"
-                )
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield number, f"the line is not JSON ({error})"
-                continue
-            yield number, value if isinstance(value, dict) else "the line is not a JSON object"
+            yield number, content
+
+
+def _json_object(line: str) -> Line:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"the line is not JSON ({error})"
+    return value if isinstance(value, dict) else "the line is not a JSON object"
 
 
 def table_lines(
@@ -151,7 +170,7 @@ def table_lines(
     """Yield rows of a .csv or .tsv under its header, with their line numbers.
 
     `needed` are meanings with the names that a column of them may have. Cells of a .csv may be
-    separated by semicolons or tabs; the header tells. Raises UserError: the
+    separated by semicolons, tabs or bars; the header tells. Raises UserError: the
     file cannot be read or is not a table, such a column is not there.
     """
     with open_lines(path, language) as file:
@@ -181,7 +200,7 @@ def _dialect(
     if usual is not csv.excel:
         return usual
     headers: dict[type[csv.Dialect], list[str]] = {}
-    for dialect in (csv.excel, Semicolons, csv.excel_tab):
+    for dialect in (csv.excel, Semicolons, csv.excel_tab, Bars):
         try:
             headers[dialect] = [cell.strip() for cell in next(csv.reader([first], dialect), [])]
         except csv.Error:

@@ -215,7 +215,7 @@ def _values(sample: Sample, fields: dict[str, Any], columns: Columns) -> dict[Me
     lowered = {str(name).strip().lower(): value for name, value in fields.items()}
     values: dict[Meaning, Any] = {}
     for meaning in MEANINGS:
-        named: str | None = getattr(columns, meaning)
+        named = columns.given(meaning)
         extension = (named or (TRANSCRIPT if meaning == "text" else FIELDS)).lower()
         if extension != FIELDS and extension in sample.files:
             # Bytes that are not UTF-8 come through as surrogates; prepare refuses them.

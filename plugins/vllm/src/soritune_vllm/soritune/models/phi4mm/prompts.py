@@ -14,11 +14,12 @@ from soritune_vllm.soritune.tasks import Answer, Request, Task
 
 SEPARATOR = "<sep>"
 _SEPARATORS = re.compile(
-    r"[<＜\[]\s*/?\s*(?:sep|separator|구분자?|분리자?|구분\s?기호|分隔符?|区切り)\s*/?\s*[>＞\]]"
+    r"[<＜\[]+\s*[/|]?\s*(?:sep|separator|구분자?|분리자?|구분\s?기호|分隔符?|区切り)\s*[/|]?\s*[>＞\]]+"
     r"|[<＜]\s*(?:s|se|sep)?\s*$",  # cut off by the limit of tokens
     re.IGNORECASE,
 )
-"""The separator as models also write it: in capitals, spaced, in brackets, translated, cut off."""
+"""The separator as models also write it: in capitals, spaced, in other or doubled brackets,
+translated, cut off."""
 
 
 def instruction(request: Request) -> str:

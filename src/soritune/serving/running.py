@@ -1,0 +1,82 @@
+"""The running server: says where it listens, refuses in words while it stops, finishes its work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable
+from socket import socket
+
+import uvicorn
+
+from soritune.errors import UserError
+from soritune.serving.connections import Connection
+from soritune.serving.gate import Gate
+
+STOP_S = 3
+"""What is not finished when the time to finish is over may still say so."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which stops as well when what stands behind it has ended.
+
+    uvicorn stops listening before it waits. This one refuses in words meanwhile, so that clients
+    try again elsewhere and `/ready` tells a load balancer.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, app: Gate, problem: Callable[[], str | None]
+    ) -> None:
+        super().__init__(config)
+        self._state = app.state
+        self._problem = problem
+
+    async def on_tick(self, counter: int) -> bool:
+        """See `uvicorn.Server`."""
+        return self._problem() is not None or await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """See `uvicorn.Server`. Raises UserError where another server was faster."""
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            raise UserError(f"the port cannot be listened on ({error.strerror})") from None
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                host = f"[{host}]" if ":" in host else host
+                print(f"listening on http://{host}:{port}", file=sys.stderr, flush=True)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        state = self._state
+        state.stopping.set()
+        deadline = time.monotonic() + state.settings.drain_s
+        while (state.requests or state.sessions) and time.monotonic() < deadline:
+            if self.force_exit or self._problem() is not None:
+                break
+            await asyncio.sleep(0.05)
+        state.workers.give_up()
+        await super().shutdown(sockets)
+
+
+def make_server(app: Gate, problem: Callable[[], str | None] = lambda: None) -> Server:
+    """Return what serves the application on a socket.
+
+    Args:
+        problem: says why the server cannot go on; None while it can.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("soritune.serving").setLevel(logging.INFO)  # a line for each request
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        log_config=None,
+        access_log=False,  # ours has the request id and no query
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+        ws_max_size=1 << 20,  # 8 s of sound at 48 kHz in base64
+    )
+    return Server(config, app, problem)

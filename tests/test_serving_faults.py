@@ -1,0 +1,286 @@
+"""Slow, broken and many clients, a server that stops, a start that fails: without a model."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="the server needs soritune[serve]")
+
+from serving_server import started, wav
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from soritune.audio import AudioError
+from soritune.audio.stream import Sound
+from soritune.decoding.engine import Decoded, Piece
+from soritune.decoding.guard import Guard
+from soritune.decoding.listening import Listening, hear
+from soritune.errors import UserError
+from soritune.models.family import ClipLimits
+from soritune.serving import connections
+from soritune.serving.served import remote_model
+from soritune.serving.settings import ServerSettings, read_keys
+from soritune.serving.start import run_server
+from soritune.tasks import Answer, Request, Task
+
+NOISE = 0.3 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+
+
+@dataclass
+class HeldEngine:
+    """Answers "heard" once it is let go."""
+
+    go: threading.Event = field(default_factory=threading.Event)
+    clip_limits: ClipLimits = field(default_factory=lambda: ClipLimits(1600, 30.0))
+
+    def check(self, request: Request) -> None:
+        pass
+
+    def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded]]:
+        for piece in pieces:
+            assert self.go.wait(10)
+            yield piece, Decoded("heard", Answer("heard", "heard"), None)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> HeldEngine:
+    """An engine that is asked about everything: noise is speech here."""
+    monkeypatch.setattr(Guard, "heard", lambda *_: None)
+    return HeldEngine()
+
+
+@pytest.fixture
+def serve(engine: HeldEngine) -> Iterator[Callable[..., Any]]:
+    """Start servers with settings; returns address, server, thread."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> Any:
+            stack.callback(engine.go.set)
+            models = [remote_model("m", engine)]
+            return stack.enter_context(started(ServerSettings(**settings), lambda _: models))
+
+        yield start
+
+
+def post(address: str, client: Any = httpx2) -> httpx2.Response:
+    files = {"file": ("a.wav", wav(NOISE))}
+    answer: httpx2.Response = client.post(
+        f"{address}/v1/audio/transcriptions", files=files, timeout=30
+    )
+    return answer
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def state_of(server: Any) -> Any:
+    return server.config.app.state
+
+
+def opened(address: str) -> socket.socket:
+    host, port = address.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def test_a_stopping_server_finishes_what_it_began_and_refuses_more(
+    serve: Any, engine: HeldEngine
+) -> None:
+    address, server, thread = serve()
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(post, address)
+        wait_for(lambda: state_of(server).workers.busy == 1)
+        server.should_exit = True  # what uvicorn makes of SIGTERM
+        wait_for(lambda: httpx2.get(f"{address}/ready").status_code == 503)
+        refused = post(address)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+        assert "stopping" in refused.json()["error"]["message"]
+        assert refused.headers["retry-after"]
+        assert httpx2.get(f"{address}/health").status_code == 200
+        engine.go.set()
+        assert begun.result().json()["text"] == "heard"
+    thread.join(5)
+    assert not thread.is_alive()
+    with pytest.raises(OSError, match="refused"):
+        opened(address)
+
+
+def test_a_server_that_cannot_finish_stops_when_its_time_is_over(serve: Any) -> None:
+    address, server, thread = serve(drain_s=0.2)
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(post, address)
+        wait_for(lambda: state_of(server).workers.busy == 1)
+        server.should_exit = True
+        thread.join(6)
+        assert not thread.is_alive()
+        assert begun.result().status_code == 503
+
+
+def test_a_live_session_is_answered_before_the_server_stops(serve: Any, engine: HeldEngine) -> None:
+    address, server, thread = serve()
+    update = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+    sound = base64.b64encode((NOISE * 3e4).astype("<i2").tobytes()).decode()
+    with connect(address.replace("http", "ws") + "/v1/realtime") as live:
+        live.send(json.dumps({"type": "session.update", "session": update}))
+        live.send(json.dumps({"type": "input_audio_buffer.append", "audio": sound}))
+        live.send(json.dumps({"type": "nothing"}))  # its error says that the sound has come
+        while json.loads(live.recv(10))["type"] != "error":
+            pass
+        server.should_exit = True
+        engine.go.set()
+        found = []
+        with suppress(ConnectionClosed):
+            for event in live:
+                found.append(json.loads(event))
+        assert live.close_code == 1012
+    assert found[-1]["type"] == "conversation.item.input_audio_transcription.completed"
+    assert found[-1]["transcript"] == "heard"
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_more_clients_than_places_are_answered_or_refused(serve: Any, engine: HeldEngine) -> None:
+    address, server, _ = serve(max_requests=40)
+    limits = httpx2.Limits(max_connections=60)
+    with httpx2.Client(limits=limits) as client, ThreadPoolExecutor(60) as pool:
+        answers = [pool.submit(post, address, client) for _ in range(60)]
+        wait_for(lambda: sum(each.done() for each in answers) == 20)
+        engine.go.set()
+        statuses = [each.result().status_code for each in answers]
+    assert (statuses.count(200), statuses.count(503)) == (40, 20)
+    assert state_of(server).requests == 0
+    wait_for(lambda: state_of(server).workers.busy == 0)
+    assert post(address).json()["text"] == "heard"
+
+
+def test_headers_that_do_not_end_are_not_waited_for(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADERS_S", 0.3)
+    address, *_ = serve()
+    with opened(address) as slow, connect(address.replace("http", "ws") + "/v1/realtime") as live:
+        live.recv(10)
+        started_s = time.monotonic()
+        with suppress(OSError):
+            for letter in "GET / HTTP/1.1\r\nX-Long: " + "a" * 1000:
+                slow.sendall(letter.encode())
+                time.sleep(0.02)
+        assert time.monotonic() - started_s < 2
+        live.send(json.dumps({"type": "input_audio_buffer.clear"}))  # a session lives on
+        assert json.loads(live.recv(10))["type"] == "input_audio_buffer.cleared"
+
+
+HEAD = (
+    "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n"
+    "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    '--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+)
+
+
+def test_an_upload_that_drips_is_given_up(serve: Any) -> None:
+    address, server, _ = serve(upload_pause_s=0.3)
+    with opened(address) as slow:
+        slow.sendall(HEAD.encode())
+        slow.settimeout(0.02)
+        answer = b""
+        for _ in range(200):
+            slow.sendall(b"a")
+            try:
+                answer += slow.recv(1000)
+            except TimeoutError:
+                continue
+            break
+    assert answer.startswith(b"HTTP/1.1 408")
+    wait_for(lambda: state_of(server).requests == 0)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(serve: Any, engine: HeldEngine) -> None:
+    address, server, _ = serve(max_requests=1)
+    with opened(address) as broken:
+        broken.sendall(HEAD.encode() + bytes(50_000))
+        wait_for(lambda: state_of(server).requests == 1)
+    wait_for(lambda: state_of(server).requests == 0)
+    engine.go.set()
+    assert post(address).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [10, 100])
+def test_a_recording_is_counted_whatever_its_header_says(engine: HeldEngine, seconds: int) -> None:
+    engine.go.set()
+    asked = Listening(Request(Task.ASR), max_duration_s=seconds - 1)
+    with pytest.raises(AudioError, match="lasts more than") as refused:
+        list(hear(engine, Sound(np.tile(NOISE, seconds), 16_000), asked))
+    assert refused.value.reason == "too-long"
+
+
+def start(port: int, model: str = "nowhere", host: str = "127.0.0.1") -> None:
+    run_server(
+        ServerSettings(), model, name=None, adapters={}, engine="local", host=host, port=port
+    )
+
+
+def test_a_port_in_use_is_said_before_a_model_is_loaded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"127.0.0.1:{port}: cannot be listened on \(Address"):
+            start(port)
+    with pytest.raises(UserError, match="cannot be listened on"):
+        start(0, host="no such host")
+
+
+def test_a_missing_or_damaged_model_ends_the_start(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere"):
+        start(0)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError) as refused:
+        start(0, str(tmp_path))
+    assert str(tmp_path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        (b"", "has no key"),
+        (b"# only\n\n", "has no key"),
+        (b"\xff\xfe", "is not a text file"),
+    ],
+)
+def test_a_bad_key_file_is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_keys(path)
+
+
+def test_keys_that_others_can_read_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text("# mine\nk1\n  k2  \n")
+    os.chmod(path, 0o600)
+    assert read_keys(path) == ("k1", "k2")
+    assert not capsys.readouterr().err
+    os.chmod(path, 0o644)
+    read_keys(path)
+    assert "chmod 600" in capsys.readouterr().err
