@@ -138,7 +138,8 @@ def json_lines(path: Path, language: str = "") -> Iterator[tuple[int, Line]]:
     with open_lines(path, language) as file:
         lines = ((n, line) for n, line in enumerate(_bounded(file, path), start=1) if line.strip())
         found = next(lines, None)
-        if found is not None and found[1].lstrip().startswith("["):
+        # Of objects: another list in the first line is a bad line like any other.
+        if found is not None and re.match(r"\s*\[\s*(\{|$)", found[1]):
             raise UserError(
                 f"{path}: is one JSON array; write an object a line (jq -c '.[]' does it)"
             )

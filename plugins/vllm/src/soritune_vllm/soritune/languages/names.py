@@ -11,6 +11,7 @@ means Korea.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from soritune_vllm.soritune.errors import UserError, nearest
@@ -57,7 +58,7 @@ pes=fa ful=ff fin=fi fij=fj fao=fo fra=fr fre=fr fry=fy gle=ga gla=gd glg=gl grn
 glv=gv hau=ha heb=he iw=he hin=hi hmo=ho hrv=hr hat=ht hun=hu arm=hy hye=hy her=hz ina=ia in=id
 ind=id ile=ie ibo=ig iii=ii ipk=ik ido=io ice=is isl=is ita=it iku=iu jpn=ja jav=jv geo=ka
 kat=ka kon=kg kik=ki kua=kj kaz=kk kal=kl khm=km kan=kn kor=ko kas=ks kur=ku kom=kv
-cor=kw kir=ky lat=la ltz=lb lug=lg lim=li lin=ln lao=lo lit=lt lub=lu lav=lv lvs=lv mlg=mg
+mo=ro cor=kw kir=ky lat=la ltz=lb lug=lg lim=li lin=ln lao=lo lit=lt lub=lu lav=lv lvs=lv mlg=mg
 plt=mg mah=mh mao=mi mri=mi mac=mk mkd=mk mal=ml khk=mn mon=mn mar=mr may=ms msa=ms zsm=ms
 mlt=mt bur=my mya=my nau=na nob=nb nde=nd nep=ne npi=ne ndo=ng dut=nl nld=nl nno=nn nor=no
 nbl=nr nav=nv nya=ny oci=oc oji=oj gaz=om orm=om ori=or ory=or oss=os pan=pa pli=pi pol=pl
@@ -68,15 +69,28 @@ tsn=tn ton=to tur=tr tso=ts tat=tt twi=tw tah=ty uig=ug ukr=uk urd=ur uzb=uz uzn
 vie=vi vol=vo wln=wa wol=wo xho=xh ji=yi ydd=yi yid=yi yor=yo zha=za chi=zh cmn=zh zho=zh zul=zu
 """
 _SHORTER = dict(entry.split("=") for entry in _LONGER.split())
-# What some are called by those who speak them.
-_OWN_NAMES = {"한국어": "ko", "日本語": "ja", "中文": "zh", "deutsch": "de", "español": "es"}
-_CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()} | _OWN_NAMES
-
+# Other names in the list of ISO 639-2 and in Whisper's, and what some are called by those who speak
+# them.
+_OTHER_NAMES = """
+mandarin=zh castilian=es flemish=nl valencian=ca moldavian=ro moldovan=ro punjabi=pa pashto=ps
+sinhalese=si kyrgyz=ky khmer=km uyghur=ug odia=or farsi=fa myanmar=my maldivian=dv dhivehi=dv
+letzeburgesch=lb haitian_creole=ht scottish_gaelic=gd nynorsk=nn bokmål=nb slovene=sl frisian=fy
+modern_greek=el
+한국어=ko 한국말=ko 조선말=ko 日本語=ja 中文=zh 汉语=zh 漢語=zh 普通话=zh 普通話=zh 國語=zh 国语=zh
+deutsch=de español=es castellano=es français=fr francais=fr italiano=it português=pt portugues=pt
+русский=ru українська=uk العربية=ar हिन्दी=hi tiếng_việt=vi ภาษาไทย=th bahasa_indonesia=id türkçe=tr
+"""
+_CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()} | {
+    name.replace("_", " "): code
+    for name, code in (entry.split("=") for entry in _OTHER_NAMES.split())
+}
+# What stands where no language is known (ISO 639-2 has und).
+_UNKNOWN = frozenset({"und", "unknown", "undefined", "null", "none", "n/a"})
 
 # Countries (ISO 3166-1) whose code is no language's, or one that nobody means, with what is spoken.
 _COUNTRIES = {
     **{"at": "de", "cn": "zh", "cz": "cs", "dk": "da", "gb": "en", "gr": "el", "jp": "ja"},
-    **{"kr": "ko", "ua": "uk", "us": "en", "vn": "vi"},
+    **{"kp": "ko", "kr": "ko", "ua": "uk", "us": "en", "vn": "vi"},
 }
 
 
@@ -87,9 +101,9 @@ def read_language(text: str) -> str:
     else, with the nearest right word.
     """
     code = language_code(text)
-    if code in LANGUAGE_NAMES or re.fullmatch("[a-z]{3}", code):
+    if code in LANGUAGE_NAMES or (re.fullmatch("[a-z]{3}", code) and code not in _UNKNOWN):
         return code
-    raise _unknown(text, code)
+    raise unknown_language(text)
 
 
 def known_language(text: str) -> str:
@@ -103,10 +117,12 @@ def known_language(text: str) -> str:
         return LANGUAGE_NAMES[code]
     if len(text) > 3 and text.istitle() and text.replace(" ", "").isalpha():
         return text
-    raise _unknown(text, code)
+    raise unknown_language(text)
 
 
-def _unknown(text: str, code: str) -> UserError:
+def unknown_language(text: str) -> UserError:
+    """Return the error for what is no language, with the nearest right word."""
+    code = language_code(text)
     hint = nearest(text.lower(), _CODES) or "; codes are like en or de"
     if code in _COUNTRIES:
         spoken = _COUNTRIES[code]
@@ -120,14 +136,20 @@ def language_code(language: str) -> str:
 
     `language` is a code (ko, kor), a tag (ko-KR, kor_Hang, ko_KR.UTF-8) or a name (Korean).
     """
+    # Fullwidth letters, and marks that cannot be seen.
+    language = re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFKC", language))
     language = language.strip().casefold()
+    name = re.split(r"[(,]", language, maxsplit=1)[0].strip()  # Chinese (Simplified)
     code = re.split(r"[-_.@]", language, maxsplit=1)[0].strip()
-    return _CODES.get(language) or _SHORTER.get(code, code)
+    if region := re.fullmatch(r"([a-z]{2,3}) [a-z]{2,4}", language):
+        code = region[1]
+    found = _CODES.get(language) or _CODES.get(name.replace("_", " ")) or _CODES.get(code)
+    return found or _SHORTER.get(code, code)
 
 
 def is_language(code: str) -> bool:
     """Return whether what `language_code` gave can be a language: a code, or a name without one."""
-    if code in _COUNTRIES:
+    if code in _COUNTRIES or code in _UNKNOWN:
         return False
     return re.fullmatch(r"[^\W\d_][^\W_]*(?:[ '’-][^\W_]+)*", code) is not None and len(code) <= 40
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from safetensors import SafetensorError, safe_open
 
@@ -96,7 +96,7 @@ class Entry:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises UserError where the file does not hold one."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path.parent}: no readable {path.name} ({error}); is it a model?"
@@ -104,6 +104,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise UserError(f"{path}: not a JSON object; download the file again")
     return record
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse what Python's json writes and reads, but JSON has not: NaN would load and be heard."""
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def weight_files(folder: Path) -> dict[str, tuple[str, ...]]:
