@@ -121,7 +121,7 @@ def known_language(text: str) -> str:
 
 
 def unknown_language(text: str) -> UserError:
-    """Return the error for what is no language, with the nearest right word."""
+    """Return the error for what is not a language, with the nearest right word."""
     code = language_code(text)
     hint = nearest(text.lower(), _CODES) or "; codes are like en or de"
     if code in _COUNTRIES:
