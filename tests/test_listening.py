@@ -123,6 +123,37 @@ def test_what_the_guard_holds_back_is_reported_and_can_be_kept() -> None:
     assert not kept.dropped
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("num_words", [70, 400])
+def test_where_the_model_repeats_itself_halves_give_all_words(
+    pause_s: float, num_words: int
+) -> None:
+    sound = Sound(spoken(range(num_words), pause_s), RATE_HZ, "a.wav")
+    engine = LevelEngine(loops_above_s=9.0)
+    found, _ = list(listen(engine, [sound, sound], ASR))
+    assert isinstance(found, Transcript)
+    assert found.text.split() == [word(number) for number in range(num_words)]
+    assert not found.dropped
+    assert ("a.wav: 0.0 to" in found.note) == any(p.duration_s > 9 for p in engine.pieces)
+    starts_s = [segment.start_s for segment in found.segments]
+    assert starts_s == sorted(starts_s)
+
+
+def test_only_what_still_repeats_itself_is_held_back() -> None:
+    """Halves of less than 8 s are not cut again, wherever the model goes on repeating itself."""
+
+    class Stuck(LevelEngine):
+        def read(self, samples: Samples) -> str:
+            text = super().read(samples)
+            return " ".join([word(3)] * 60) if word(3) in text else text
+
+    found = heard(Sound(spoken(range(60)), RATE_HZ), Stuck())
+    (dropped,) = found.dropped
+    assert "repeats itself" in (dropped.unsure or "")
+    assert dropped.end_s - dropped.start_s < 8
+    assert found.text.split()[-40:] == [word(number) for number in range(20, 60)]
+
+
 @pytest.mark.parametrize(
     ("text", "logprob", "speech_s", "speech_prob", "reason"),
     [
