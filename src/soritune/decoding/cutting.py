@@ -25,7 +25,7 @@ SHORTEST_SPEECH_S = 0.1
 """A cough is longer; what is shorter is a click."""
 PAD_S = 0.2
 """Kept around speech: soft beginnings and ends are below the threshold."""
-LONG_SILENCE_S = 1.0
+LONG_SILENCE_S = 0.7
 """Before or behind the speech of a short recording, from which on it is left out but for the pad:
 models that are trained on utterances write nonsense for it."""
 OVERLAP_S = 4.0
