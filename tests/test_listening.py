@@ -70,12 +70,23 @@ def test_segments_stand_where_their_words_are_spoken() -> None:
     assert second.end_s == pytest.approx(57 + 3 * WORD_S, abs=frame_s)
 
 
-def test_what_fits_into_a_window_is_heard_whole() -> None:
-    """Its text is then that of the clip alone, as in evaluations."""
-    recording = np.concatenate([silence(1), spoken([1]), silence(5), spoken([2]), silence(1)])
+@pytest.mark.parametrize("around_s", [0.0, 0.6, 1.0, 12.0])
+def test_what_fits_into_a_window_is_heard_whole_without_long_silence(around_s: float) -> None:
+    """Without any, its text is that of the clip alone, as in evaluations; times stay true."""
+    spoken_s = 5 + 2 * WORD_S
+    around = silence(around_s)
+    recording = np.concatenate([around, spoken([1]), silence(5), spoken([2]), around])
     engine = LevelEngine()
-    heard(Sound(recording, RATE_HZ), engine)
-    assert [len(piece.samples) for piece in engine.pieces] == [len(recording)]
+    found = heard(Sound(recording, RATE_HZ), engine)
+    (piece,) = engine.pieces
+    if around_s < 0.7:
+        assert np.array_equal(piece.samples, recording)
+    else:
+        assert piece.duration_s == pytest.approx(spoken_s + 0.4, abs=0.1)
+    (segment,) = found.segments
+    assert (segment.text, found.duration_s) == (words(1, 2), len(recording) / RATE_HZ)
+    assert segment.start_s == pytest.approx(around_s, abs=0.033)
+    assert segment.end_s == pytest.approx(around_s + spoken_s, abs=0.033)
 
 
 def test_cutting_does_not_depend_on_the_blocks_that_are_read() -> None:
