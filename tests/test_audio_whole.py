@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from soritune.audio import AudioError, Limits, load_mono_16k, read_audio
-from soritune.utterance import Excerpt
+from soritune.corpus.selection import claimed_duration_s
+from soritune.utterance import Excerpt, Utterance
 
 Samples = npt.NDArray[np.float32]
 RATE_HZ = 16_000
@@ -255,6 +256,17 @@ def test_forms_in_which_no_cut_can_be_told_are_refused(
     capfd.readouterr()
     assert "cut copy cannot be told from a whole one. Convert it" in fault(content).detail
     assert capfd.readouterr().out == ""
+
+
+def test_a_header_that_leads_in_front_of_the_file_prints_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    content = bytearray(encoded(talk(1), "AIFF"))
+    content[38] = 0x8E  # the size of the sound, as a signed number
+    capfd.readouterr()
+    assert fault(bytes(content)).reason == "unreadable"
+    assert claimed_duration_s(Utterance("a", bytes(content), "a", "ko", "test")) == 0.0
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_wav_without_sound_and_with_other_chunks_is_empty() -> None:
