@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import say
 from soritune.errors import UserError
 
 if TYPE_CHECKING:
@@ -131,7 +131,4 @@ def _adapters(given: list[str]) -> dict[str, str]:
 
 def _warn_when_open(host: str, settings: ServerSettings) -> None:
     if host not in LOOPBACK and not settings.api_keys:
-        print(
-            f"warning: anyone who reaches {host} can use this server. Add --api-key-file FILE.",
-            file=sys.stderr,
-        )
+        say(f"warning: anyone who reaches {host} can use this server. Add --api-key-file FILE.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from soritune.decoding.engine import Engine
 from soritune.decoding.server import OPENAI
-from soritune.errors import UserError
+from soritune.errors import UserError, visible
 from soritune.models.family import Family
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
@@ -90,7 +90,7 @@ def _local(
         if shared := share_weights(loaded[name].module, first.module):
             trim_heap()
             words = f"{name}: shares {shared / 1e6:,.0f} MB of weights with the model"
-            print(words, file=sys.stderr)
+            print(visible(words), file=sys.stderr)
     return [
         local_model(
             name,
