@@ -272,6 +272,7 @@ def test_who_has_stopped_waiting_waits_for_no_further_try(
     """By chat; an answer without its tokens is not one."""
     url, kind = server
     monkeypatch.setattr(engine_openai, "FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(engine_openai, "LONGEST_WAIT_S", 60.0)
     gone = threading.Event()
     kind.answers = [(code, '{"choices": [{"token_ids": [1], "logprobs": {"content": []}}]}')]
     family = family_named("phi4mm", "")
