@@ -41,7 +41,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             show_error(str(error))
             raise typer.Exit(EXIT_USER_ERROR) from None
         except KeyboardInterrupt as interruption:
-            report(INTERRUPTED)
+            report(str(interruption) or INTERRUPTED)
             raise typer.Exit(exit_code(interruption)) from None
         except Exception as error:
             if (trouble := storage_trouble(error)) is None:

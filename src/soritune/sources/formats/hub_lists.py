@@ -99,8 +99,7 @@ class _Json:
     def read_whole(source: Any, **settings: Any) -> Any:
         import pandas
 
-        as_text = {"dtype": False, "convert_dates": False, "dtype_backend": "pyarrow"}
-        return pandas.read_json(source, **{**settings, **as_text})
+        return pandas.read_json(source, **{**settings, "dtype": False})
 
 
 def _without_times(field: Any) -> Any:
