@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +27,7 @@ from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.recipe import Case, ModelConfig
 from soritune.training import run as run_module
+from soritune.training import trainer
 from soritune.training.checkpoints import last_checkpoint, seal
 from soritune.training.curve import CURVE_FILE, read_curve
 from soritune.training.data import StepDataset
@@ -145,6 +148,24 @@ def saved(out: Path) -> dict[str, torch.Tensor]:
 
 
 # -- a kill costs nothing
+
+
+@contextmanager
+def stopped_at(step: int) -> Iterator[None]:
+    """Ctrl-C at the end of a step, before its checkpoint; there is one after every step."""
+    on_step_end = trainer._Watcher.on_step_end
+
+    def stopping(self: trainer._Watcher, args: Any, state: Any, *rest: Any, **more: Any) -> None:
+        on_step_end(self, args, state, *rest, **more)
+        if state.global_step == step:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "MIN_SAVE_INTERVAL_S", 0.0)
+        patch.setattr(trainer, "SAVE_SHARE", 1e9)
+        patch.setattr(trainer._Watcher, "on_step_end", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 @pytest.fixture(scope="module")

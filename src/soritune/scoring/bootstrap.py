@@ -164,7 +164,8 @@ def _counts(number: int, num_resamples: int, seed: int) -> Iterator[Floats]:
     """
     rng = np.random.default_rng(seed)
     for start in range(0, num_resamples, _BLOCK):
-        block = np.empty((min(_BLOCK, num_resamples - start), number))
-        for row in block:
-            row[:] = np.bincount(rng.integers(0, number, size=number), minlength=number)
-        yield block
+        rows = min(_BLOCK, num_resamples - start)
+        # The same numbers as row by row; each row counts in bins of its own.
+        drawn = rng.integers(0, number, size=(rows, number)) + number * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * number)
+        yield counts.reshape(rows, number).astype(np.float64)
