@@ -17,8 +17,8 @@ from soritune.corpus.store import Corpus
 from soritune.decoding.evaluate import decode_records
 from soritune.experiment.plan import Plan
 from soritune.models import load
-from soritune.models.family import Processor
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.speech_model import Processor
 from soritune.recipe import ModelConfig, Recipe, TrainPart
 from soritune.tasks import Task
 from soritune.training import background

@@ -22,7 +22,8 @@ import soundfile
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.decoding.engine import Decoded, Piece, Refused
 from soritune.errors import UserError
-from soritune.models.family import ClipLimits, Family, longest_answer
+from soritune.models.family import ClipLimits, Family
+from soritune.models.speech_model import longest_answer
 from soritune.tasks import Answer, Request, Task
 
 KEY_VARIABLE = "OPENAI_API_KEY"

@@ -16,8 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from soritune.decoding.engine import Decoded, Piece, decode_batch
-from soritune.models.family import SpeechModel
 from soritune.models.memory import trim_heap
+from soritune.models.speech_model import SpeechModel
 
 log = logging.getLogger("soritune.serving")
 
