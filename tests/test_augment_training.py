@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_training import LORA, case_of, stopped_at
 from safetensors.torch import load_file
-from test_training_run import LORA, case_of, stopped_at
 from torch.utils.data import DataLoader, Subset
 
 from soritune.augment.babble import Clip

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from made_training import case_of, same, saved, stopped_at, train_on
 from safetensors.torch import load_file
 from small_model import noise
-from test_training_run import case_of, same, saved, stopped_at, train_on
 from transformers import AutoProcessor, Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 from typer.testing import CliRunner
 
