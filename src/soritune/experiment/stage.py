@@ -101,7 +101,7 @@ class Stage(Generic[OutcomeT]):
         if not all(path.exists() for path in self.outputs):
             return None
         try:
-            return Done(_adapter(self.kind).validate_python(stamp.outcome), stamp.seconds)
+            return Done(self._adapter.validate_python(stamp.outcome), stamp.seconds)
         except ValidationError:
             return None
 
@@ -123,7 +123,7 @@ class Stage(Generic[OutcomeT]):
         if stamp is None or stamp.state != "done" or stamp.fingerprint == self.fingerprint:
             return None
         try:
-            return stamp.fingerprint, _adapter(self.kind).validate_python(stamp.outcome)
+            return stamp.fingerprint, self._adapter.validate_python(stamp.outcome)
         except ValidationError:
             return None
 
@@ -158,11 +158,16 @@ class Stage(Generic[OutcomeT]):
                 fingerprint=self.fingerprint,
                 state="done",
                 seconds=seconds,
-                outcome=_adapter(self.kind).dump_python(outcome, mode="json"),
+                outcome=self._adapter.dump_python(outcome, mode="json"),
                 inputs=inputs,
             )
         )
         return Done(outcome, seconds)
+
+    @property
+    def _adapter(self) -> TypeAdapter[OutcomeT]:
+        kind: Any = self.kind
+        return _adapter(kind)
 
     def _read(self) -> _Stamp | None:
         """Return the stamp of this fingerprint; None where there is none that can be read."""
