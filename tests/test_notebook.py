@@ -76,12 +76,12 @@ def test_the_notebook_runs_on_a_model_that_is_named(
     speeds = {"slow": 0.7, "fast": 1.4}
     notebook = read(AFTER="builtin:tiny", SENTENCES=1, SPEEDS=speeds)
     names: dict[str, object] = {"__name__": "notebook"}
-    outputs = {}
+    outputs, shown = {}, []
+    monkeypatch.setattr("IPython.display.display", lambda shown_now: shown.append(shown_now.data))
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            shown: list[str] = []
-            monkeypatch.setattr("IPython.display.display", lambda o, to=shown: to.append(o.data))
-            exec(cell.source, names)
+            shown.clear()
+            exec(compile(cell.source, "cell", "exec", dont_inherit=True), names)
             outputs[cell.source] = "".join(shown)
     rows = rows_of_the_table(outputs)
     assert [row[:2] for row in rows] == [[s, m] for s in speeds for m in ("before", "after")]
