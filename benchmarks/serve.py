@@ -5,7 +5,8 @@
 
 Clips are English sentences of the demo's voices (2 to 3 s). One run starts the server, asks with
 each number of clients, and compares every text with `soritune transcribe`. A peer is another
-OpenAI-compatible server (`transformers serve`, vLLM), asked in the same run.
+OpenAI-compatible server (vLLM, `transformers serve`), asked in the same run. Some peers take no
+language and find it out; with `--language ""` all do.
 """
 
 from __future__ import annotations
@@ -48,13 +49,15 @@ def memory_mb(pid: int) -> float:
     return 0.0
 
 
-def ask(client: httpx2.Client, url: str, name: str, clip: bytes) -> tuple[str, float]:
+def ask(
+    client: httpx2.Client, url: str, name: str, clip: bytes, language: str
+) -> tuple[str, float]:
     """Return the text and the seconds until it came."""
     started = time.perf_counter()
     answer = client.post(
         f"{url}/audio/transcriptions",
         files={"file": ("a.flac", clip)},
-        data={"model": name, "language": "en"},
+        data={"model": name} | ({"language": language} if language else {}),
     )
     answer.raise_for_status()
     return answer.json()["text"].strip(), time.perf_counter() - started
@@ -73,7 +76,9 @@ def first_delta_s(client: httpx2.Client, url: str, clip: bytes) -> float:
         return time.perf_counter() - started
 
 
-def load(url: str, name: str, clips: list[bytes], clients: int, requests: int) -> dict[str, object]:
+def load(
+    url: str, name: str, clips: list[bytes], clients: int, requests: int, language: str = "en"
+) -> dict[str, object]:
     """Ask `requests` times with so many clients at once."""
     jobs = [clips[index % len(clips)] for index in range(requests)]
     with (
@@ -81,7 +86,7 @@ def load(url: str, name: str, clips: list[bytes], clients: int, requests: int) -
         ThreadPoolExecutor(clients) as pool,
     ):
         started = time.perf_counter()
-        found = list(pool.map(lambda clip: ask(client, url, name, clip), jobs))
+        found = list(pool.map(lambda clip: ask(client, url, name, clip, language), jobs))
         wall_s = time.perf_counter() - started
     seconds = sorted(each for _, each in found)
     return {
@@ -119,6 +124,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--requests", type=int, default=128, help="for each number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
+    parser.add_argument("--language", default="en", help="of the clips; empty to have it found out")
     parser.add_argument("--soak", type=int, default=0, help="further requests, for memory")
     parser.add_argument("--soak-s", type=float, default=0.8, help="seconds of the soak's clips")
     parser.add_argument("--peer", nargs=2, metavar=("URL", "NAME"), action="append", default=[])
@@ -126,7 +132,11 @@ def main() -> None:
     options = parser.parse_args()
     clips = make_clips(options.clips)
     local = soritune.load(options.model)
-    expected = [local.transcribe(io.BytesIO(clip), language="en")[0].text.strip() for clip in clips]
+    language = options.language
+    expected = [
+        local.transcribe(io.BytesIO(clip), language=language or None)[0].text.strip()
+        for clip in clips
+    ]
     started = time.perf_counter()
     command = [sys.executable, "-m", "soritune.cli", "serve", options.model]
     command += ["--port", str(options.port), "--max-requests", "512"]
@@ -136,7 +146,7 @@ def main() -> None:
         with httpx2.Client(timeout=60) as client:
             while True:
                 try:
-                    ask(client, url, "whisper-1", clips[0])
+                    ask(client, url, "whisper-1", clips[0], language)
                     break
                 except httpx2.HTTPError:
                     time.sleep(0.1)
@@ -147,9 +157,10 @@ def main() -> None:
         print("|---|---|---|---|---|---|---|")
         servers = [(url, "whisper-1", "soritune"), *((u, n, u) for u, n in options.peer)]
         for address, name, title in servers:
+            load(address, name, clips, 1, 1, language)  # not counted
             alone = 0.0
             for clients in options.clients:
-                found = load(address, name, clips, clients, options.requests)
+                found = load(address, name, clips, clients, options.requests, language)
                 alone = alone or found["rate"]
                 wanted = [expected[i % len(expected)] for i in range(options.requests)]
                 equal = sum(a == b for a, b in zip(found["texts"], wanted, strict=True))

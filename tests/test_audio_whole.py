@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from soritune.audio import AudioError, Limits, load_mono_16k, read_audio
-from soritune.utterance import Excerpt
+from soritune.corpus.selection import claimed_duration_s
+from soritune.utterance import Excerpt, Utterance
 
 Samples = npt.NDArray[np.float32]
 RATE_HZ = 16_000
@@ -168,6 +169,18 @@ def test_a_flac_longer_than_its_header_says_is_refused() -> None:
     assert "27,200 samples in its header, but has 73,600" in error.detail
 
 
+def test_a_wav_with_more_sound_than_its_header_says_is_refused() -> None:
+    content = encoded(talk(2.0), "WAV", "PCM_16")
+    start = content.index(b"data") + 4
+    short = content[:start] + struct.pack("<I", 16_000) + content[start + 4 :]
+    for longer in (short, content + content):
+        error = fault(longer)
+        assert error.reason == "damaged"
+        assert "bytes more than its header names" in error.detail
+    for behind in (bytes(9_000), b"TAG" + bytes(125) + ape(9_000), b"LIST" + struct.pack("<I", 2)):
+        assert duration_s(content + behind) == 2.0
+
+
 def test_tags_behind_a_flac_are_no_sound() -> None:
     content = encoded(talk(2.0), "FLAC")
     for tag in (b"TAG" + bytes(125), ape(500)):
@@ -243,6 +256,17 @@ def test_forms_in_which_no_cut_can_be_told_are_refused(
     capfd.readouterr()
     assert "cut copy cannot be told from a whole one. Convert it" in fault(content).detail
     assert capfd.readouterr().out == ""
+
+
+def test_a_header_that_leads_in_front_of_the_file_prints_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    content = bytearray(encoded(talk(1), "AIFF"))
+    content[38] = 0x8E  # the size of the sound, as a signed number
+    capfd.readouterr()
+    assert fault(bytes(content)).reason == "unreadable"
+    assert claimed_duration_s(Utterance("a", bytes(content), "a", "ko", "test")) == 0.0
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_wav_without_sound_and_with_other_chunks_is_empty() -> None:

@@ -138,8 +138,9 @@ def test_archives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3"])
-def test_audio(tmp_path: Path, form: str) -> None:
+def test_audio(tmp_path: Path, form: str, capfd: pytest.CaptureFixture[str]) -> None:
     fuzz(tmp_path / f"a.{form.lower()}", sound(form), load_mono_16k)
+    assert "callback" not in capfd.readouterr().err
 
 
 def test_stamps(tmp_path: Path) -> None:

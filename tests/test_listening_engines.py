@@ -59,12 +59,16 @@ def test_texts_are_those_of_one_by_one(
     assert len(set(together.values())) > 2
 
 
+HANGS, CLOSES = -1, -2
+
+
 class Server(BaseHTTPRequestHandler):
     """Answers what the test put into `answers`, then transcripts with the bytes that came."""
 
     answers: list[tuple[int, str]]
     requests: list[bytes]
     models = "[]"
+    ended = threading.Event()
     busy = most_busy = 0
     lock = threading.Lock()
 
@@ -81,12 +85,19 @@ class Server(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kind.requests.append(self.path.encode() + b"\n" + body)
             code, answer = kind.answers.pop(0) if kind.answers else (200, "")
+        if code == HANGS:
+            kind.ended.wait(10)
         if not answer:
             parts = [{"start": 0.0, "end": 1.0, "avg_logprob": -0.25}]
             answer = json.dumps({"text": f" {len(body)}", "segments": parts})
         with kind.lock:
             kind.busy -= 1
+        if code in (HANGS, CLOSES):
+            self.close_connection = True
+            return
         self.send_response(code)
+        if answer == "not gzip":
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(answer.encode())
 
@@ -125,7 +136,14 @@ GARBAGE = (200, "<html>busy</html>")
     [
         [(429, '{"error": {"message": "slow down"}}')],
         [(500, "oops"), (503, "oops"), (502, "")],
-        [GARBAGE, (200, "[1]"), (200, '{"text": null}')],
+        [
+            GARBAGE,
+            (200, "[1]"),
+            (200, '{"text": null}'),
+            (200, '{"text": "cut'),
+            (200, "[" * 99_999),
+        ],
+        [(CLOSES, ""), (200, "not gzip"), (CLOSES, "")],
     ],
 )
 def test_a_busy_or_failing_server_is_asked_again(
@@ -137,6 +155,33 @@ def test_a_busy_or_failing_server_is_asked_again(
     assert isinstance(found, Decoded)
     assert found.mean_logprob == -0.25
     assert len(kind.requests) == len(answers) + 1
+
+
+@pytest.mark.parametrize(
+    "segments",
+    ['{"a": 1}', "[1]", '[{"avg_logprob": -1}]', '[{"avg_logprob": NaN, "end": 1, "start": 0}]'],
+)
+def test_segments_of_another_form_are_left_alone(
+    server: tuple[str, type[Server]], segments: str
+) -> None:
+    url, kind = server
+    kind.answers = [(200, f'{{"text": "\\ud800말", "segments": {segments}}}')]
+    found = answer(OpenAIEngine(url, "m"))
+    assert isinstance(found, Decoded)
+    assert (found.answer.transcript, found.mean_logprob) == ("?말", None)
+
+
+def test_a_server_that_hangs_costs_the_recording_alone(
+    server: tuple[str, type[Server]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, kind = server
+    monkeypatch.setattr(engine_openai, "TIMEOUT_S", 0.2)
+    kind.answers, kind.ended = [(HANGS, "")], threading.Event()
+    pieces = [Piece((0, n), noise(3_000), ASR) for n in range(2)]
+    found = [found for _, found in OpenAIEngine(url, "m", concurrency=1).decode(pieces)]
+    kind.ended.set()
+    assert found[0] == Refused(f"{url}: no answer within 0.2 s")
+    assert isinstance(found[1], Decoded)
 
 
 def test_what_the_server_never_answers_costs_its_recording_alone(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +19,7 @@ from serving_server import english_clips, running, serving, tiny
 openai = pytest.importorskip("openai", reason="the server needs soritune[serve]")
 
 from soritune.decoding.engine_openai import OpenAIEngine  # noqa: E402
-from soritune.serving import transcriptions  # noqa: E402
+from soritune.serving import gate, transcriptions  # noqa: E402
 from soritune.serving.served import remote_model  # noqa: E402
 from soritune.serving.settings import ServerSettings  # noqa: E402
 
@@ -149,8 +151,10 @@ def test_a_stream_is_the_same_text_in_pieces(
     deltas = [event.delta for event in events if event.type == "transcript.text.delta"]
     assert len(deltas) > 3
     assert "".join(deltas) == expected[1]
-    assert events[-1].type == "transcript.text.done"
+    rest = [event.type for event in events[len(deltas) :]]
+    assert rest == ["transcript.text.segment", "transcript.text.done"]
     assert events[-1].text == expected[1]
+    assert events[-1].usage.seconds == events[-2].end > 1
 
 
 def test_translations_go_to_english_or_where_one_says(client: Any, clips: list[bytes]) -> None:
@@ -206,13 +210,34 @@ def test_a_key_is_needed_where_there_are_keys(address: str) -> None:
         assert httpx2.get(address + path).status_code == 200
 
 
+def test_every_key_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    compare = hmac.compare_digest
+    monkeypatch.setattr(
+        gate.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or compare(a, b)
+    )
+    keys = ("first", "second, which is longer", "third")
+    for given, known in [("first", True), ("third", True), ("thir", False), ("\udcff", False)]:
+        compared.clear()
+        assert gate.is_known(given, keys) is known
+        assert len(compared) == 3
+        assert {len(each) for pair in compared for each in pair} == {32}
+
+
 def test_models_metrics_and_description(client: Any, address: str) -> None:
     assert [model.id for model in client.models.list()] == ["tiny", "other"]
     assert client.models.retrieve("other").id == "other"
     headers = {"Authorization": f"Bearer {KEY}", "X-Request-Id": "mine-1"}
     answer = httpx2.get(f"{address}/metrics", headers=headers)
-    assert "soritune_requests_total" in answer.text
+    assert 'soritune_requests_total{path="/v1/models",status="200"}' in answer.text
+    assert 'soritune_request_seconds_count{path="/v1/models"}' in answer.text
+    counts = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if line[0] != "#")
+    for name in ("batch_clips_count", "batch_seconds_sum", "audio_seconds_total"):
+        assert float(counts[f"soritune_{name}"]) > 0
     assert answer.headers["x-request-id"] == "mine-1"
+    answer = httpx2.get(f"{address}/v1/nothing", headers=headers | {"X-Request-Id": "a b"})
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert re.fullmatch("req_[0-9a-f]{32}", answer.headers["x-request-id"])
     description = httpx2.get(f"{address}/openapi.json", headers=headers).json()
     assert "/v1/audio/transcriptions" in description["paths"]
     form = description["components"]["schemas"]["Body_transcribe_v1_audio_transcriptions_post"]

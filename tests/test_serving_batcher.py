@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,24 @@ def gate() -> threading.Event:
 
 
 @pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> list[list[Piece]]:
+def broken() -> list[Exception]:
+    """What the model raises, whatever it is given."""
+    return []
+
+
+@pytest.fixture
+def batches(
+    monkeypatch: pytest.MonkeyPatch, gate: threading.Event, broken: list[Exception]
+) -> list[list[Piece]]:
     """Batches that the model was given; it answers each clip with its key."""
     seen: list[list[Piece]] = []
 
-    def decode(model: object, batch: Sequence[Piece], *, watch: Watch) -> list[Decoded]:
+    def decode(
+        model: object, batch: Sequence[Piece], *, watch: Watch = lambda _: []
+    ) -> list[Decoded]:
         assert gate.wait(10)
+        if broken:
+            raise broken[0]
         seen.append(list(batch))
         if any(piece.key == (66, 6) for piece in batch):
             raise RuntimeError("out of memory")
@@ -86,7 +99,43 @@ def test_a_bad_clip_costs_only_itself(
     assert jobs[2].future.result(10).output == "(2, 2)"
     with pytest.raises(RuntimeError, match="out of memory"):
         jobs[1].future.result(10)
-    assert batcher.alive
+    assert batcher.answers
+
+
+@pytest.mark.parametrize(
+    ("error", "lasts"),
+    [
+        ("a matrix has no room", False),
+        ("CUDA out of memory. Tried to allocate 2 GiB", False),
+        ("CUDA error: device-side assert triggered\nCompile with TORCH_USE_CUDA_DSA", True),
+    ],
+)
+def test_a_model_that_fails_is_tried_until_it_answers(
+    batcher: Batcher,
+    batches: list[list[Piece]],
+    gate: threading.Event,
+    broken: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    error: str,
+    lasts: bool,
+) -> None:
+    def becomes(answers: bool) -> None:
+        deadline = time.monotonic() + 5
+        while batcher.answers is not answers:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    monkeypatch.setattr(module, "TRY_EVERY_S", 0.05)
+    gate.set()
+    broken.append(RuntimeError(error))
+    with pytest.raises(RuntimeError):
+        batcher.submit(piece(1)).future.result(10)
+    becomes(False)
+    assert (batcher.problem is not None) is lasts
+    assert batcher.problem in (None, f"the GPU failed ({error[:40]}). Start the server again.")
+    broken.clear()
+    becomes(True)  # though nobody asks
+    assert batches == [[module.TRIAL]]
 
 
 def test_a_cancelled_clip_is_not_decoded_and_a_full_line_refuses(

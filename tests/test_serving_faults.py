@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import numpy as np
@@ -22,18 +22,22 @@ import pytest
 pytest.importorskip("fastapi", reason="the server needs soritune[serve]")
 
 from serving_server import started, wav
+from typer.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from soritune.audio import AudioError
 from soritune.audio.stream import Sound
+from soritune.cli import app
 from soritune.decoding.engine import Decoded, Piece
 from soritune.decoding.guard import Guard
 from soritune.decoding.listening import Listening, hear
 from soritune.errors import UserError
+from soritune.interrupts import Terminated
 from soritune.models.family import ClipLimits
 from soritune.serving import connections
-from soritune.serving.served import remote_model
+from soritune.serving.batcher import Batcher
+from soritune.serving.served import ServedModel, remote_model
 from soritune.serving.settings import ServerSettings, read_keys
 from soritune.serving.start import run_server
 from soritune.tasks import Answer, Request, Task
@@ -108,6 +112,7 @@ def test_a_stopping_server_finishes_what_it_began_and_refuses_more(
     with ThreadPoolExecutor(1) as pool:
         begun = pool.submit(post, address)
         wait_for(lambda: state_of(server).workers.busy == 1)
+        assert "soritune_requests_busy 1.0" in httpx2.get(f"{address}/metrics").text
         server.should_exit = True  # what uvicorn makes of SIGTERM
         wait_for(lambda: httpx2.get(f"{address}/ready").status_code == 503)
         refused = post(address)
@@ -119,6 +124,7 @@ def test_a_stopping_server_finishes_what_it_began_and_refuses_more(
         assert begun.result().json()["text"] == "heard"
     thread.join(5)
     assert not thread.is_alive()
+    assert server.outcome == "stopped: 1 were finished, 0 dropped"
     with pytest.raises(OSError, match="refused"):
         opened(address)
 
@@ -132,6 +138,67 @@ def test_a_server_that_cannot_finish_stops_when_its_time_is_over(serve: Any) -> 
         thread.join(6)
         assert not thread.is_alive()
         assert begun.result().status_code == 503
+    assert server.outcome == "stopped: 0 were finished, 1 dropped"
+
+
+@pytest.mark.parametrize(("kind", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_a_server_stopped_while_it_loads_says_so(
+    monkeypatch: pytest.MonkeyPatch, kind: type[KeyboardInterrupt], code: int
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise kind
+
+    monkeypatch.setattr("soritune.serving.start.run_server", stopped)
+    result = CliRunner().invoke(app, ["serve", "nowhere"])
+    assert result.exit_code == code
+    assert result.output.strip() == "stopped before it served anything"
+
+
+@dataclass
+class Line:
+    """Stands in for a `Batcher` of a model that works or does not."""
+
+    answers: bool = True
+    problem: str | None = None
+    waiting: int = 0
+
+    def close(self, timeout_s: float) -> None:
+        pass
+
+
+def test_a_model_that_fails_is_not_ready_and_a_broken_gpu_ends_the_server() -> None:
+    line = Line()
+    model = ServedModel("m", lambda _: HeldEngine(), cast(Batcher, line))
+    with started(ServerSettings(), lambda _: [model]) as (address, server, thread):
+        for answers, status in [(True, 200), (False, 503), (True, 200)]:
+            line.answers = answers
+            assert httpx2.get(f"{address}/ready").status_code == status
+            assert httpx2.get(f"{address}/health").status_code == 200
+        line.problem = "the GPU failed"
+        thread.join(5)
+        assert not thread.is_alive()
+    assert server.problem() == "the GPU failed"
+
+
+def test_logs_have_a_line_a_request_and_nothing_of_its_content(
+    serve: Any, engine: HeldEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.go.set()
+    address, server, _ = serve()
+    for form in ({"prompt": "private"}, {"response_format": "private"}, {"language": "private"}):
+        caplog.clear()
+        httpx2.post(
+            f"{address}/v1/audio/transcriptions?private=1",
+            files={"file": ("private.wav", wav(NOISE))},
+            data=form,
+            headers={"X-Request-Id": "mine", "Authorization": "Bearer private"},
+        )
+        wait_for(lambda: state_of(server).requests == 0)
+        (line,) = [each for each in caplog.messages if "transcriptions" in each]
+        assert line.startswith("POST /v1/audio/transcriptions ")
+        assert line.endswith(" s mine")
+        assert "private" not in caplog.text
+        assert "heard" not in caplog.text
 
 
 def test_a_live_session_is_answered_before_the_server_stops(serve: Any, engine: HeldEngine) -> None:

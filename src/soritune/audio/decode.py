@@ -21,6 +21,7 @@ from soritune.audio.headers import (
     data_chunk,
     finished,
     has_half_sample,
+    has_more,
 )
 from soritune.audio.levels import Levels, Samples
 from soritune.audio.mp3 import Frames, find_frames, frame_length
@@ -118,12 +119,20 @@ def _joined(blocks: list[Samples]) -> Samples:
 def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> Any:
     """Return the file opened by libsndfile, in a form in which it hears all of it."""
     chunk = data_chunk(file, num_bytes)
+    whole: list[Part] = [(0, num_bytes)]
     parts: list[Part] | None = None
     if chunk is not None and chunk.code == MP3_IN_WAV:
         frames = find_frames(file, chunk.start, chunk.end, where)
         parts = [(chunk.start, chunk.end)] if frames is None else frames.parts()
         return _sound(file, parts or [(chunk.start, chunk.end)], where)
     if chunk is not None:
+        if has_more(chunk, file, num_bytes):
+            raise AudioError(
+                "damaged",
+                f"has {num_bytes - chunk.end:,} bytes more than its header names. Decode and "
+                "encode it again.",
+                where,
+            )
         parts = finished(chunk, num_bytes)
     elif (flac := flac_length(file, num_bytes)) is not None:
         if flac.named == 0 and flac.real is None:
@@ -141,14 +150,12 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
         if isinstance(found, AudioError):
             raise found
         if found is not None:
-            whole: list[Part] = [(found.start, num_bytes)]  # libsndfile gives up at two tags
-            return _sound(file, found.parts() or whole, where)
-    sound = _sound(file, parts, where)
+            # libsndfile gives up at two tags.
+            return _sound(file, found.parts() or [(found.start, num_bytes)], where)
+    sound = _sound(file, parts or whole, where)
     if sound.format not in LOSSY or sound.subtype in ("MPEG_LAYER_I", "MPEG_LAYER_II"):
         return sound
-    position = file.tell()
     found = _walk(file, num_bytes, sound.format, part, where)
-    file.seek(position)  # libsndfile goes on from there
     if isinstance(found, AudioError):
         sound.close()
         raise found
@@ -159,7 +166,7 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
     return _sound(file, parts, where)
 
 
-def _sound(file: BinaryIO, parts: list[Part] | None, where: str) -> Any:
+def _sound(file: BinaryIO, parts: list[Part], where: str) -> Any:
     import soundfile
 
     file.seek(0)
@@ -167,8 +174,8 @@ def _sound(file: BinaryIO, parts: list[Part] | None, where: str) -> Any:
         raise AudioError("unreadable", _UNJUDGED.format("a MIDI sample dump"), where)
     file.seek(0)
     try:
-        sound = soundfile.SoundFile(file if parts is None else cast(BinaryIO, View(file, parts)))
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+        sound = soundfile.SoundFile(cast(BinaryIO, View(file, parts)))
+    except soundfile.SoundFileError as error:
         detail = f"is not audio that can be read ({FORMS})"
         file.seek(0)
         form = _foreign_form(file.read(16))

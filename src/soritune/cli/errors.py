@@ -33,7 +33,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             show_error(str(error))
             raise typer.Exit(EXIT_USER_ERROR) from None
         except KeyboardInterrupt as interruption:
-            print(f"\n{INTERRUPTED}", file=sys.stderr)
+            print(f"\n{str(interruption) or INTERRUPTED}", file=sys.stderr)
             raise typer.Exit(exit_code(interruption)) from None
         except Exception as error:
             if not is_disk_full(error):

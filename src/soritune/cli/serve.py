@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
@@ -15,10 +17,26 @@ from soritune.errors import UserError
 if TYPE_CHECKING:
     from soritune.serving.settings import ServerSettings
 
+P = ParamSpec("P")
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def _nothing_to_continue(command: Callable[P, None]) -> Callable[P, None]:
+    """Let an interruption say what is true of a server; one that serves ends in peace by it."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt as interruption:
+            raise type(interruption)("stopped before it served anything") from None
+
+    return wrapped
+
+
 @plain_errors
+@_nothing_to_continue
 def serve(
     model: Annotated[
         str,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from soritune.audio.views import View
 from soritune.corpus.leakage import HeldOut
 from soritune.corpus.subset import MAX_RANK, rank
 from soritune.errors import UserError
@@ -171,7 +172,7 @@ def claimed_duration_s(utterance: Utterance) -> float:
     audio = utterance.audio
     try:
         if isinstance(audio, bytes):
-            return float(soundfile.info(io.BytesIO(audio)).duration)
+            return float(soundfile.info(View(io.BytesIO(audio), [(0, len(audio))])).duration)
         if isinstance(audio, Path):
             return _duration_s(audio)
         if isinstance(audio, Excerpt):

@@ -113,12 +113,13 @@ class LocalEngine:
         from soritune.models.memory import trim_heap  # torch
 
         pool: list[Piece] = []
-        room_s = POOL_BATCHES * self.batch_size * self.clip_limits.max_duration_s
+        room_s, pooled_s = POOL_BATCHES * self.batch_size * self.clip_limits.max_duration_s, 0.0
         for piece in pieces:
             pool.append(piece)
-            if sum(each.duration_s for each in pool) >= room_s:
+            pooled_s += piece.duration_s
+            if pooled_s >= room_s:
                 yield from self._decode_pool(pool)
-                pool = []
+                pool, pooled_s = [], 0.0
                 trim_heap()
         yield from self._decode_pool(pool)
 

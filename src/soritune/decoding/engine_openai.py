@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import random
 from collections.abc import Iterable, Iterator, Mapping
@@ -115,14 +116,16 @@ class OpenAIEngine:
             unreachable = False
             try:
                 response = self._ask(client, piece)
-            except httpx2.TransportError as error:
+            except httpx2.ReadTimeout:  # it may be at work on it: asked again, it had twice as much
+                return Refused(f"{self.url}: no answer within {TIMEOUT_S:g} s")
+            except httpx2.RequestError as error:
                 problem = f"{self.url}: {type(error).__name__} ({error})"
                 unreachable = isinstance(error, httpx2.ConnectError)
                 continue
             if response.status_code == 200:
                 try:
                     return _decoded(piece, response.json())
-                except (ValueError, TypeError, AttributeError):
+                except (ValueError, RecursionError):
                     problem = f"{self.url}: answered with what is not a transcript"
                     continue
             problem = f"{self.url}: {response.status_code} {_message(response)}"
@@ -136,7 +139,7 @@ class OpenAIEngine:
         return Refused(f"{problem}; asked {TRIES} times")
 
     def _ask(self, client: httpx2.Client, piece: Piece) -> httpx2.Response:
-        """Ask with segments where the server has them. Raises TransportError."""
+        """Ask with segments where the server has them. Raises RequestError."""
         vllm = self._is_vllm(client)
         if not vllm and "verbose" not in self._known:
             response = self._post(client, piece, {"response_format": "verbose_json"})
@@ -196,20 +199,29 @@ def _wav(piece: Piece) -> bytes:
 
 
 def _decoded(piece: Piece, body: Any) -> Decoded:
-    """Return an answer; raises ValueError, TypeError or AttributeError where it is not one."""
+    """Return an answer. Raises ValueError where it is not one."""
     text = body["text"] if isinstance(body, dict) and "text" in body else None
     if not isinstance(text, str):
         raise ValueError("no text")
-    text = text.strip()
-    parts = [
-        (part["avg_logprob"], max(part["end"] - part["start"], 0.0))
-        for part in body.get("segments") or []
-        if part.get("avg_logprob") is not None
-    ]
-    weight = sum(seconds for _, seconds in parts)
-    mean = sum(value * seconds for value, seconds in parts) / weight if weight else None
+    text = text.encode("utf-8", "replace").decode().strip()  # half a character is in no file
     of_ast = piece.request.task is Task.AST
-    return Decoded(text, Answer(translation=text) if of_ast else Answer(text), mean)
+    answer = Answer(translation=text) if of_ast else Answer(text)
+    return Decoded(text, answer, _mean_logprob(body.get("segments")))
+
+
+def _mean_logprob(segments: Any) -> float | None:
+    """Return the mean of segments by their length; None where they do not have it."""
+    try:
+        parts = [
+            (float(part["avg_logprob"]), max(float(part["end"]) - float(part["start"]), 0.0))
+            for part in segments or []
+            if part.get("avg_logprob") is not None
+        ]
+    except (ValueError, TypeError, AttributeError, LookupError):
+        return None
+    weight = sum(seconds for _, seconds in parts)
+    mean = sum(value * seconds for value, seconds in parts) / weight if weight else math.nan
+    return mean if math.isfinite(mean) else None
 
 
 def _message(response: httpx2.Response) -> str:

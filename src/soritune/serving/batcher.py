@@ -15,13 +15,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from soritune.audio import SAMPLE_RATE_HZ
 from soritune.decoding.engine import Decoded, Piece, decode_batch
 from soritune.models.memory import trim_heap
 from soritune.models.speech_model import SpeechModel
+from soritune.tasks import Request, Task
 
 log = logging.getLogger("soritune.serving")
 
 TRIM_EVERY_S = 5.0
+TRY_EVERY_S = 5.0
+"""Between two trials of a model that fails and is asked nothing."""
+TRIAL = Piece((0, 0), np.zeros(SAMPLE_RATE_HZ, np.float32), Request(Task.ASR))
+"""A second that every model can take: what fails on it is not the clip."""
+LASTING = ("CUDA error", "HIP error")
+"""Of such errors of a GPU a process does not recover: each later call fails as well."""
 
 
 class LineFullError(Exception):
@@ -80,6 +90,7 @@ class Batcher:
         self._line: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="soritune-model", daemon=True)
         self._thread.start()
 
@@ -92,6 +103,19 @@ class Batcher:
     def alive(self) -> bool:
         """Whether the model's thread works."""
         return self._thread.is_alive()
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model answers: after a clip that failed it is tried on one that cannot."""
+        return self.alive and self._failure is None
+
+    @property
+    def problem(self) -> str | None:
+        """Why only a new process can help; None while this one can go on."""
+        text = str(self._failure or "")
+        if not any(mark in text for mark in LASTING):
+            return None
+        return f"the GPU failed ({text.splitlines()[0]}). Start the server again."
 
     def submit(self, piece: Piece, on_text: Callable[[str], None] | None = None) -> Job:
         """Put a clip at the end of the line.
@@ -144,14 +168,17 @@ class Batcher:
                 if ended - trimmed > TRIM_EVERY_S:
                     trim_heap()
                     trimmed = ended
+            elif self._failure is not None:
+                self._try_out()
 
     def _next_batch(self) -> list[Job] | None:
-        """Return the next jobs, or None at the end."""
+        """Return the next jobs (none: a model that fails is to be tried), or None at the end."""
         with self._changed:
             while not self._line:
                 if self._closed:
                     return None
-                self._changed.wait()
+                if not self._changed.wait(None if self._failure is None else TRY_EVERY_S):
+                    return []
             budget = self._batch_size * self._cost(self._line[0].piece, self._longest_s)
             deadline = time.monotonic() + self._wait_s
             while len(self._line) * self._line[0].cost < budget and not self._closed:
@@ -195,11 +222,27 @@ class Batcher:
         except Exception as error:
             if len(batch) == 1:
                 batch[0].future.set_exception(error)
+                self._try_out()
                 return
             # One bad clip, or too little memory for all of them: each gets its own try.
             log.warning("a batch of %d failed; its clips are tried one by one", len(batch))
             for job in batch:
                 self._decode([job])
             return
+        self._failure = None
         for job, answer in zip(batch, answers, strict=True):
             job.future.set_result(answer)
+
+    def _try_out(self) -> None:
+        """See whether it was the clip or the model that failed."""
+        failed_before = self._failure is not None
+        try:
+            decode_batch(self.model, [TRIAL])
+        except Exception as error:
+            self._failure = error
+            if not failed_before:
+                log.error("%s fails on every clip", self.model.family.name, exc_info=error)
+        else:
+            self._failure = None
+            if failed_before:
+                log.info("%s answers again", self.model.family.name)

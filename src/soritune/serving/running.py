@@ -20,22 +20,31 @@ STOP_S = 3
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which stops as well when what stands behind it has ended.
+    """uvicorn's server, which stops as well when what stands behind it cannot go on.
 
     uvicorn stops listening before it waits. This one refuses in words meanwhile, so that clients
     try again elsewhere and `/ready` tells a load balancer.
+
+    Attributes:
+        outcome: what became of the requests, once it has stopped.
     """
 
     def __init__(
         self, config: uvicorn.Config, app: Gate, problem: Callable[[], str | None]
     ) -> None:
         super().__init__(config)
+        self.outcome = "stopped"
         self._state = app.state
-        self._problem = problem
+        self._behind = problem
+
+    def problem(self) -> str | None:
+        """Return why it cannot go on; None while it can."""
+        models = self._state.models.by_name.values()
+        return self._behind() or next((m.problem for m in models if m.problem), None)
 
     async def on_tick(self, counter: int) -> bool:
         """See `uvicorn.Server`."""
-        return self._problem() is not None or await super().on_tick(counter)
+        return self.problem() is not None or await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """See `uvicorn.Server`. Raises UserError where another server was faster."""
@@ -53,11 +62,22 @@ class Server(uvicorn.Server):
         """See `uvicorn.Server`."""
         state = self._state
         state.stopping.set()
+        begun = state.begun
+        if begun and self.problem() is None:
+            print(
+                f"stopping: {begun} requests and live sessions are finished first, for up to "
+                f"{state.settings.drain_s:g} s (Ctrl-C again stops at once)",
+                file=sys.stderr,
+                flush=True,
+            )
         deadline = time.monotonic() + state.settings.drain_s
-        while (state.requests or state.sessions) and time.monotonic() < deadline:
-            if self.force_exit or self._problem() is not None:
+        while state.begun and time.monotonic() < deadline:
+            if self.force_exit or self.problem() is not None:
                 break
             await asyncio.sleep(0.05)
+        if begun:
+            dropped = min(state.begun, begun)
+            self.outcome = f"stopped: {begun - dropped} were finished, {dropped} dropped"
         state.workers.give_up()
         await super().shutdown(sockets)
 

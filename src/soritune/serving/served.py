@@ -66,7 +66,12 @@ class ServedModel:
     @property
     def ready(self) -> bool:
         """Whether requests are answered."""
-        return self.batcher is None or self.batcher.alive
+        return self.batcher is None or self.batcher.answers
+
+    @property
+    def problem(self) -> str | None:
+        """Why only a new process can help; None while this one can go on."""
+        return None if self.batcher is None else self.batcher.problem
 
     def close(self, timeout_s: float) -> None:
         """Finish what is begun."""

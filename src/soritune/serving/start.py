@@ -69,11 +69,12 @@ def run_server(
         else:
             raise UserError(f"--engine {engine}: use local, vllm or openai:URL")
         app = make_app(settings, make_models)
+        server = make_server(app, problem)
         with suppress(KeyboardInterrupt, SystemExit):
-            make_server(app, problem).run([listening])
-        if (ended := problem()) is not None:
+            server.run([listening])
+        if (ended := server.problem()) is not None:
             raise UserError(ended)
-        print("stopped", file=sys.stderr)
+        print(server.outcome, file=sys.stderr)
 
 
 def _local(

@@ -28,3 +28,8 @@ class State:
     requests: int = 0
     sessions: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def begun(self) -> int:
+        """Number of requests and live connections that are not finished."""
+        return self.requests + self.sessions
