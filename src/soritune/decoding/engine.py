@@ -63,9 +63,14 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Refused:
-    """A piece that an engine could not answer, and why in one line."""
+    """A piece that an engine could not answer, and why in one line.
+
+    Attributes:
+        failing: whether the engine failed, rather than the piece was wrong.
+    """
 
     error: str
+    failing: bool = False
 
 
 class Engine(Protocol):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from soritune.models.loaded import LoadedModel
     from soritune.models.lora import Lora
+    from soritune.models.serving import Chat
     from soritune.models.stored import StoredBase, StoredModel
     from soritune.models.summary import Summary
 
@@ -198,6 +199,17 @@ class Family(Protocol):
     def vllm_options(self, config: Mapping[str, Any]) -> Sequence[str]:
         """Return the options without which vLLM serves a folder with this config.json wrongly."""
         return ()
+
+    def vllm_chat(self, folder: Path) -> Chat | None:
+        """Return how vLLM's chat is asked, so that it answers as the model does here.
+
+        None: vLLM's endpoints for sound are asked.
+        """
+        return None
+
+    def default_language(self, folder: Path) -> str | None:
+        """Return the language of clips whose request names none; None: the model tells it."""
+        return None
 
     def plan_export(self, model: StoredModel, target: str, lora_weight: float | None) -> ExportPlan:
         """Plan an export to one of `targets`: `plan` of `export.py`.
