@@ -97,7 +97,7 @@ class _Json:
 
     @staticmethod
     def read_whole(source: Any, **settings: Any) -> Any:
-        import pandas
+        import pandas  # type: ignore[import-untyped]
 
         return pandas.read_json(source, **{**settings, "dtype": False})
 
