@@ -3,11 +3,13 @@
 
     python benchmarks/listening.py words MODEL        times of words beside those by width
     python benchmarks/listening.py joined MODEL       error rates beside cutting each 30 s
+    python benchmarks/listening.py seams MODEL        words lost or added where windows meet
+    python benchmarks/listening.py silence MODEL      error rates of clips with silence around them
     python benchmarks/listening.py invented MODEL     words for sounds without speech
     python benchmarks/listening.py speed MODEL        x real time beside one clip at a time
     python benchmarks/listening.py memory MODEL       resident memory of a process by length
 
-Speech is that of the demo's English voices, by espeak-ng, without noise.
+Speech is that of the demo's voices, English by default, by espeak-ng, without noise.
 """
 
 from __future__ import annotations
@@ -56,9 +58,9 @@ class Clip:
     starts_s: tuple[float, ...]
 
 
-def clips(count: int) -> Iterator[Clip]:
+def clips(count: int, language: str = "en") -> Iterator[Clip]:
     """Yield sentences whose words espeak-ng speaks one by one."""
-    source = DemoSource(source="demo", language="en", train=0, dev=0, test=4 * count, seed=7)
+    source = DemoSource(source="demo", language=language, train=0, dev=0, test=4 * count, seed=7)
     found = 0
     for utterance in read(source):
         clip = utterance.audio
@@ -155,9 +157,65 @@ def joined_part(model: Transcriber, arguments: argparse.Namespace) -> None:
         print(f"| {kind} | {len(sound) / RATE_HZ:.0f} | {ours} | {cut} |")
 
 
-def _texts(model: Transcriber, sounds: list[Samples], *, keep: bool = False) -> list[str]:
-    found = model.transcribe(sounds, sampling_rate=RATE_HZ, language="en", keep_unsure=keep)
+def _texts(
+    model: Transcriber, sounds: list[Samples], *, keep: bool = False, language: str = "en"
+) -> list[str]:
+    found = model.transcribe(sounds, sampling_rate=RATE_HZ, language=language, keep_unsure=keep)
     return [transcript.text for transcript in found]
+
+
+def seams_part(model: Transcriber, arguments: argparse.Namespace) -> None:
+    """Words lost or added within a word of where two windows meet, and elsewhere.
+
+    The truth is what the model writes for each clip alone, so its errors do not count.
+    """
+    language = arguments.language
+    parts = list(clips(arguments.clips, language))
+    alone = _texts(model, [part.samples for part in parts], language=language, keep=True)
+    expected = _plain(" ".join(alone))
+    print(
+        f"| {arguments.model} | s | words | seams | lost, added at seams | lost, added elsewhere |"
+    )
+    print("|---|---|---|---|---|---|")
+    for kind in ("pauses", "none"):
+        sound = joined(parts, gaps(kind, len(parts))).samples
+        (found,) = model.transcribe(
+            sound,
+            sampling_rate=RATE_HZ,
+            language=language,
+            window_s=arguments.window,
+            keep_unsure=True,
+        )
+        words = [_plain(segment.text) for segment in found.segments]
+        seams = np.cumsum([len(each) for each in words])[:-1]
+        counts = {(tag, near): 0 for tag in ("delete", "insert") for near in (True, False)}
+        for edit in Levenshtein.editops(expected, [word for each in words for word in each]):
+            if edit.tag != "replace":
+                near = bool(len(seams)) and np.abs(seams - edit.dest_pos).min() <= 1
+                counts[edit.tag, bool(near)] += 1
+        at, other = (
+            f"{counts['delete', near]}, {counts['insert', near]}" for near in (True, False)
+        )
+        seconds = len(sound) / RATE_HZ
+        print(f"| {kind} | {seconds:.0f} | {len(expected)} | {len(seams)} | {at} | {other} |")
+
+
+def silence_part(model: Transcriber, arguments: argparse.Namespace) -> None:
+    """Error rates of clips with nothing, or faint noise, before and behind them."""
+    language, random = arguments.language, np.random.default_rng(1)
+    parts = list(clips(arguments.clips, language))
+    said = " ".join(part.text for part in parts)
+    print(f"| {arguments.model} | CER, WER | lost, added |\n|---|---|---|")
+    for level in (0.0, 0.0005):
+        for seconds in (0, 0.5, 1, 3, 10):
+            gap = round(seconds * RATE_HZ)
+            noise = [level * random.standard_normal((2, gap)).astype(np.float32) for _ in parts]
+            sounds = [
+                np.concatenate([before, part.samples, behind])
+                for part, (before, behind) in zip(parts, noise, strict=True)
+            ]
+            rates = _rates(said, " ".join(_texts(model, sounds, language=language)))
+            print(f"| {seconds} s of {'noise' if level else 'silence'} | {rates} |", flush=True)
 
 
 def _plain(text: str) -> list[str]:
@@ -246,6 +304,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 PARTS = {
     "words": words_part,
     "joined": joined_part,
+    "seams": seams_part,
+    "silence": silence_part,
     "invented": invented_part,
     "speed": speed_part,
     "memory": memory_part,
@@ -258,6 +318,8 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("model")
     parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--language", default="en", help="of seams and silence: en or ko")
+    parser.add_argument("--window", type=float, help="of seams: the longest, in seconds")
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10])
     arguments = parser.parse_args()
     PARTS[arguments.part](soritune.load(arguments.model, device="cpu"), arguments)

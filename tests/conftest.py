@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Before torch is imported: small tensors gain nothing from threads, least of all beside another
+# worker of pytest-xdist, and a process without them can fork.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_out_of_the_garbage_collectors_way() -> None:
+    """Each training collects garbage several times; to look at all of torch takes half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

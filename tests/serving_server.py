@@ -39,6 +39,12 @@ class HeldEngine:
     def check(self, request: Request) -> None:
         pass
 
+    def until(self, gone: threading.Event) -> HeldEngine:
+        return self
+
+    def works(self) -> bool:
+        return True
+
     def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded]]:
         for piece in pieces:
             assert self.go.wait(10)

@@ -169,6 +169,18 @@ def test_a_flac_longer_than_its_header_says_is_refused() -> None:
     assert "27,200 samples in its header, but has 73,600" in error.detail
 
 
+def test_a_wav_with_more_sound_than_its_header_says_is_refused() -> None:
+    content = encoded(talk(2.0), "WAV", "PCM_16")
+    start = content.index(b"data") + 4
+    short = content[:start] + struct.pack("<I", 16_000) + content[start + 4 :]
+    for longer in (short, content + content):
+        error = fault(longer)
+        assert error.reason == "damaged"
+        assert "bytes more than its header names" in error.detail
+    for behind in (bytes(9_000), b"TAG" + bytes(125) + ape(9_000), b"LIST" + struct.pack("<I", 2)):
+        assert duration_s(content + behind) == 2.0
+
+
 def test_tags_behind_a_flac_are_no_sound() -> None:
     content = encoded(talk(2.0), "FLAC")
     for tag in (b"TAG" + bytes(125), ape(500)):

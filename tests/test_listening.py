@@ -70,12 +70,23 @@ def test_segments_stand_where_their_words_are_spoken() -> None:
     assert second.end_s == pytest.approx(57 + 3 * WORD_S, abs=frame_s)
 
 
-def test_what_fits_into_a_window_is_heard_whole() -> None:
-    """Its text is then that of the clip alone, as in evaluations."""
-    recording = np.concatenate([silence(1), spoken([1]), silence(5), spoken([2]), silence(1)])
+@pytest.mark.parametrize("around_s", [0.0, 0.6, 1.0, 12.0])
+def test_what_fits_into_a_window_is_heard_whole_without_long_silence(around_s: float) -> None:
+    """Without any, its text is that of the clip alone, as in evaluations; times stay true."""
+    spoken_s = 5 + 2 * WORD_S
+    around = silence(around_s)
+    recording = np.concatenate([around, spoken([1]), silence(5), spoken([2]), around])
     engine = LevelEngine()
-    heard(Sound(recording, RATE_HZ), engine)
-    assert [len(piece.samples) for piece in engine.pieces] == [len(recording)]
+    found = heard(Sound(recording, RATE_HZ), engine)
+    (piece,) = engine.pieces
+    if around_s < 0.7:
+        assert np.array_equal(piece.samples, recording)
+    else:
+        assert piece.duration_s == pytest.approx(spoken_s + 0.4, abs=0.1)
+    (segment,) = found.segments
+    assert (segment.text, found.duration_s) == (words(1, 2), len(recording) / RATE_HZ)
+    assert segment.start_s == pytest.approx(around_s, abs=0.033)
+    assert segment.end_s == pytest.approx(around_s + spoken_s, abs=0.033)
 
 
 def test_cutting_does_not_depend_on_the_blocks_that_are_read() -> None:
@@ -121,6 +132,39 @@ def test_what_the_guard_holds_back_is_reported_and_can_be_kept() -> None:
     assert kept.text == words(1, 2, 3)
     assert kept.segments[0].unsure == dropped.unsure
     assert not kept.dropped
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("num_words", [60, 110])
+def test_where_the_model_repeats_itself_halves_give_all_words(
+    pause_s: float, num_words: int
+) -> None:
+    sound = Sound(spoken(range(num_words), pause_s), RATE_HZ, "a.wav")
+    engine = LevelEngine(loops_above_s=9.0)
+    found, other = listen(engine, [sound, Sound(spoken([1, 2]), RATE_HZ)], ASR)
+    assert isinstance(found, Transcript)
+    assert found.text.split() == [word(number) for number in range(num_words)]
+    assert isinstance(other, Transcript)
+    assert (other.text, other.note) == (words(1, 2), "")
+    assert not found.dropped
+    assert ("a.wav: 0.0 to" in found.note) == any(p.duration_s > 9 for p in engine.pieces)
+    starts_s = [segment.start_s for segment in found.segments]
+    assert starts_s == sorted(starts_s)
+
+
+def test_only_what_still_repeats_itself_is_held_back() -> None:
+    """Halves of less than 8 s are not cut again, wherever the model goes on repeating itself."""
+
+    class Stuck(LevelEngine):
+        def read(self, samples: Samples) -> str:
+            text = super().read(samples)
+            return " ".join([word(3)] * 60) if word(3) in text else text
+
+    found = heard(Sound(spoken(range(60)), RATE_HZ), Stuck())
+    (dropped,) = found.dropped
+    assert "repeats itself" in (dropped.unsure or "")
+    assert dropped.end_s - dropped.start_s < 8
+    assert found.text.split()[-40:] == [word(number) for number in range(20, 60)]
 
 
 @pytest.mark.parametrize(

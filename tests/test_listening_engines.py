@@ -20,7 +20,7 @@ from soritune.decoding.listening import Listening, listen
 from soritune.decoding.records import Failure, Transcript
 from soritune.errors import UserError
 from soritune.models.phi4mm.model import Phi4mm
-from soritune.models.registry import family_of
+from soritune.models.registry import builtin_folder, family_named
 from soritune.tasks import Request, Task
 
 LENGTHS = (3_000, 90_000, 16_000, 5_000, 40_000, 3_100, 15_000, 8_000)
@@ -59,12 +59,16 @@ def test_texts_are_those_of_one_by_one(
     assert len(set(together.values())) > 2
 
 
+HANGS, CLOSES = -1, -2
+
+
 class Server(BaseHTTPRequestHandler):
     """Answers what the test put into `answers`, then transcripts with the bytes that came."""
 
     answers: list[tuple[int, str]]
     requests: list[bytes]
     models = "[]"
+    ended = threading.Event()
     busy = most_busy = 0
     lock = threading.Lock()
 
@@ -81,12 +85,19 @@ class Server(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kind.requests.append(self.path.encode() + b"\n" + body)
             code, answer = kind.answers.pop(0) if kind.answers else (200, "")
+        if code == HANGS:
+            kind.ended.wait(10)
         if not answer:
             parts = [{"start": 0.0, "end": 1.0, "avg_logprob": -0.25}]
             answer = json.dumps({"text": f" {len(body)}", "segments": parts})
         with kind.lock:
             kind.busy -= 1
+        if code in (HANGS, CLOSES):
+            self.close_connection = True
+            return
         self.send_response(code)
+        if answer == "not gzip":
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(answer.encode())
 
@@ -125,7 +136,14 @@ GARBAGE = (200, "<html>busy</html>")
     [
         [(429, '{"error": {"message": "slow down"}}')],
         [(500, "oops"), (503, "oops"), (502, "")],
-        [GARBAGE, (200, "[1]"), (200, '{"text": null}')],
+        [
+            GARBAGE,
+            (200, "[1]"),
+            (200, '{"text": null}'),
+            (200, '{"text": "cut'),
+            (200, "[" * 99_999),
+        ],
+        [(CLOSES, ""), (200, "not gzip"), (CLOSES, "")],
     ],
 )
 def test_a_busy_or_failing_server_is_asked_again(
@@ -137,6 +155,33 @@ def test_a_busy_or_failing_server_is_asked_again(
     assert isinstance(found, Decoded)
     assert found.mean_logprob == -0.25
     assert len(kind.requests) == len(answers) + 1
+
+
+@pytest.mark.parametrize(
+    "segments",
+    ['{"a": 1}', "[1]", '[{"avg_logprob": -1}]', '[{"avg_logprob": NaN, "end": 1, "start": 0}]'],
+)
+def test_segments_of_another_form_are_left_alone(
+    server: tuple[str, type[Server]], segments: str
+) -> None:
+    url, kind = server
+    kind.answers = [(200, f'{{"text": "\\ud800말", "segments": {segments}}}')]
+    found = answer(OpenAIEngine(url, "m"))
+    assert isinstance(found, Decoded)
+    assert (found.answer.transcript, found.mean_logprob) == ("?말", None)
+
+
+def test_a_server_that_hangs_costs_the_recording_alone(
+    server: tuple[str, type[Server]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, kind = server
+    monkeypatch.setattr(engine_openai, "TIMEOUT_S", 0.2)
+    kind.answers, kind.ended = [(HANGS, "")], threading.Event()
+    pieces = [Piece((0, n), noise(3_000), ASR) for n in range(2)]
+    found = [found for _, found in OpenAIEngine(url, "m", concurrency=1).decode(pieces)]
+    kind.ended.set()
+    assert found[0] == Refused(f"{url}: no answer within 0.2 s", failing=True)
+    assert isinstance(found[1], Decoded)
 
 
 def test_what_the_server_never_answers_costs_its_recording_alone(
@@ -181,7 +226,7 @@ def test_vllm_is_asked_for_what_leaves_its_texts_right(server: tuple[str, type[S
     url, kind = server
     kind.models = '{"data": [{"id": "m", "owned_by": "vllm"}]}'
     korean = Request(Task.AST, None, "ko")
-    engine = OpenAIEngine(url, "m", family=family_of("builtin:tiny"))
+    engine = OpenAIEngine(url, "m", family=family_named("phi4mm", ""))
     engine.check(korean)
     ((_, found),) = engine.decode([Piece((0, 0), noise(32_000), korean)])
     assert isinstance(found, Decoded)
@@ -218,6 +263,40 @@ def test_a_server_that_is_not_there_ends_the_job(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(engine_openai, "LONGEST_WAIT_S", 0.001)
     with pytest.raises(UserError, match="Start the server, and run the same command again"):
         answer(OpenAIEngine("http://127.0.0.1:9/v1", "m"))
+
+
+@pytest.mark.parametrize("code", [500, 200])
+def test_who_has_stopped_waiting_waits_for_no_further_try(
+    server: tuple[str, type[Server]], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """By chat; an answer without its tokens is not one."""
+    url, kind = server
+    monkeypatch.setattr(engine_openai, "FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(engine_openai, "LONGEST_WAIT_S", 60.0)
+    gone = threading.Event()
+    kind.answers = [(code, '{"choices": [{"token_ids": [1], "logprobs": {"content": []}}]}')]
+    family = family_named("phi4mm", "")
+    chat = family.vllm_chat(builtin_folder("builtin:tiny"))
+    engine = OpenAIEngine(url, "m", family=family, chat=chat)
+    threading.Timer(0.2, gone.set).start()
+    found = answer(engine.until(gone))
+    assert isinstance(found, Refused)
+    assert found.failing
+    assert [each.partition(b"\n")[0] for each in kind.requests] == [b"/v1/chat/completions"]
+
+
+def test_a_family_is_cut_and_asked_as_without_a_server(server: tuple[str, type[Server]]) -> None:
+    """Whisper's windows are long, since a short one costs as much, and its language is fixed."""
+    url, kind = server
+    whisper = family_named("whisper", "")
+    engine = OpenAIEngine(url, "m", family=whisper, language="ko")
+    assert engine.clip_limits == whisper.clip_limits
+    answer(engine)
+    assert b'name="language"\r\n\r\nko' in kind.requests[0]
+    answer(engine, Request(Task.ASR, "en"))
+    assert b'name="language"\r\n\r\nen' in kind.requests[1]
+    assert engine.works()
+    assert not OpenAIEngine("http://127.0.0.1:9/v1", "m").works()
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,16 @@ RATE_HZ = 16_000
 TONE = np.sin(2 * np.pi * 440 * np.arange(3 * RATE_HZ) / RATE_HZ).astype(np.float32) / 2
 
 
-def film(path: Path, tracks: int = 1, picture: bool = False, **options: str) -> Path:
+def film(
+    path: Path, tracks: int = 1, picture: bool = False, default: int | None = None, **options: str
+) -> Path:
+    kind = av.stream.Disposition
     with av.open(str(path), "w", options=options) as container:
         video = container.add_stream("mpeg4", rate=10) if picture else None
         sounds = [container.add_stream("aac", rate=RATE_HZ, layout="mono") for _ in range(tracks)]
+        for number, sound in enumerate(sounds):
+            if default is not None:
+                sound.disposition = kind.default if number == default else kind(0)
         if video is not None:
             video.width = video.height = 32
             for place in range(5):
@@ -47,10 +53,41 @@ def test_the_sound_of_an_m4a_is_heard(tmp_path: Path) -> None:
         assert loudest == pytest.approx(440, abs=2)
 
 
-def test_of_several_tracks_one_is_taken_and_said(tmp_path: Path) -> None:
-    with open_recording(film(tmp_path / "a.mp4", tracks=2, picture=True)) as recording:
-        assert "has 2 audio tracks; number 1" in recording.note
+@pytest.mark.parametrize(
+    ("name", "default", "taken"), [("a.mp4", None, 1), ("a.mp4", 1, 2), ("a.mkv", 1, 2)]
+)
+def test_of_several_tracks_the_default_one_is_taken_and_said(
+    tmp_path: Path, name: str, default: int | None, taken: int
+) -> None:
+    path = film(tmp_path / name, tracks=2, picture=True, default=default)
+    with open_recording(path) as recording:
+        assert f"has 2 audio tracks; number {taken}" in recording.note
         assert isinstance(recording.read(30), np.ndarray)
+
+
+def test_a_list_of_files_opens_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever uploads one would hear what is on the server."""
+    film(tmp_path / "a.m4a")
+    monkeypatch.chdir(tmp_path)
+    listed = b"ffconcat version 1.0\nfile 'a.m4a'\n"
+    with pytest.raises(AudioError, match="can be read"), open_recording(listed):
+        pass
+
+
+@pytest.mark.parametrize("tag", ["enca", "drms", "aavd"])
+def test_a_protected_file_is_said_to_be(tmp_path: Path, tag: str) -> None:
+    """Files by FFmpeg's own encryption, and by the names of Apple's and Audible's tracks."""
+    path = film(
+        tmp_path / "a.m4a",
+        encryption_scheme="cenc-aes-ctr",
+        encryption_key="0123456789abcdef" * 2,
+        encryption_kid="fedcba9876543210" * 2,
+    )
+    path.write_bytes(path.read_bytes().replace(b"enca", tag.encode()))
+    with pytest.raises(AudioError, match="encrypted"), open_recording(path) as recording:
+        list(recording.read(30))
 
 
 @pytest.mark.parametrize("kind", ["no sound", "cut", "not a film"])

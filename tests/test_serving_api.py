@@ -297,3 +297,11 @@ def test_another_server_can_stand_behind_this_one(
         answer = post(front, file=clips[0], model="gone")
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "upstream"
+        assert KEY not in answer.text
+        assert address not in answer.text
+        assert answer.headers["retry-after"]
+        assert httpx2.get(f"{front}/ready").json() == {"status": "ready"}
+    away = remote_model("tiny", OpenAIEngine("http://127.0.0.1:9/v1", "tiny"))
+    with serving(ServerSettings(), lambda _: [away]) as front:
+        answer = httpx2.get(f"{front}/ready")
+        assert (answer.status_code, answer.json()["models"]) == (503, ["tiny"])

@@ -12,7 +12,7 @@ import pytest
 from small_model import noise
 
 from soritune.decoding.engine import Decoded, Piece
-from soritune.models.family import Watch
+from soritune.models.speech_model import Watch
 from soritune.serving import batcher as module
 from soritune.serving.batcher import Batcher, ClosedError, LineFullError
 from soritune.tasks import Answer, Request, Task

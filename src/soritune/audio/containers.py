@@ -19,6 +19,10 @@ from soritune.audio.ogg import check_ogg
 BLOCK_S = 30.0
 GAP_S = 0.25
 """Between packets: less is rounding of times."""
+ONLY_THIS_FILE = {"protocol_whitelist": "pipe"}
+"""A list of files, a playlist or a session that is uploaded opens nothing else."""
+PROTECTED = ("drms", "aavd")
+"""Tags of tracks of Apple and Audible, which FFmpeg takes for AAC."""
 NAMES_LENGTH = ("mov", "matroska", "avi", "flv", "asf", "caf", "wv", "tta")
 """Formats of FFmpeg whose header says how long they are; of others it estimates that."""
 
@@ -50,8 +54,8 @@ def open_container(
         if not tracks:
             raise AudioError("unreadable", "has no audio track", where)
         track = next((each for each in tracks if _is_default(each)), tracks[0])
-        if track.codec_context is None:
-            detail = "is encrypted or in a form that FFmpeg does not know"
+        if track.codec_context is None or track.codec_context.codec_tag in PROTECTED:
+            detail = "is encrypted (DRM) or in a form that FFmpeg does not know"
             raise AudioError("unreadable", detail, where)
         rate_hz = int(track.codec_context.sample_rate or 0)
         if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
@@ -74,9 +78,9 @@ def _open(file: BinaryIO, where: str) -> Any:
 
     file.seek(0)
     try:
-        return av.open(file, metadata_errors="replace")
+        return av.open(file, metadata_errors="replace", options=dict(ONLY_THIS_FILE))
     except (av.FFmpegError, ValueError) as error:
-        detail = f"is not audio or video that can be read ({_words(error)})"
+        detail = f"is not audio or video that can be read, or is encrypted ({_words(error)})"
         raise AudioError("unreadable", detail, where) from error
 
 
@@ -164,10 +168,9 @@ def _blocks(container: Any, track: Any, rate_hz: int, where: str) -> Iterator[Sa
                 total += count
                 waiting, count = [], 0
     except av.FFmpegError as error:
-        detail = (
-            f"breaks off, is damaged or encrypted after {(total + count) / rate_hz:.2f} s "
-            f"({_words(error)})"
-        )
+        heard_s = (total + count) / rate_hz
+        at = f"breaks off or is damaged after {heard_s:.2f} s" if heard_s else "is encrypted (DRM)"
+        detail = f"{at}{'' if heard_s else ' or damaged'} ({_words(error)})"
         raise AudioError("truncated", detail, where) from error
     if not total + count:
         raise AudioError("empty", "holds no samples that can be decoded", where)

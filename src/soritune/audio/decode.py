@@ -21,6 +21,7 @@ from soritune.audio.headers import (
     data_chunk,
     finished,
     has_half_sample,
+    has_more,
 )
 from soritune.audio.levels import Levels, Samples
 from soritune.audio.mp3 import Frames, find_frames, frame_length
@@ -125,6 +126,13 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
         parts = [(chunk.start, chunk.end)] if frames is None else frames.parts()
         return _sound(file, parts or [(chunk.start, chunk.end)], where)
     if chunk is not None:
+        if has_more(chunk, file, num_bytes):
+            raise AudioError(
+                "damaged",
+                f"has {num_bytes - chunk.end:,} bytes more than its header names. Decode and "
+                "encode it again.",
+                where,
+            )
         parts = finished(chunk, num_bytes)
     elif (flac := flac_length(file, num_bytes)) is not None:
         if flac.named == 0 and flac.real is None:

@@ -88,6 +88,21 @@ def claims_more(sound: Any, file: BinaryIO) -> bool:
     return _sphere_frames(file) > int(sound.frames)
 
 
+def has_more(chunk: DataChunk, file: BinaryIO, num_bytes: int) -> bool:
+    """Return whether sound follows behind the size that a RIFF header names.
+
+    Further chunks, tags and padding are no sound; another file behind it has some.
+    """
+    if chunk.format or chunk.end > num_bytes - UNFINISHED_BYTES:
+        return False
+    file.seek(chunk.end)
+    head = file.read(UNFINISHED_BYTES)
+    tagged = re.match(rb"\0?[ -~]{3}", head) is not None
+    if head.startswith(tuple(_RIFF)):
+        return True
+    return any(head) and not tagged and not _only_chunks(file, chunk.end, num_bytes, "<")
+
+
 def has_half_sample(sound: Any, file: BinaryIO, num_bytes: int) -> bool:
     """Return whether a stream of unknown length (AU, RIFF) ends within a sample, so was cut.
 

@@ -107,7 +107,8 @@ def transcribe(
         bool,
         typer.Option(
             "--word-times",
-            help="Find when each word is spoken: in verbose_json, and for the cues of srt and vtt.",
+            help="Find when each word is spoken (Whisper): in verbose_json, and for the cues of "
+            "srt and vtt, whose words are spread by their width otherwise.",
         ),
     ] = False,
     engine: Annotated[

@@ -9,7 +9,7 @@ the next one begins `OVERLAP_S` before: their texts are joined (`joining.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +25,9 @@ SHORTEST_SPEECH_S = 0.1
 """A cough is longer; what is shorter is a click."""
 PAD_S = 0.2
 """Kept around speech: soft beginnings and ends are below the threshold."""
+LONG_SILENCE_S = 0.7
+"""Before or behind the speech of a short recording, from which on it is left out but for the pad:
+models that are trained on utterances write nonsense for it."""
 OVERLAP_S = 4.0
 EARLIEST_CUT = 1 / 3
 """Share of a window before which it is not cut."""
@@ -38,6 +41,7 @@ SMOOTHED_FRAMES = 8
 
 _ON = round(SHORTEST_PAUSE_S / FRAME_S)
 _PAD = round(PAD_S / FRAME_S)
+_LONG_SILENCE = round(LONG_SILENCE_S / FRAME_S)
 
 Span = tuple[float, float]
 
@@ -91,16 +95,72 @@ def windows(
 
 
 def whole(samples: Samples) -> Window:
-    """Return a recording that the model can take in one piece as its only window."""
+    """Return a recording that the model can take in one piece as its only window.
+
+    Long silence before and behind speech is left out.
+    """
     detector = VoiceDetector()
     probabilities = np.concatenate([detector.feed(samples), detector.finish()])
     track = _Track()
     track.extend(probabilities)
-    end_s = len(samples) / SAMPLE_RATE_HZ
-    speech = tuple(
-        (first * FRAME_S, min(last * FRAME_S, end_s)) for first, last in track.regions(close=True)
+    regions = track.regions(close=True)
+    first, last = 0, len(probabilities)
+    if regions:
+        begins, ends = regions[0][0], regions[-1][1]
+        first = begins - _PAD if begins > _LONG_SILENCE else first
+        last = ends + _PAD if last - ends > _LONG_SILENCE else last
+    kept = samples[first * FRAME_SAMPLES : last * FRAME_SAMPLES]
+    start_s = first * FRAME_S
+    end_s = start_s + len(kept) / SAMPLE_RATE_HZ
+    return Window(
+        start_s,
+        end_s,
+        _within_scale(kept),
+        tuple((begins * FRAME_S, min(ends * FRAME_S, end_s)) for begins, ends in regions),
+        _highest(probabilities),
     )
-    return Window(0.0, end_s, _within_scale(samples), speech, _highest(probabilities))
+
+
+def halves(window: Window, samples: Samples) -> list[Window]:
+    """Return a window in two: cut in its middle third, in the longest pause if there is one, else
+    at the quietest moment; where none is quiet, both hear what is in the middle.
+
+    Args:
+        window: whose `samples` may be missing.
+        samples: of the window.
+    """
+    third_s = window.duration_s / 3
+    pauses = [
+        (after[0] - before[1], (after[0] + before[1]) / 2 - window.start_s)
+        for before, after in pairwise(window.speech)
+    ]
+    inside = [pause for pause in pauses if third_s <= pause[1] <= 2 * third_s]
+    overlap = 0
+    if inside:
+        middle = round(max(inside)[1] / FRAME_S)
+    else:
+        frames = len(samples) // FRAME_SAMPLES
+        quiet = _quietest(samples, frames // 3, frames - frames // 3)
+        middle = frames // 2 if quiet is None else quiet
+        overlap = round(min(OVERLAP_S, third_s) / 2 / FRAME_S) if quiet is None else 0
+    parts = []
+    for first, last, heard in (
+        (0, middle + overlap, window.overlap_s),
+        (middle - overlap, len(samples), (middle + overlap) * FRAME_S),
+    ):
+        part = whole(samples[first * FRAME_SAMPLES : last * FRAME_SAMPLES])
+        begins_s = window.start_s + first * FRAME_S
+        start_s = begins_s + part.start_s
+        parts.append(
+            replace(
+                part,
+                start_s=start_s,
+                end_s=begins_s + part.end_s,
+                speech=tuple((begins_s + a, begins_s + b) for a, b in part.speech),
+                overlap_s=max(0.0, window.start_s + heard - start_s),
+            )
+        )
+    return parts
 
 
 class Cutter:
@@ -186,16 +246,10 @@ class Cutter:
 
     def _quietest(self, start: int, now: int) -> int | None:
         """Return the frame in the last third of a window at which one can cut between words."""
-        first = (start - self._kept) * FRAME_SAMPLES
-        frames = self._samples[first : first + (now - start) * FRAME_SAMPLES]
-        power = np.square(frames.reshape(-1, FRAME_SAMPLES)).mean(axis=1)
-        later = len(power) - len(power) // 3
-        if len(power) - later < QUIET_FRAMES:
-            return None
-        level = np.convolve(power[later:], np.full(QUIET_FRAMES, 1 / QUIET_FRAMES), "valid")
-        if level.min() > QUIET_SHARE * power.mean():
-            return None
-        return start + later + int(level.argmin()) + QUIET_FRAMES // 2
+        first, frames = (start - self._kept) * FRAME_SAMPLES, now - start
+        samples = self._samples[first : first + frames * FRAME_SAMPLES]
+        quiet = _quietest(samples, frames - frames // 3, frames)
+        return None if quiet is None else start + quiet
 
     def _emit(self, regions: list[tuple[int, int]], until: int, *, spoken: bool = False) -> Window:
         """Return the window of `regions`, padded towards `until`, where the next may begin."""
@@ -282,6 +336,18 @@ class _Track:
     def restart(self, frame: int) -> None:
         """Go on as if speech had begun at `frame`."""
         self.speaking, self._start, self._quiet_since = True, frame, None
+
+
+def _quietest(samples: Samples, first: int, last: int) -> int | None:
+    """Return the quietest frame between two at which one can cut between words, if there is one."""
+    whole_frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
+    power = np.square(whole_frames.reshape(-1, FRAME_SAMPLES)).mean(axis=1)
+    if last - first < QUIET_FRAMES:
+        return None
+    level = np.convolve(power[first:last], np.full(QUIET_FRAMES, 1 / QUIET_FRAMES), "valid")
+    if level.min() > QUIET_SHARE * power.mean():
+        return None
+    return first + int(level.argmin()) + QUIET_FRAMES // 2
 
 
 def _highest(probabilities: npt.NDArray[np.float32]) -> float:

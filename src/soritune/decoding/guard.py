@@ -35,6 +35,10 @@ class Guard:
         """Return why a window need not be asked about, or None."""
         return "no speech" if speech_prob < self.least_speech_prob else None
 
+    def repeats(self, text: str | None) -> bool:
+        """Return whether a text repeats itself."""
+        return text is not None and compression_ratio(text) > self.most_compression
+
     def unsure(
         self, text: str, mean_logprob: float | None, speech_s: float, speech_prob: float
     ) -> str | None:
@@ -52,9 +56,8 @@ class Guard:
             unsure_voice = speech_prob < self.sure_speech_prob
             if mean_logprob < (self.least_logprob if unsure_voice else self.never_logprob):
                 return f"mean log-probability {mean_logprob:.2f}"
-        ratio = compression_ratio(text)
-        if ratio > self.most_compression:
-            return f"repeats itself (compression ratio {ratio:.1f})"
+        if self.repeats(text):
+            return f"repeats itself (compression ratio {compression_ratio(text):.1f})"
         rate = len(text) / max(speech_s, 0.5)
         if rate > self.most_characters_s:
             return f"{rate:.0f} characters a second of speech"

@@ -1,11 +1,15 @@
 """From recordings of any length to transcripts: cut, decode, guard, join.
 
+A window in which the model repeats itself is heard again in halves, as often as it takes, down to
+`SHORTEST_HALVED_S`: other programs draw another text by chance, which no one can repeat.
+
 Recordings are read block by block while the engine works, so memory depends on the engine's pool
 and not on their length; windows of several recordings share batches.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +17,7 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples
 from soritune.audio.stream import Source, name_of, open_recording
-from soritune.decoding.cutting import Window, windows
+from soritune.decoding.cutting import Window, halves, windows
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
@@ -28,6 +32,8 @@ PAUSE_FIXED_COST_S = 8.0
 """As `PAUSE_S`, where each window costs as much as the longest. Whisper base hears a sentence
 better beside others: 24 with 3 s of noise or music between had a WER of 27.4, alone 43.3."""
 SHORTEST_WINDOW_S = 2.0
+SHORTEST_HALVED_S = 8.0
+"""Of 30 s, quarters are the least that is heard again."""
 _NOTHING = np.zeros(0, np.float32)
 
 
@@ -107,15 +113,16 @@ class _Hearing:
 
     file: str
     asked: Listening
-    windows: dict[int, Window] = field(default_factory=dict)  # those that wait, without samples
+    windows: dict[int, Window] = field(default_factory=dict)  # without samples
+    order: list[int] = field(default_factory=list)  # of the windows that wait, by time
     answers: dict[int, Decoded | None] = field(default_factory=dict)  # None: nothing is said
-    num_windows: int | None = None  # known at the end
-    next_window: int = 0
+    num_windows: int = 0
+    cut: bool = False  # no more windows come
     held: tuple[Window, Segment] | None = None  # the next one may take from its end
     done: list[Segment] = field(default_factory=list)
     duration_s: float = 0.0
     advanced_s: float = 0.0
-    note: str = ""
+    notes: list[str] = field(default_factory=list)
     error: str | None = None
     reason: str = "unusable"
 
@@ -143,25 +150,65 @@ class _Hearing:
             self.duration_s += len(block) / SAMPLE_RATE_HZ
             self._check_duration()
 
+    def pieces(
+        self, index: int, cut: Iterable[Window], place: int | None = None
+    ) -> Iterator[Piece]:
+        """Take windows, and yield those that are to be asked about.
+
+        Args:
+            index: of the recording.
+            place: in the order of those that wait; None is the end.
+        """
+        for window in cut:
+            number = self.num_windows
+            self.num_windows += 1
+            self.windows[number] = replace(window, samples=_NOTHING)
+            if place is None:
+                self.order.append(number)
+            else:
+                self.order.insert(place, number)
+                place += 1
+            if self.asked.guard.heard(window.speech_prob) is None or self.asked.keep_unsure:
+                yield Piece((index, number), window.samples, self.asked.request, self.asked.words)
+            else:
+                self.answers[number] = None
+
+    def take(self, piece: Piece, decoded: Decoded) -> list[Piece]:
+        """Take an answer, and return what is to be asked in its place."""
+        index, number = piece.key
+        guard, window = self.asked.guard, self.windows[number]
+        repeats = any(map(guard.repeats, texts(self.asked.request, decoded)))
+        spoken = guard.heard(window.speech_prob) is None
+        if not (repeats and spoken and piece.duration_s >= SHORTEST_HALVED_S):
+            self.answers[number] = decoded
+            return []
+        place = self.order.index(number)
+        del self.order[place], self.windows[number]
+        self.notes.append(
+            f"{self.file}: {window.start_s:.1f} to {window.end_s:.1f} s are heard again in halves, "
+            "since the model repeated itself"
+        )
+        return list(self.pieces(index, halves(window, piece.samples), place))
+
     def ready(self) -> Iterator[Segment]:
         """Yield segments that nothing can change any more."""
-        while self.next_window in self.answers:
-            window = self.windows.pop(self.next_window)
-            segment = self._segment(window, self.answers.pop(self.next_window))
-            self.next_window += 1
+        while self.order and self.order[0] in self.answers:
+            number = self.order.pop(0)
+            window = self.windows.pop(number)
+            segment = self._segment(window, self.answers.pop(number))
             if self.held is not None:
                 before, earlier = self.held
                 if window.overlap_s and earlier.unsure is None and segment.unsure is None:
                     earlier, segment = _apart(before, earlier, window, segment)
                 yield from self._finished(earlier)
             self.held = (window, segment)
-        if self.held is not None and self.num_windows == self.next_window:
+        if self.held is not None and self.cut and not self.order:
             yield from self._finished(self.held[1])
             self.held = None
 
     @property
     def complete(self) -> bool:
-        return self.num_windows is not None and self.held is None and not self.windows
+        return self.cut and self.held is None and not self.order
 
     def transcript(self) -> Transcript | Failure:
         """Return the whole, once it is complete."""
@@ -178,7 +225,7 @@ class _Hearing:
             one_text(translations) if of_chain else None,
             tuple(kept),
             tuple(segment for segment in self.done if not keep and segment.unsure is not None),
-            self.note,
+            "\n".join(self.notes),
         )
 
     def _finished(self, segment: Segment) -> Iterator[Segment]:
@@ -254,14 +301,16 @@ def _heard(
             del waiting[first]
             first += 1
 
-    for piece, outcome in engine.decode(_pieces(engine, sources, asked, advance, waiting)):
+    again: deque[Piece] = deque()
+    for piece, outcome in _answers(engine, _pieces(engine, sources, asked, waiting), again):
         index, number = piece.key
         hearing = waiting[index]
         if isinstance(outcome, Refused):
             hearing.error = hearing.error or outcome.error
             hearing.answers[number] = None
-        else:
-            hearing.answers[number] = outcome
+        elif halved := hearing.take(piece, outcome):
+            again += halved
+            continue
         step_s = min(piece.duration_s, hearing.duration_s - hearing.advanced_s)
         hearing.advanced_s += step_s
         advance(step_s)
@@ -269,11 +318,29 @@ def _heard(
     yield from ended()
 
 
+def _answers(
+    engine: Engine, pieces: Iterable[Piece], again: deque[Piece]
+) -> Iterator[tuple[Piece, Decoded | Refused]]:
+    """Yield the answers to pieces, and to those that are put into `again` meanwhile."""
+
+    def halved() -> Iterator[Piece]:
+        while again:
+            yield again.popleft()
+
+    def all_pieces() -> Iterator[Piece]:
+        for piece in pieces:
+            yield from halved()
+            yield piece
+
+    yield from engine.decode(all_pieces())
+    while again:
+        yield from engine.decode(halved())
+
+
 def _pieces(
     engine: Engine,
     sources: Iterable[Source],
     asked: Listening,
-    advance: Advance,
     waiting: dict[int, _Hearing],
 ) -> Iterator[Piece]:
     """Cut recordings into pieces for the engine; windows without speech are not asked about."""
@@ -284,22 +351,15 @@ def _pieces(
     pause_s = PAUSE_FIXED_COST_S if limits.fixed_cost else PAUSE_S
     for index, source in enumerate(sources):
         hearing = waiting[index] = _Hearing(name_of(source), asked)
-        number = 0
         try:
             with open_recording(source) as recording:
-                hearing.note = recording.note
+                hearing.notes += [recording.note] if recording.note else []
                 sound = hearing.measured(recording.read(longest_s), limits.min_samples)
-                for window in windows(sound, longest_s=longest_s, pause_s=pause_s):
-                    hearing.windows[number] = replace(window, samples=_NOTHING)
-                    silent = asked.guard.heard(window.speech_prob) is not None
-                    if silent and not asked.keep_unsure:
-                        hearing.answers[number] = None
-                    else:
-                        yield Piece((index, number), window.samples, asked.request, asked.words)
-                    number += 1
+                cut = windows(sound, longest_s=longest_s, pause_s=pause_s)
+                yield from hearing.pieces(index, cut)
         except AudioError as error:
             hearing.error, hearing.reason = str(error), error.reason
-        hearing.num_windows = number
+        hearing.cut = True
 
 
 def _apart(

@@ -64,7 +64,7 @@ class Transcript:
     Attributes:
         segments: in the order of time; `text` and `translation` are theirs.
         dropped: segments whose text was held back by the guard.
-        note: what the user should know of the file, "" for nothing.
+        note: what the user should know of the file and how it was heard, in lines; "" for nothing.
     """
 
     file: str
