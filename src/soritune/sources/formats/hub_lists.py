@@ -10,6 +10,7 @@ labels are numbers with names.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -24,12 +25,15 @@ def read_as_text(builder: Any) -> bool:
     from datasets.packaged_modules.folder_based_builder.folder_based_builder import (  # type: ignore[import-untyped]
         FolderBasedBuilder,
     )
-    from datasets.packaged_modules.json.json import Json  # type: ignore[import-untyped]
+    from datasets.packaged_modules.json.json import (  # type: ignore[import-untyped]
+        Json,
+        pandas_read_json,
+    )
 
     if isinstance(builder, Csv):
         builder._generate_tables = _with(builder._generate_tables, pd=_Tables)
     elif isinstance(builder, Json):
-        readers = {"paj": _Json, "pandas_read_json": _Json.read_whole}
+        readers = {"paj": _Json, "pandas_read_json": partial(pandas_read_json, dtype=False)}
         builder._generate_tables = _with(builder._generate_tables, **readers)
     elif isinstance(builder, FolderBasedBuilder):
         builder._read_metadata = _with(builder._read_metadata, pd=_Tables, paj=_Json)
@@ -74,7 +78,7 @@ class _Tables:
 
 
 class _Json:
-    """Stands for pyarrow.json, and for pandas where a file is read as a whole."""
+    """Stands for pyarrow.json."""
 
     @staticmethod
     def ReadOptions(**settings: Any) -> Any:  # noqa: N802 (its name there)
@@ -94,12 +98,6 @@ class _Json:
         source.seek(0)
         options = pyarrow.json.ParseOptions(explicit_schema=text)
         return pyarrow.json.read_json(source, read_options=read_options, parse_options=options)
-
-    @staticmethod
-    def read_whole(source: Any, **settings: Any) -> Any:
-        import pandas  # type: ignore[import-untyped]
-
-        return pandas.read_json(source, **{**settings, "dtype": False})
 
 
 def _without_times(field: Any) -> Any:
