@@ -125,8 +125,17 @@ def wrapped_disk_full() -> Exception:
         (OSError(errno.ENOSPC, "No space left on device"), 2, "the disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "the disk is full"),
         (wrapped_disk_full(), 2, "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/a/b"), 2, "error: /a/b: the disk is full"),
+        (RuntimeError("I/O error: Disk quota exceeded (os error 122)"), 2, "the disk is full"),
+        (OSError(errno.EFBIG, "File too large", "/a/b"), 2, "/a/b: a file would be larger"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/a"),
+            2,
+            "/a: the file system is read-only",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/a"), 2, "/a: this user may not"),
+        (OSError(errno.EIO, "Input/output error", "/a"), 2, "/a: the disk failed"),
     ],
-    ids=["user", "interrupt", "disk", "disk in words", "disk as cause"],
 )
 def test_how_a_command_ends(
     error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch

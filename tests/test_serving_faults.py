@@ -260,6 +260,16 @@ def test_an_upload_that_drips_is_given_up(serve: Any) -> None:
     wait_for(lambda: state_of(server).requests == 0)
 
 
+def test_a_full_server_refuses_before_the_upload(serve: Any, engine: HeldEngine) -> None:
+    address, server, _ = serve(max_requests=1)
+    with ThreadPoolExecutor(1) as pool, opened(address) as late:
+        pool.submit(post, address)
+        wait_for(lambda: state_of(server).workers.busy == 1)
+        late.sendall(HEAD.encode())
+        assert late.recv(1000).startswith(b"HTTP/1.1 503")
+        engine.go.set()
+
+
 def test_an_upload_that_breaks_off_leaves_nothing(serve: Any, engine: HeldEngine) -> None:
     address, server, _ = serve(max_requests=1)
     with opened(address) as broken:

@@ -130,6 +130,20 @@ def test_live_sessions_are_counted_and_given_up(
         assert first.close_code == 1008
 
 
+def test_live_turns_count_as_requests_at_work(engine: HeldEngine) -> None:
+    with served(engine, max_requests=1) as address, session(address) as one:
+        with session(address) as two:
+            say(one, APPEND)
+            say(one, COMMIT)
+            while "soritune_requests_busy 1.0" not in httpx2.get(f"{address}/metrics").text:
+                pass
+            say(two, APPEND)
+            say(two, COMMIT)
+            failed = hear(two, "conversation.item.input_audio_transcription.failed")
+            assert failed["error"]["code"] == "overloaded"
+        engine.go.set()
+
+
 def test_a_turn_that_fails_is_reported_and_the_next_is_heard(engine: HeldEngine) -> None:
     engine.go.set()
     decode = engine.decode
@@ -149,6 +163,7 @@ def test_a_turn_that_fails_is_reported_and_the_next_is_heard(engine: HeldEngine)
         say(found, COMMIT)
         done = hear(found, "conversation.item.input_audio_transcription.completed")
         assert done["transcript"] == "heard"
+        assert done["usage"]["seconds"] == 1.0  # at the rate that the client has named
         assert done["item_id"] != failed["item_id"]
 
 
