@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import made_experiment as made
 import pytest
-import test_experiment as made
-from test_experiment import StandIns
+from made_experiment import StandIns
 from typer.testing import CliRunner
 
 from soritune.cli import app

@@ -30,8 +30,8 @@ from typer.testing import CliRunner
 
 from soritune.cli import app
 from soritune.errors import UserError
-from soritune.models.family import longest_answer
 from soritune.models.registry import family_named
+from soritune.models.speech_model import longest_answer
 from soritune.serving import vllm
 from soritune.serving.vllm import vllm_server
 from soritune.tasks import Request, Task

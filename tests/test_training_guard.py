@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_training import STEPS, Train, Trained, case_of, train_on
 from small_whisper import save_small_whisper
-from test_training_run import STEPS, Train, Trained, case_of, train_on
 from torch import nn
 from transformers import TrainingArguments
 

@@ -14,8 +14,8 @@ from transformers import WhisperForConditionalGeneration
 
 from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.family import ModelInput
 from soritune.models.registry import family_named
+from soritune.models.speech_model import ModelInput
 from soritune.models.whisper.model import Whisper
 from soritune.models.whisper.processor import DETECT
 from soritune.tasks import Answer, Request, Task

@@ -13,7 +13,8 @@ from typing import Protocol
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.decoding.records import Token, Word
 from soritune.decoding.word_times import timed
-from soritune.models.family import ClipLimits, Generated, ModelInput, SpeechModel, Watch
+from soritune.models.family import ClipLimits
+from soritune.models.speech_model import Generated, ModelInput, SpeechModel, Watch
 from soritune.tasks import Answer, Request
 
 POOL_BATCHES = 4

@@ -29,8 +29,9 @@ from soritune.audio import SAMPLE_RATE_HZ
 from soritune.decoding.engine import Decoded, Piece, Refused
 from soritune.decoding.records import Token
 from soritune.errors import UserError
-from soritune.models.family import ClipLimits, Family, longest_answer
+from soritune.models.family import ClipLimits, Family
 from soritune.models.serving import Chat
+from soritune.models.speech_model import longest_answer
 from soritune.tasks import Answer, Request, Task
 
 KEY_VARIABLE = "OPENAI_API_KEY"

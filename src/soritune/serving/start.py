@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from soritune.decoding.engine_openai import OpenAIEngine
 from soritune.decoding.server import OPENAI
-from soritune.errors import UserError
+from soritune.errors import UserError, visible
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
@@ -92,7 +92,7 @@ def _local(
         if shared := share_weights(loaded[name].module, first.module):
             trim_heap()
             words = f"{name}: shares {shared / 1e6:,.0f} MB of weights with the model"
-            print(words, file=sys.stderr)
+            print(visible(words), file=sys.stderr)
     return [
         local_model(
             name,
