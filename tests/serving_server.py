@@ -6,14 +6,17 @@ import asyncio
 import io
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
 import soritune
+from soritune.decoding.engine import Decoded, Piece
+from soritune.models.family import ClipLimits
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
@@ -21,7 +24,32 @@ from soritune.serving.running import Server, make_server
 from soritune.serving.served import ServedModel, local_model
 from soritune.serving.settings import ServerSettings
 from soritune.sources.corpora.demo.source import DemoSource, read
+from soritune.tasks import Answer, Request
 from soritune.utterance import RenderedAudio
+
+
+@dataclass
+class HeldEngine:
+    """Answers "heard" once it is let go, and keeps what it was asked."""
+
+    go: threading.Event = field(default_factory=threading.Event)
+    asked: list[Request] = field(default_factory=list)
+    clip_limits: ClipLimits = field(default_factory=lambda: ClipLimits(1600, 30.0))
+
+    def check(self, request: Request) -> None:
+        pass
+
+    def until(self, gone: threading.Event) -> HeldEngine:
+        return self
+
+    def works(self) -> bool:
+        return True
+
+    def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded]]:
+        for piece in pieces:
+            assert self.go.wait(10)
+            self.asked.append(piece.request)
+            yield piece, Decoded("heard", Answer("heard", "heard"), None)
 
 
 def english_clips(count: int, seed: int = 5) -> list[tuple[npt.NDArray[np.float32], str]]:

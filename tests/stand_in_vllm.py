@@ -1,7 +1,7 @@
 """Stands in for vLLM's server: writes down its options and answers. Usage: as vLLM's module.
 
-`FAKE_VLLM` names a folder. `words` there gets the options and `pid` the process; a file `refuse`
-ends it at once, one `deaf` lets it never answer.
+`FAKE_VLLM` names a folder. `words` there gets the options and `pid` the process; `answer` is what
+it answers; a file `refuse` ends it at once, one `slow` lets it take requests and never answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,7 +24,9 @@ class Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         (FOLDER / "asked").write_bytes(self.path.encode() + b"\n" + body)
-        self._send({"text": "from vLLM"})
+        if (FOLDER / "slow").exists():
+            time.sleep(600)
+        self._send(json.loads((FOLDER / "answer").read_text()))
 
     def _send(self, answer: object) -> None:
         self.send_response(200)

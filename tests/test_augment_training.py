@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from made_training import LORA, case_of, stopped_at
 from safetensors.torch import load_file
-from test_training_run import LORA, case_of
 from torch.utils.data import DataLoader, Subset
 
 from soritune.augment.babble import Clip
@@ -17,11 +17,11 @@ from soritune.corpus.store import Corpus
 from soritune.decoding.evaluate import decode_records
 from soritune.experiment.plan import Plan
 from soritune.models import load
-from soritune.models.family import Processor
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.speech_model import Processor
 from soritune.recipe import ModelConfig, Recipe, TrainPart
 from soritune.tasks import Task
-from soritune.training import background, trainer
+from soritune.training import background
 from soritune.training.checkpoints import last_checkpoint
 from soritune.training.data import StepDataset, first_item
 from soritune.training.run import train_case
@@ -162,7 +162,7 @@ def test_an_utterance_that_a_replay_takes_twice_is_heard_in_two_ways(
 
 
 def test_training_stopped_and_resumed_ends_in_the_bits_of_an_uninterrupted_one(
-    small_base: Path, small_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_base: Path, small_corpus: Corpus, tmp_path: Path
 ) -> None:
     part = {"corpus": "talks", "augment": EVERYTHING}
     case = case_of("lora", epochs=2, train=[part], batch_size=16)
@@ -182,19 +182,8 @@ def test_training_stopped_and_resumed_ends_in_the_bits_of_an_uninterrupted_one(
     assert LORA["dropout"]
     whole = train(tmp_path / "whole")
     out = tmp_path / "stopped"
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer, "MIN_SAVE_INTERVAL_S", 0.0)
-        patch.setattr(trainer, "SAVE_SHARE", 1e9)  # a checkpoint after every step
-        on_step_end = trainer._Watcher.on_step_end
-
-        def dying(self: trainer._Watcher, args: Any, state: Any, *rest: Any, **more: Any) -> None:
-            on_step_end(self, args, state, *rest, **more)
-            if state.global_step == 4:
-                raise KeyboardInterrupt
-
-        patch.setattr(trainer._Watcher, "on_step_end", dying)
-        with pytest.raises(KeyboardInterrupt):
-            train(out)
+    with stopped_at(4):
+        train(out)
     assert last_checkpoint(out / "checkpoints") == out / "checkpoints" / "checkpoint-3"
     assert not (out / "model").exists()
     resumed = train(out)
@@ -267,14 +256,27 @@ def test_evaluation_hears_the_clips_as_they_are(
         assert any(torch.equal(sound, each) for each in stored)
 
 
-def test_workers_that_are_not_forked_change_nothing(
+GROUPS = [{"transform": "OneOf", "transforms": ["telephone", "room"]}, *EVERYTHING, "seed"]
+
+
+def test_a_dataset_that_was_pickled_for_a_worker_gives_the_same(
     small_corpus: Corpus, processor: Processor
 ) -> None:
     """Python 3.14 no longer forks by default: what a worker gets is pickled."""
-    groups = [{"transform": "OneOf", "transforms": ["telephone", "room"]}, *EVERYTHING, "seed"]
-    data = dataset(small_corpus, processor, groups)
+    data = dataset(small_corpus, processor, GROUPS)
+    sent = ForkingPickler.loads(ForkingPickler.dumps((data, first_item)))[0]
+    for index in range(3):
+        for one, other in zip(sent[index], data[index], strict=True):
+            assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+@pytest.mark.slow
+def test_workers_that_are_not_forked_change_nothing(
+    small_corpus: Corpus, processor: Processor
+) -> None:
+    data = dataset(small_corpus, processor, GROUPS)
     loader = DataLoader(
-        Subset(dataset(small_corpus, processor, groups), range(3)),
+        Subset(dataset(small_corpus, processor, GROUPS), range(3)),
         batch_size=1,
         collate_fn=first_item,
         num_workers=1,

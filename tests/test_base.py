@@ -9,7 +9,7 @@ import pytest
 
 import soritune
 from soritune.models import load, resolve
-from soritune.models.family import SpeechModel
+from soritune.models.speech_model import SpeechModel
 from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.tasks import Request, Task
 from soritune.utterance import RenderedAudio, Utterance

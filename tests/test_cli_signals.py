@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from soritune.cli.errors import show_error
-from soritune.cli.output import PlainConsole, echo, say
+from soritune.cli.output import PlainConsole, echo, echo_json, say
+from soritune.decoding.formats import Format
+from soritune.decoding.formats import shown as shown_as
+from soritune.decoding.records import Transcript
 from soritune.errors import UserError, visible
 from soritune.files import write_atomically
+from soritune.progress import _to_stderr
 
 # A command that waits; `argv[1]` says whether in it or while it is imported.
 WAITING = """
@@ -40,8 +45,15 @@ main()
 """
 
 
-@pytest.mark.parametrize("where", ["import", "command"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("where", "number", "code"),
+    [
+        ("import", signal.SIGINT, 130),
+        ("import", signal.SIGTERM, 143),
+        ("command", signal.SIGINT, 130),
+        ("command", signal.SIGHUP, 129),
+    ],
+)
 def test_a_signal_is_one_line_and_its_exit_code(where: str, number: int, code: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WAITING, where],
@@ -70,9 +82,18 @@ def test_control_characters_are_shown_and_not_sent(capsys: pytest.CaptureFixture
     show_error(HOSTILE)
     echo(Path(HOSTILE))
     say(HOSTILE)
+    _to_stderr(HOSTILE)
     shown = capsys.readouterr()
     assert shown.out == SHOWN + "\n"
-    assert shown.err == f"error: {SHOWN}\n{SHOWN}\n"
+    assert shown.err == f"error: {SHOWN}\n" + 2 * f"{SHOWN}\n"
+    # What programs read keeps its form, and they get the name back.
+    echo_json({"file": HOSTILE})
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"file": HOSTILE}
+    assert visible(printed) == printed
+    line = shown_as(Transcript(HOSTILE, "가", 1.0), Format.JSON)
+    assert json.loads(line)["file"] == HOSTILE
+    assert visible(line) == line
 
 
 def test_tables_show_them_as_well() -> None:

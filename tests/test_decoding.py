@@ -18,9 +18,9 @@ from soritune.decoding.evaluate import decode_records
 from soritune.decoding.hypotheses import Hypothesis, read_hypotheses
 from soritune.decoding.transcriber import Failure, Transcriber
 from soritune.models import load
-from soritune.models.family import IGNORE, Generated, ModelInput
 from soritune.models.phi4mm.model import Phi4mm
 from soritune.models.phi4mm.prompts import parse
+from soritune.models.speech_model import IGNORE, Generated, ModelInput
 from soritune.tasks import Request, Task
 
 

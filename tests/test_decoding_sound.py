@@ -13,10 +13,10 @@ from small_qwen3_asr import save_small_qwen3_asr
 from small_whisper import save_small_whisper
 
 from soritune.models import load
-from soritune.models.family import Generated
 from soritune.models.phi4mm import constants
 from soritune.models.phi4mm.features import log_mel
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.speech_model import Generated
 
 LoadSmall = Callable[[], Phi4mm]
 LENGTHS = (3_000, 9_000, 16_000)

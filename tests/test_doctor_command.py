@@ -6,8 +6,6 @@ import base64
 import io
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -148,24 +146,6 @@ def test_a_mistake_costs_one_line_before_any_work(
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_help_imports_nothing_heavy() -> None:
-    program = (
-        "import sys\n"
-        "from soritune.cli import main\n"
-        "sys.argv = ['soritune', 'doctor', '--help']\n"
-        "try:\n"
-        "    main()\n"
-        "except SystemExit as stop:\n"
-        "    assert stop.code == 0, stop.code\n"
-        "heavy = ('torch', 'numpy', 'pyarrow', 'jinja2', 'rapidfuzz')\n"
-        "print('HEAVY', [name for name in heavy if name in sys.modules])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.strip().endswith("HEAVY []")
 
 
 RECIPE = """

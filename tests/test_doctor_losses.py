@@ -15,7 +15,7 @@ from soritune.doctor.audit import audit, open_sources
 from soritune.doctor.losses import batch_losses, mean_losses
 from soritune.doctor.scan import scan
 from soritune.models import load
-from soritune.models.family import SpeechModel
+from soritune.models.speech_model import SpeechModel
 from soritune.progress import track
 from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.tasks import Answer, Request, Task

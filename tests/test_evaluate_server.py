@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import made_experiment as made
 import pytest
-import test_experiment as made
 import test_listening_engines as engines
 from test_other_models import evaluate
 

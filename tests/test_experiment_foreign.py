@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from test_experiment import (
+from made_experiment import (
     StandIns,
     experiment,
     folder,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_experiment import StandIns, folder, stand_ins
+from made_experiment import StandIns, folder, stand_ins
 
 from soritune.cli.history import print_history
 from soritune.cli.output import PlainConsole

@@ -6,12 +6,12 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from exported import ENCODER, logits, train
+from processes import kill_in_fork
 
 from soritune.errors import UserError
 from soritune.export.export import export
@@ -198,19 +198,11 @@ def test_a_failure_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
 def test_a_kill_leaves_no_folder_of_the_name_and_the_next_run_cleans_up(
     small_base: Path, tmp_path: Path
 ) -> None:
-    program = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from soritune.export.export import export\n"
-        "def killed(total):\n"
-        "    return lambda done: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "export(sys.argv[1], 'native', Path(sys.argv[2]), progress=killed)\n"
-    )
+    def killed(total: int) -> Callable[[int], None]:
+        return lambda done: os.kill(os.getpid(), signal.SIGKILL)
+
     out = tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(small_base), str(out)], check=False, timeout=120
-    )
-    assert done.returncode == -signal.SIGKILL
+    kill_in_fork(lambda: export(str(small_base), "native", out, progress=killed))
     assert not out.exists()
     assert len(names(tmp_path)) == 1  # hidden, of another name
     export(str(small_base), "native", out)

@@ -20,7 +20,7 @@ from soritune.decoding.listening import Listening, listen
 from soritune.decoding.records import Failure, Transcript
 from soritune.errors import UserError
 from soritune.models.phi4mm.model import Phi4mm
-from soritune.models.registry import family_of
+from soritune.models.registry import builtin_folder, family_named
 from soritune.tasks import Request, Task
 
 LENGTHS = (3_000, 90_000, 16_000, 5_000, 40_000, 3_100, 15_000, 8_000)
@@ -180,7 +180,7 @@ def test_a_server_that_hangs_costs_the_recording_alone(
     pieces = [Piece((0, n), noise(3_000), ASR) for n in range(2)]
     found = [found for _, found in OpenAIEngine(url, "m", concurrency=1).decode(pieces)]
     kind.ended.set()
-    assert found[0] == Refused(f"{url}: no answer within 0.2 s")
+    assert found[0] == Refused(f"{url}: no answer within 0.2 s", failing=True)
     assert isinstance(found[1], Decoded)
 
 
@@ -226,7 +226,7 @@ def test_vllm_is_asked_for_what_leaves_its_texts_right(server: tuple[str, type[S
     url, kind = server
     kind.models = '{"data": [{"id": "m", "owned_by": "vllm"}]}'
     korean = Request(Task.AST, None, "ko")
-    engine = OpenAIEngine(url, "m", family=family_of("builtin:tiny"))
+    engine = OpenAIEngine(url, "m", family=family_named("phi4mm", ""))
     engine.check(korean)
     ((_, found),) = engine.decode([Piece((0, 0), noise(32_000), korean)])
     assert isinstance(found, Decoded)
@@ -263,6 +263,40 @@ def test_a_server_that_is_not_there_ends_the_job(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(engine_openai, "LONGEST_WAIT_S", 0.001)
     with pytest.raises(UserError, match="Start the server, and run the same command again"):
         answer(OpenAIEngine("http://127.0.0.1:9/v1", "m"))
+
+
+@pytest.mark.parametrize("code", [500, 200])
+def test_who_has_stopped_waiting_waits_for_no_further_try(
+    server: tuple[str, type[Server]], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """By chat; an answer without its tokens is not one."""
+    url, kind = server
+    monkeypatch.setattr(engine_openai, "FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(engine_openai, "LONGEST_WAIT_S", 60.0)
+    gone = threading.Event()
+    kind.answers = [(code, '{"choices": [{"token_ids": [1], "logprobs": {"content": []}}]}')]
+    family = family_named("phi4mm", "")
+    chat = family.vllm_chat(builtin_folder("builtin:tiny"))
+    engine = OpenAIEngine(url, "m", family=family, chat=chat)
+    threading.Timer(0.2, gone.set).start()
+    found = answer(engine.until(gone))
+    assert isinstance(found, Refused)
+    assert found.failing
+    assert [each.partition(b"\n")[0] for each in kind.requests] == [b"/v1/chat/completions"]
+
+
+def test_a_family_is_cut_and_asked_as_without_a_server(server: tuple[str, type[Server]]) -> None:
+    """Whisper's windows are long, since a short one costs as much, and its language is fixed."""
+    url, kind = server
+    whisper = family_named("whisper", "")
+    engine = OpenAIEngine(url, "m", family=whisper, language="ko")
+    assert engine.clip_limits == whisper.clip_limits
+    answer(engine)
+    assert b'name="language"\r\n\r\nko' in kind.requests[0]
+    answer(engine, Request(Task.ASR, "en"))
+    assert b'name="language"\r\n\r\nen' in kind.requests[1]
+    assert engine.works()
+    assert not OpenAIEngine("http://127.0.0.1:9/v1", "m").works()
 
 
 @pytest.mark.parametrize(

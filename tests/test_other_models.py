@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import made_experiment as made
 import pytest
-import test_experiment as made
-from test_experiment import StandIns
+from made_experiment import StandIns
 from typer.testing import CliRunner
 
 from soritune.cli import app
@@ -84,27 +84,25 @@ def test_what_a_family_cannot_do_is_left_out(done: Path) -> None:
     assert {key[1] for key in values(done) if key[0] == "asr"} == {"korean"}
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--model", "first"), '"first" is a case of the recipe; give the model another name'),
-        (("--model", "a b"), '"a b" cannot name a row of the report'),
-        (("--model", "nowhere"), "model nowhere: no such folder, and not a hub id"),
-        (("--model", "first", "--case", "second"), "give one of them"),
-        (("--name", "x"), "--name is for --model"),
-    ],
-)
-def test_a_mistake_is_one_line(
-    done: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
-) -> None:
+MISTAKES = {
+    ("--model", "first"): '"first" is a case of the recipe; give the model another name',
+    ("--model", "a b"): '"a b" cannot name a row of the report',
+    ("--model", "nowhere"): "model nowhere: no such folder, and not a hub id",
+    ("--model", "first", "--case", "second"): "give one of them",
+    ("--name", "x"): "--name is for --model",
+}
+
+
+def test_a_mistake_is_one_line(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(done)
     model(done / "first")
     model(done / "a b")
     before = (done / "out/results.json").read_bytes()
-    shown = evaluate(done / "recipe.yaml", *options)
-    assert (shown.exit_code, message in shown.stderr) == (2, True), shown.output
-    assert len(shown.stderr.strip().splitlines()) == 1
-    assert (done / "out/results.json").read_bytes() == before
+    for options, message in MISTAKES.items():
+        shown = evaluate(done / "recipe.yaml", *options)
+        assert (shown.exit_code, message in shown.stderr) == (2, True), shown.output
+        assert len(shown.stderr.strip().splitlines()) == 1
+        assert (done / "out/results.json").read_bytes() == before
 
 
 def test_a_name_can_be_given(done: Path) -> None:

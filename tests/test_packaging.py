@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -97,7 +97,9 @@ def test_what_the_dependencies_need_is_pinned_too() -> None:
     assert missing <= {"setuptools (for torch)"}
 
 
-def imported_distributions() -> Iterator[tuple[str, Path]]:
+@cache
+def imported_distributions() -> list[tuple[str, Path]]:
+    found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names: list[str] = []
@@ -109,7 +111,8 @@ def imported_distributions() -> Iterator[tuple[str, Path]]:
                 top = name.partition(".")[0]
                 if top not in sys.stdlib_module_names and top not in {"soritune", "_typeshed"}:
                     wanted = COMES_WITH.get(top) or DISTRIBUTIONS.get(top) or top
-                    yield canonicalize_name(wanted), path.relative_to(ROOT)
+                    found.append((canonicalize_name(wanted), path.relative_to(ROOT)))
+    return found
 
 
 def test_every_import_is_a_declared_dependency() -> None:
@@ -142,28 +145,26 @@ def test_every_declared_dependency_is_used() -> None:
 
 
 def test_nothing_unpickles_evaluates_or_trusts_remote_code() -> None:
+    forbidden = {"pickle", "cPickle", "dill", "marshal", "shelve", "cloudpickle"}
+    forbidden |= {"eval()", "exec()", "trust_remote_code", "shell", "allow_pickle"}
     found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
-            imported = {
-                alias.name.partition(".")[0]
-                for alias in (node.names if isinstance(node, ast.Import) else ())
-            }
-            if isinstance(node, ast.ImportFrom) and node.module:
-                imported.add(node.module.partition(".")[0])
-            if imported & {"pickle", "cPickle", "dill", "marshal", "shelve", "cloudpickle"}:
-                found.append(where)
-            if not isinstance(node, ast.Call):
-                continue
-            called = node.func.id if isinstance(node.func, ast.Name) else ""
-            on = {
-                keyword.arg
-                for keyword in node.keywords
-                if isinstance(keyword.value, ast.Constant) and keyword.value.value is True
-            }
-            if called in {"eval", "exec"} or on & {"trust_remote_code", "shell", "allow_pickle"}:
-                found.append(where)
+            used: set[str | None] = set()
+            if isinstance(node, ast.Import):
+                used = {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                used = {(node.module or "").partition(".")[0]}
+            elif isinstance(node, ast.Call):
+                used = {
+                    keyword.arg
+                    for keyword in node.keywords
+                    if isinstance(keyword.value, ast.Constant) and keyword.value.value is True
+                }
+                if isinstance(node.func, ast.Name):
+                    used.add(f"{node.func.id}()")
+            if used & forbidden:
+                found.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}")
     assert not found
 
 

@@ -16,7 +16,7 @@ from made_source import contents, prepare_made
 from soritune.corpus.chunk import Chunk, make_chunk
 from soritune.corpus.folder import CorpusFolder
 from soritune.corpus.job import versions
-from soritune.corpus.ray_cluster import NodeResult, RayExecutor, _store
+from soritune.corpus.ray_cluster import NodeResult, RayExecutor, _store, connect
 from soritune.corpus.selection import Entry, Note
 from soritune.errors import UserError
 from soritune.utterance import Rejected, Utterance
@@ -98,6 +98,16 @@ def test_a_node_with_other_libraries_is_refused(tmp_path: Path) -> None:
     made = NodeResult(*make_chunk(chunk), {**versions(), "soxr": "0.1"}, "n1")
     with pytest.raises(UserError, match=r"node n1: has soxr 0\.1"):
         _store(made, chunk, versions())
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://[::1]:1", "127.0.0.1:99999"])
+def test_an_address_where_nothing_listens_is_one_line_at_once(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Ray itself tries for minutes; here it is not even asked."""
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=r"no Ray cluster at .*:\d+ \(.*\)\. Check it"):
+        connect(None, None, "Check it")
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from made_source import contents, prepare_made
+from processes import kill_in_fork
 
 from soritune.utterance import Utterance
 
@@ -68,8 +69,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def run_killed_at(nth: int, side: str, out: Path) -> None:
     """Run in a process that is killed right before or after it puts its nth file in place."""
-    pid = os.fork()  # a new interpreter would cost seconds of imports
-    if pid == 0:
+
+    def work() -> None:
         real, calls = os.replace, 0
 
         def replace(source: Path, target: Path) -> None:
@@ -82,13 +83,9 @@ def run_killed_at(nth: int, side: str, out: Path) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         os.replace = replace
-        try:
-            run(out)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
+        run(out)
+
+    kill_in_fork(work)
 
 
 @pytest.mark.parametrize(

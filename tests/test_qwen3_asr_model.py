@@ -13,9 +13,9 @@ from transformers import AutoProcessor, Qwen3ASRForConditionalGeneration, Qwen3A
 
 from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.family import ModelInput
 from soritune.models.qwen3_asr import constants as c
 from soritune.models.qwen3_asr.model import Qwen3Asr
+from soritune.models.speech_model import ModelInput
 from soritune.tasks import Answer, Request, Task
 
 ASR = Request(Task.ASR, "ko")

@@ -16,10 +16,10 @@ from transformers.models.qwen3_asr.processing_qwen3_asr import LANGUAGE_CODE_TO_
 from soritune.errors import UserError
 from soritune.languages.names import known_language
 from soritune.models import load
-from soritune.models.family import IGNORE
 from soritune.models.qwen3_asr import constants as c
 from soritune.models.qwen3_asr.family import FAMILY
 from soritune.models.qwen3_asr.processor import Qwen3AsrProcessor
+from soritune.models.speech_model import IGNORE
 from soritune.models.tokenizers import read_tokenizer
 from soritune.tasks import Answer, Request, Task
 

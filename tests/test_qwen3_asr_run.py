@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from made_training import case_of, same, saved, stopped_at, train_on
 from safetensors.torch import load_file
 from small_model import noise
-from test_training_run import case_of, kill, same, saved, train_on
 from transformers import AutoProcessor, Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 from typer.testing import CliRunner
 
@@ -87,14 +87,15 @@ def test_base_lora_and_audio_go_through_the_experiment(folder: Path) -> None:
     assert len([line for line in written.splitlines() if line.startswith(str(folder))]) == 2
 
 
-def test_a_killed_training_ends_in_the_bits_of_a_whole_one(
+def test_a_stopped_training_ends_in_the_bits_of_a_whole_one(
     small_qwen3_asr: Path, other_corpus: Corpus, tmp_path: Path
 ) -> None:
     settings = case_of("lora+audio", train=["talks"], epochs=1, batch_size=4)
     whole = train_on(small_qwen3_asr, other_corpus, settings, tmp_path / "whole")
-    kill(small_qwen3_asr, other_corpus, tmp_path / "killed", settings, 2)
-    assert not (tmp_path / "killed" / "model").exists()
-    resumed = train_on(small_qwen3_asr, other_corpus, settings, tmp_path / "killed")
+    with stopped_at(2):
+        train_on(small_qwen3_asr, other_corpus, settings, tmp_path / "stopped")
+    assert not (tmp_path / "stopped" / "model").exists()
+    resumed = train_on(small_qwen3_asr, other_corpus, settings, tmp_path / "stopped")
     assert len(same(saved(resumed.out), saved(whole.out))) == len(saved(whole.out))
 
 

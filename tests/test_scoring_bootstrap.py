@@ -3,10 +3,23 @@
 import numpy as np
 import pytest
 
-from soritune.scoring.bootstrap import Floats, bootstrap_interval
+from soritune.scoring.bootstrap import (
+    SINGLY,
+    Clusters,
+    Floats,
+    Scorer,
+    interval_of,
+    resampled_sums,
+)
 from soritune.scoring.error_rates import error_table, percent
 from soritune.scoring.score import Score
 from soritune.scoring.table import Table, scores_of
+
+
+def bootstrap_interval(
+    table: Floats, scorer: Scorer, clusters: Clusters = SINGLY, **settings: int
+) -> tuple[float, float]:
+    return interval_of(scorer(resampled_sums(table, clusters=clusters, **settings)), clusters)
 
 
 def cer(references: list[str], hypotheses: list[str]) -> Score:

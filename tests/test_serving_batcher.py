@@ -12,7 +12,7 @@ import pytest
 from small_model import noise
 
 from soritune.decoding.engine import Decoded, Piece
-from soritune.models.family import Watch
+from soritune.models.speech_model import Watch
 from soritune.serving import batcher as module
 from soritune.serving.batcher import Batcher, ClosedError, LineFullError
 from soritune.tasks import Answer, Request, Task
@@ -40,7 +40,7 @@ def batches(
     seen: list[list[Piece]] = []
 
     def decode(
-        model: object, batch: Sequence[Piece], *, watch: Watch = lambda _: []
+        model: object, batch: Sequence[Piece], *, watch: Watch = lambda texts: [False] * len(texts)
     ) -> list[Decoded]:
         assert gate.wait(10)
         if broken:
@@ -48,8 +48,9 @@ def batches(
         seen.append(list(batch))
         if any(piece.key == (66, 6) for piece in batch):
             raise RuntimeError("out of memory")
-        watch([str(piece.key) for piece in batch])
-        return [Decoded(str(p.key), Answer(str(p.key)), 0.0) for p in batch]
+        ended = watch([str(piece.key) for piece in batch])
+        outputs = ["" if end else str(p.key) for p, end in zip(batch, ended, strict=True)]
+        return [Decoded(output, Answer(output), 0.0) for output in outputs]
 
     monkeypatch.setattr(module, "decode_batch", decode)
     return seen
@@ -156,6 +157,17 @@ def test_a_cancelled_clip_is_not_decoded_and_a_full_line_refuses(
     assert all(jobs[-1].piece is not each for batch in batches for each in batch)
     with pytest.raises(ClosedError):
         batcher.submit(piece(1))
+
+
+def test_a_clip_that_nobody_waits_for_ends_at_the_next_token(
+    batcher: Batcher, batches: list[list[Piece]], gate: threading.Event
+) -> None:
+    left, wanted = batcher.submit(piece(1)), batcher.submit(piece(2))
+    while batcher.waiting:
+        time.sleep(0.01)
+    left.cancel()
+    gate.set()
+    assert [left.future.result(10).output, wanted.future.result(10).output] == ["", "(2, 2)"]
 
 
 def test_nobody_waits_for_a_thread_that_has_ended(

@@ -6,12 +6,11 @@ import base64
 import json
 import os
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +20,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the server needs soritune[serve]")
 
-from serving_server import started, wav
+from serving_server import HeldEngine, started, wav
 from typer.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -29,36 +28,18 @@ from websockets.sync.client import connect
 from soritune.audio import AudioError
 from soritune.audio.stream import Sound
 from soritune.cli import app
-from soritune.decoding.engine import Decoded, Piece
 from soritune.decoding.guard import Guard
 from soritune.decoding.listening import Listening, hear
 from soritune.errors import UserError
 from soritune.interrupts import Terminated
-from soritune.models.family import ClipLimits
 from soritune.serving import connections
 from soritune.serving.batcher import Batcher
 from soritune.serving.served import ServedModel, remote_model
 from soritune.serving.settings import ServerSettings, read_keys
 from soritune.serving.start import run_server
-from soritune.tasks import Answer, Request, Task
+from soritune.tasks import Request, Task
 
 NOISE = 0.3 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
-
-
-@dataclass
-class HeldEngine:
-    """Answers "heard" once it is let go."""
-
-    go: threading.Event = field(default_factory=threading.Event)
-    clip_limits: ClipLimits = field(default_factory=lambda: ClipLimits(1600, 30.0))
-
-    def check(self, request: Request) -> None:
-        pass
-
-    def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded]]:
-        for piece in pieces:
-            assert self.go.wait(10)
-            yield piece, Decoded("heard", Answer("heard", "heard"), None)
 
 
 @pytest.fixture
@@ -277,6 +258,16 @@ def test_an_upload_that_drips_is_given_up(serve: Any) -> None:
             break
     assert answer.startswith(b"HTTP/1.1 408")
     wait_for(lambda: state_of(server).requests == 0)
+
+
+def test_a_full_server_refuses_before_the_upload(serve: Any, engine: HeldEngine) -> None:
+    address, server, _ = serve(max_requests=1)
+    with ThreadPoolExecutor(1) as pool, opened(address) as late:
+        pool.submit(post, address)
+        wait_for(lambda: state_of(server).workers.busy == 1)
+        late.sendall(HEAD.encode())
+        assert late.recv(1000).startswith(b"HTTP/1.1 503")
+        engine.go.set()
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(serve: Any, engine: HeldEngine) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -14,20 +15,26 @@ import stat
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 import soundfile
-from serving_server import english_clips
+from serving_server import english_clips, wav
+from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from soritune.cli import app
 from soritune.errors import UserError
+from soritune.models.registry import family_named
+from soritune.models.speech_model import longest_answer
 from soritune.serving import vllm
 from soritune.serving.vllm import vllm_server
+from soritune.tasks import Request, Task
 
 STAND_IN = Path(__file__).with_name("stand_in_vllm.py")
 LONGROPE = {
@@ -56,6 +63,7 @@ def model(small_base: Path, tmp_path: Path) -> Path:
     folder.mkdir()
     config = json.loads((small_base / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | LONGROPE))
+    shutil.copy(small_base / "tokenizer.json", folder)
     return folder
 
 
@@ -143,13 +151,15 @@ def test_a_taken_port_is_said_before_anything_is_loaded(there: Path, model: Path
     assert not (there / "words").exists()
 
 
-def test_options_of_vllm_need_vllm(model: Path) -> None:
+def test_options_of_vllm_that_are_wrong_cost_no_start(there: Path, model: Path) -> None:
     for words, said in (
         (["--vllm-options", "--seed 1"], "for --engine vllm"),
         (["--engine", "vllm", "--vllm-options", "'a"], "Close the quotes"),
+        (["--engine", "vllm", "--vllm-options", "--port=1"], "--port is chosen by soritune"),
     ):
         result = CliRunner().invoke(app, ["serve", str(model), *words])
         assert (result.exit_code, said in result.stderr) == (2, True)
+    assert not (there / "words").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process that its parent ended")
@@ -190,21 +200,51 @@ def served(model: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 def test_sigterm_and_the_end_of_vllm_end_all_of_it(there: Path, model: Path) -> None:
     """One process after the other, since each takes seconds: asked, stopped, killed."""
     ((samples, _),) = english_clips(1)
-    soundfile.write(there / "a.wav", samples, 16_000)
+    sound = wav(samples)
+
+    def ask(url: str, kind: str, **fields: str) -> httpx2.Response:
+        file = {"file": ("a.wav", sound)}
+        return httpx2.post(f"{url}/v1/audio/{kind}", files=file, data=fields, timeout=30)
+
+    chat = family_named("phi4mm", "").vllm_chat(model)
+    assert chat is not None
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(str(model))
+    ids = tokenizer.encode("three <sep> 셋<|end|>", add_special_tokens=False)
+    logprobs = [{"logprob": -0.5 * (place + 1) / len(ids)} for place in range(len(ids))]
+    choice = {"token_ids": ids, "logprobs": {"content": logprobs}}
+    (there / "answer").write_text(json.dumps({"choices": [choice]}))
     with served(model) as (url, process):
-        file = {"file": ("a.wav", (there / "a.wav").read_bytes())}
-        answer = httpx2.post(f"{url}/v1/audio/translations", files=file, data={"to_language": "ko"})
-        assert answer.json() == {"text": "from vLLM"}
-        asked = (there / "asked").read_text(errors="replace")
-        assert asked.startswith("/v1/audio/translations")
-        assert 'name="to_language"\n\nko' in asked
+        korean = {"to_language": "ko", "chain_of_thought": "true"}
+        found = ask(url, "translations", **korean).json()
+        assert found == {"text": "셋", "transcript": "three"}
+        path, _, asked = (there / "asked").read_text().partition("\n")
+        assert path == "/v1/chat/completions"
+        request = json.loads(asked)
+        clip, text = request["messages"][0]["content"]
+        assert text["text"] == chat.instruction(Request(Task.AST_COT, target_language="ko"))
+        heard, rate_hz = soundfile.read(io.BytesIO(b64decode(clip["input_audio"]["data"])))
+        assert (rate_hz, len(heard)) == (16_000, len(samples))
+        assert request["max_completion_tokens"] == longest_answer(len(samples) / 16_000)
+        told = ask(url, "transcriptions", **{"include[]": "logprobs"}).json()
+        assert told["text"] == "".join(each["token"] for each in told["logprobs"])
+        assert [each["logprob"] for each in told["logprobs"]] == [
+            each["logprob"] for each in logprobs
+        ]
         kept = processes(there)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, 143)
         assert within(5, lambda: all(map(ended, kept)))
-    with served(model) as (url, process):
+    (there / "asked").unlink()
+    (there / "slow").touch()
+    with served(model) as (url, process), ThreadPoolExecutor(3) as pool:
+        begun = [pool.submit(ask, url, "transcriptions") for _ in range(3)]
+        assert within(10, (there / "asked").exists)
         kept = processes(there)
         os.kill(kept[0], signal.SIGKILL)
-        assert process.wait(20) == 2
+        for each in begun:
+            answer = each.result()
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+            assert answer.headers["retry-after"]
+        assert process.wait(5) == 2
         assert "vLLM ended (-9)" in process.stderr.read()  # type: ignore[union-attr]
         assert within(5, lambda: all(map(ended, kept)))

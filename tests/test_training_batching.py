@@ -11,8 +11,8 @@ import torch
 
 from soritune.corpus.store import Corpus, Record
 from soritune.models import load
-from soritune.models.family import Processor
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.speech_model import Processor
 from soritune.recipe import TrainPart
 from soritune.training.batching import micro_batches, plan_steps
 from soritune.training.data import MicroBatch, StepDataset

@@ -9,12 +9,13 @@ import errno
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from soritune.errors import UserError
-from soritune.interrupts import StopRequest, Terminated, postponed
+from soritune.interrupts import StopRequest, Terminated, exit_code, postponed
 from soritune.training import checkpoints, trainer
 from soritune.training.checkpoints import SEAL_FILE, last_checkpoint, remove_all_but, seal
 from soritune.training.trainer import SpeechTrainer
@@ -119,7 +120,7 @@ def test_a_disk_that_is_full_for_torch_save_is_one_line(
     assert str(tmp_path) in str(caught.value)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_postponed_to_where_the_work_can_stop(
     number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,12 +128,37 @@ def test_a_signal_is_postponed_to_where_the_work_can_stop(
     with postponed() as stop:
         os.kill(os.getpid(), number)
         assert stop.requested
-        assert isinstance(stop.interruption(), Terminated) == (number == signal.SIGTERM)
+        assert isinstance(stop.interruption(), Terminated) == (number != signal.SIGINT)
+        assert exit_code(stop.interruption()) == 128 + number
         os.kill(os.getpid(), signal.SIGTERM)  # the cluster may send it as well
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(number) == before
     assert "a checkpoint is saved" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_was_ignored_from_the_start_stays_ignored(number: int) -> None:
+    """As `nohup` and jobs in the background of a script have it."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with postponed() as stop:
+            os.kill(os.getpid(), number)
+            assert not stop.requested
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_terminal_that_is_gone_keeps_no_checkpoint_from_being_saved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(sys.stderr, "write", gone)
+    with postponed() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.requested
 
 
 def test_a_signal_after_the_work_is_remembered_for_the_caller(

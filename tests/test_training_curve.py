@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_training import case_of
 from safetensors.torch import load_file
-from test_training_run import case_of
 
 from soritune.corpus.store import Corpus
 from soritune.errors import UserError

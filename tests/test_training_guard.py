@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_training import STEPS, Train, Trained, case_of, train_on
 from small_whisper import save_small_whisper
-from test_training_run import STEPS, Train, Trained, case_of, train_on
 from torch import nn
 from transformers import TrainingArguments
 
@@ -53,7 +53,11 @@ def lost_gradient(loss: torch.Tensor) -> torch.Tensor:
     return loss
 
 
-@pytest.mark.parametrize("spoil", [lost_loss, lost_gradient])
+def infinite_loss(loss: torch.Tensor) -> torch.Tensor:
+    return loss * torch.inf
+
+
+@pytest.mark.parametrize("spoil", [lost_loss, lost_gradient, infinite_loss])
 def test_one_micro_batch_that_is_not_finite_stops_before_the_weights_change(
     train: Train,
     small_base: Path,

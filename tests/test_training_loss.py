@@ -9,8 +9,8 @@ import torch
 from small_model import ASR, noise, said
 
 from soritune.models.causal import num_targets, shifted_labels
-from soritune.models.family import ModelInput
 from soritune.models.phi4mm.model import Phi4mm
+from soritune.models.speech_model import ModelInput
 
 TARGETS = ("네", "오늘 날씨가 좋습니다.", "와! 정말!", "The weather is nice today!", "아니요")
 Gradients = dict[str, torch.Tensor]

@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from made_training import LORA, STEPS, Train, Trained, case_of, same, saved, train_on
 from torch.nn import functional
 
 from soritune.corpus.store import Corpus
@@ -31,11 +30,6 @@ from soritune.training.data import StepDataset
 from soritune.training.run import train_case
 from soritune.training.trainability import set_trainable
 from soritune.training.trainer import SpeechTrainer
-
-TASKS = {"asr": 0.5, "ast": 0.25, "ast-cot": 0.25}
-# Dropout, so that a resumed run is right only if the random state comes back as well.
-LORA = {"r": 4, "alpha": 8, "dropout": 0.1}
-STEPS = 10  # 40 utterances, 8 a step, 2 epochs
 
 # Trains like `trained` below in a process of its own and dies without a word, while the checkpoint
 # of step `argv[5]` is being written.
@@ -66,60 +60,6 @@ run.train_case(
 """
 
 
-def case_of(mode: str = "lora", **changes: object) -> Case:
-    settings: dict[str, object] = {
-        "mode": mode,
-        "train": [{"corpus": "talks", "tasks": TASKS}],
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "warmup_steps": 0,
-        "lora": LORA,
-        "max_tokens": 256,
-    }
-    return Case.model_validate(settings | changes)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished run: its folder and the model as it was in memory at the end."""
-
-    out: Path
-    model: Phi4mm
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        return dict(self.model.module.named_parameters())
-
-
-Train = Callable[..., Trained]
-
-
-def train_on(
-    base: Path,
-    corpus: Corpus,
-    case: Case,
-    out: Path,
-    seed: int = 7,
-    dtype: str = "float32",
-) -> Trained:
-    kept: list[Phi4mm] = []
-
-    def keep(*args: object, **kwargs: object) -> Phi4mm:
-        kept.append(load(*args, **kwargs))  # type: ignore[arg-type]
-        return kept[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "load", keep)
-        train_case(
-            case,
-            name="case",
-            model=ModelConfig(base=str(base), dtype=dtype),
-            corpora={"talks": corpus},
-            out=out,
-            seed=seed,
-        )
-    return Trained(out, kept[0])
-
-
 @pytest.fixture
 def train(small_base: Path, small_corpus: Corpus, tmp_path: Path) -> Train:
     def training(
@@ -128,20 +68,6 @@ def train(small_base: Path, small_corpus: Corpus, tmp_path: Path) -> Train:
         return train_on(small_base, small_corpus, case, out, seed, dtype)
 
     return training
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[str]:
-    """Names of the tensors that are equal bit for bit; both must have the same names."""
-    assert set(one) == set(other)
-    return [name for name in one if torch.equal(one[name], other[name])]
-
-
-def saved(out: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = {}
-    for path in sorted((out / "model").rglob("*.safetensors")):
-        found |= load_file(path)
-    assert found
-    return found
 
 
 # -- a kill costs nothing

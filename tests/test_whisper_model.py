@@ -14,7 +14,8 @@ from transformers import WhisperForConditionalGeneration
 
 from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.family import ModelInput
+from soritune.models.registry import family_named
+from soritune.models.speech_model import ModelInput
 from soritune.models.whisper.model import Whisper
 from soritune.models.whisper.processor import DETECT
 from soritune.tasks import Answer, Request, Task
@@ -176,6 +177,7 @@ def test_a_checkpoint_that_names_its_language_transcribes_in_it(
 ) -> None:
     base = edited(folder, tmp_path / "korean", "generation_config.json", language=named)
     assert load(base, device="cpu").processor.language == "ko"
+    assert family_named("whisper", "").default_language(base) == "ko"  # as vLLM is asked
 
 
 def test_masking_in_the_checkpoint_is_switched_off(

@@ -14,7 +14,7 @@ from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from soritune.errors import UserError
 from soritune.models import load
-from soritune.models.family import IGNORE
+from soritune.models.speech_model import IGNORE
 from soritune.models.whisper import constants
 from soritune.models.whisper.family import FAMILY
 from soritune.models.whisper.features import fill_window, log_mel

@@ -16,8 +16,8 @@ from torch import nn
 
 from soritune.models import family
 from soritune.models.encoder_decoder import EncoderDecoderModel
-from soritune.models.family import IGNORE, Generated, ModelInput, Processor
 from soritune.models.loaded import fill_module
+from soritune.models.speech_model import IGNORE, Generated, ModelInput, Processor
 from soritune.tasks import Answer, Task
 
 WINDOW, BANDS, SIZE, START, END = 400, 8, 16, 256, 257

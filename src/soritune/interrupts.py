@@ -1,4 +1,9 @@
-"""Interruptions: SIGTERM, which clusters send, is treated as Ctrl-C; work ends where it is safe."""
+"""Interruptions: work ends where it is safe.
+
+SIGTERM, which clusters send, and SIGHUP, which a terminal that is closed sends, are treated as
+Ctrl-C. A signal that is ignored when the process starts (`nohup`, a job in the background of a
+script) stays ignored. SIGQUIT (Ctrl-\\) ends the process at once, as users of it want.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +12,44 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = "interrupted; run the same command to continue"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: as Ctrl-C, with another exit code."""
+    """SIGTERM or SIGHUP: as Ctrl-C, with another exit code."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
 def exit_code(interruption: KeyboardInterrupt) -> int:
     """Return 128 and the number of the signal, as shells have it."""
-    return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
+    return 128 + (interruption.number if isinstance(interruption, Terminated) else signal.SIGINT)
 
 
-def sigterm_as_interrupt() -> None:
-    """Let SIGTERM raise `Terminated` from now on, as Ctrl-C raises KeyboardInterrupt."""
+def report(line: str) -> None:
+    """Write a line to standard error, if the terminal is still there."""
+    with suppress(OSError):
+        print(f"\n{line}", file=sys.stderr, flush=True)
+
+
+def signals_as_interrupt() -> None:
+    """Let SIGTERM and SIGHUP raise `Terminated` from now on, as Ctrl-C KeyboardInterrupt."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+        for number in _heard(signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _terminate)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _heard(*numbers: signal.Signals) -> list[signal.Signals]:
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise Terminated(number)
 
 
 class StopRequest:
@@ -37,7 +57,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.requested = False
-        self._kind: type[KeyboardInterrupt] = KeyboardInterrupt
+        self._number: int = signal.SIGINT
         self._process = os.getpid()
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
@@ -48,21 +68,19 @@ class StopRequest:
             raise KeyboardInterrupt
         if not self.requested:
             self.requested = True
-            self._kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-            print(
-                "\nstopping: a checkpoint is saved after this step (Ctrl-C again stops at once)",
-                file=sys.stderr,
-                flush=True,
-            )
+            self._number = number
+            report("stopping: a checkpoint is saved after this step (Ctrl-C again stops at once)")
 
     def interruption(self) -> KeyboardInterrupt:
         """Return the exception that ends the work."""
-        return self._kind()
+        if self._number == signal.SIGINT:
+            return KeyboardInterrupt()
+        return Terminated(self._number)
 
 
 @contextmanager
 def postponed(stop: StopRequest | None = None) -> Iterator[StopRequest]:
-    """Note Ctrl-C and SIGTERM during the block, which looks at them where it can stop.
+    """Note Ctrl-C, SIGTERM and SIGHUP during the block, which looks at them where it can stop.
 
     Args:
         stop: where they are noted, for a caller that looks at it after the block; default: a new
@@ -72,7 +90,7 @@ def postponed(stop: StopRequest | None = None) -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = _heard(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, stop.handle) for number in numbers}
     try:
         yield stop

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from soritune.errors import visible
+
 PLAIN_LINE_EVERY_S = 15.0
 
 Advance = Callable[[float], None]
@@ -119,7 +121,7 @@ def _rate(value: float) -> str:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -157,7 +159,7 @@ def _bar(label: str, total: float | None, unit: str, remark: Remark) -> Iterator
         Remarks(),
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60.0) as progress:
-        task_id = progress.add_task(label, total=total)
+        task_id = progress.add_task(visible(label), total=total)
 
         def advance(amount: float) -> None:
             progress.advance(task_id, amount)

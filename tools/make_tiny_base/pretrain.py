@@ -37,9 +37,9 @@ from soritune.errors import UserError
 from soritune.files import write_atomically
 from soritune.languages.names import language_name
 from soritune.models import causal
-from soritune.models.family import ModelInput
 from soritune.models.phi4mm.processor import Phi4mmProcessor
 from soritune.models.phi4mm.prompts import SEPARATOR, instruction
+from soritune.models.speech_model import ModelInput
 from soritune.models.weights import save_tensors
 from soritune.progress import track
 from soritune.seeding import generator

@@ -18,8 +18,8 @@ from running import Server, run, start
 
 import soritune
 from soritune.export.export import export
-from soritune.models.family import SpeechModel
 from soritune.models.phi4mm.prompts import instruction
+from soritune.models.speech_model import SpeechModel
 from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.tasks import Request, Task
 

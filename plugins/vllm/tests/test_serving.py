@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +31,8 @@ OPTIONS = "--max-model-len 2048 --max-num-seqs 8"
 def front(*words: str) -> Iterator[tuple[openai.OpenAI, subprocess.Popen[str]]]:
     """Run `soritune serve` until the block ends; yield a client of it."""
     command = [sys.executable, "-m", "soritune.cli", "serve", *words, "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    variables = os.environ | {"VLLM_LOGGING_LEVEL": "ERROR"}  # nobody reads the pipe to its end
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
     assert process.stderr is not None
     try:
         said = []
@@ -39,8 +41,9 @@ def front(*words: str) -> Iterator[tuple[openai.OpenAI, subprocess.Popen[str]]]:
             assert said[-1], "".join(said)
         url = said[-1].split()[-1]
         yield openai.OpenAI(base_url=f"{url}/v1", api_key="none", timeout=START_S), process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) in (0, 143)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) in (0, 143)
     finally:
         process.kill()
         process.wait()
@@ -58,10 +61,7 @@ def behind(made: Made) -> Iterator[openai.OpenAI]:
         yield client
         theirs = _children(process.pid)
         assert theirs
-    end = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in theirs) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not [pid for pid in theirs if Path(f"/proc/{pid}").exists()]
+    assert within(10, lambda: not any(Path(f"/proc/{pid}").exists() for pid in theirs))
 
 
 def _children(pid: int) -> list[int]:
@@ -71,8 +71,30 @@ def _children(pid: int) -> list[int]:
     return [*found, *(deeper for child in found for deeper in _children(child))]
 
 
-def transcribed(client: openai.OpenAI, file: Path, model: str = "whisper-1") -> str:
-    return client.audio.transcriptions.create(file=file, model=model).text
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def within(seconds: float, what: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.1)
+    return what()
+
+
+def transcribed(client: openai.OpenAI, file: Path, model: str = "whisper-1", **more: str) -> str:
+    return client.audio.transcriptions.create(file=file, model=model, extra_body=more).text
+
+
+def joined(clips: list[Path], talk: Path) -> Path:
+    """Write clips with a second between them as one recording."""
+    pieces = [soundfile.read(clip, dtype="float32")[0] for clip in clips]
+    pause = np.zeros(16_000, np.float32)
+    soundfile.write(talk, np.concatenate([x for piece in pieces for x in (piece, pause)]), 16_000)
+    return talk
 
 
 @pytest.mark.parametrize("name", ["whisper-1", "speech"])
@@ -99,14 +121,29 @@ def test_translations_go_where_the_model_translates_to(
     assert sum(map(bool, found)) > len(clips) // 2
 
 
+def test_chain_of_thought_and_log_probabilities_come_through_chat(
+    behind: openai.OpenAI, made: Made, clips: list[Path]
+) -> None:
+    """The page asks for both ways of translating; the guard needs the log-probabilities."""
+    loaded = soritune.load(str(made.trained), device="cpu")
+    korean = {"to_language": "ko", "chain_of_thought": "true"}
+    for clip, wanted in zip(clips, loaded.transcribe(clips, task="ast-cot", to="ko"), strict=True):
+        told = behind.audio.translations.create(file=clip, model="speech", extra_body=korean)
+        both = told.model_dump()
+        assert (both["transcript"], both["text"]) == (wanted.text, wanted.translation)
+    for clip, wanted in zip(clips[:8], loaded.transcribe(clips[:8]), strict=True):
+        found = behind.audio.transcriptions.create(file=clip, model="speech", include=["logprobs"])
+        assert "".join(each.token or "" for each in found.logprobs or []) == found.text
+        assert [each.logprob for each in found.logprobs or []] == pytest.approx(
+            [token.logprob for segment in wanted.segments for token in segment.tokens], abs=1e-3
+        )
+
+
 def test_long_recordings_are_cut_at_pauses_as_without_vllm(
     behind: openai.OpenAI, clips: list[Path], tmp_path: Path
 ) -> None:
     """Sentences with a second between them, of which vLLM alone would cut one in two."""
-    pieces = [soundfile.read(clip, dtype="float32")[0] for clip in clips]
-    pause = np.zeros(16_000, np.float32)
-    talk = tmp_path / "talk.wav"
-    soundfile.write(talk, np.concatenate([x for piece in pieces for x in (piece, pause)]), 16_000)
+    talk = joined(clips, tmp_path / "talk.wav")
     (wanted,) = soritune.load("builtin:tiny", device="cpu").transcribe(talk)
     assert wanted.duration_s > 60
     assert transcribed(behind, talk) == wanted.text
@@ -125,9 +162,10 @@ def test_long_recordings_are_cut_at_pauses_as_without_vllm(
     assert "".join(deltas) == wanted.text
 
 
-def test_a_live_session_writes_the_same(behind: openai.OpenAI, clips: list[Path]) -> None:
-    samples, rate = soundfile.read(clips[0], dtype="int16")
-    with behind.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+def said_live(client: openai.OpenAI, clip: Path) -> str:
+    """What a live session writes for one turn."""
+    samples, rate = soundfile.read(clip, dtype="int16")
+    with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
         sound = {"format": {"type": "audio/pcm", "rate": rate}, "turn_detection": None}
         sound["transcription"] = {"model": "whisper-1", "language": "en"}
         session = {"type": "transcription", "audio": {"input": sound}}
@@ -139,8 +177,55 @@ def test_a_live_session_writes_the_same(behind: openai.OpenAI, clips: list[Path]
             if event.type == "conversation.item.input_audio_transcription.completed":
                 break
             assert not event.type.endswith("failed")
+    return event.transcript  # type: ignore[union-attr]
+
+
+def test_a_live_session_writes_the_same(behind: openai.OpenAI, clips: list[Path]) -> None:
     (wanted,) = soritune.load("builtin:tiny", device="cpu").transcribe(clips[0])
-    assert event.transcript == wanted.text  # type: ignore[union-attr]
+    assert said_live(behind, clips[0]) == wanted.text
+
+
+def test_whisper_is_served_and_its_end_is_told(
+    made: Made, clips: list[Path], tmp_path: Path
+) -> None:
+    """SORITUNE_WHISPER names a Whisper folder, since random weights transcribe nothing.
+
+    At the end vLLM's engine is killed while requests are at work: each is answered, none as if it
+    were the client's mistake, and the server ends.
+    """
+    folder = os.environ.get("SORITUNE_WHISPER")
+    if not folder:
+        pytest.skip("SORITUNE_WHISPER names no folder of a Whisper")
+    model = made.exported("whisper", folder, "transformers")
+    local = soritune.load(str(model), device="cpu")
+    talk = joined(clips, tmp_path / "talk.wav")
+    with front(str(model), "--engine", "vllm") as (client, process):
+        some = clips[:4]
+        english = [transcribed(client, clip, language="en") for clip in some]
+        assert english == [each.text for each in local.transcribe(some, language="en")]
+        assert transcribed(client, some[0]) == local.transcribe(some[0])[0].text
+        assert said_live(client, some[0]) == english[0]
+        (wanted,) = local.transcribe(talk, language="en")
+        assert wanted.duration_s > 60
+        assert transcribed(client, talk, language="en") == wanted.text
+        with ThreadPoolExecutor(6) as pool:
+            begun = [pool.submit(answered, client, clip) for clip in clips[:6]]
+            time.sleep(0.5)
+            theirs = _children(process.pid)
+            engine = [pid for pid in theirs if b"EngineCore" in _command(pid)]
+            os.kill(engine[0], signal.SIGKILL)
+            assert {each.result() for each in begun} <= {200, 503}
+        assert process.wait(60) == 2
+    assert within(10, lambda: not any(Path(f"/proc/{pid}").exists() for pid in theirs))
+
+
+def answered(client: openai.OpenAI, clip: Path) -> int:
+    """The status of an answer."""
+    try:
+        transcribed(client.with_options(max_retries=0), clip, language="en")
+    except openai.APIStatusError as error:
+        return error.status_code
+    return 200
 
 
 def test_a_server_stands_in_front_of_a_vllm_that_runs(

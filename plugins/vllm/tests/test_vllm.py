@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import INSTRUCTIONS, REQUESTS, Made, answers, offline, whole
-from running import Refused, Server, run, start
+from running import Refused, Server, run
 
 from soritune.tasks import Request, Task
 
@@ -146,15 +145,3 @@ def test_what_the_model_cannot_take_is_refused_with_a_reason(
         with pytest.raises(Refused, match="2 places for 1 clip") as caught:
             served.chat(text + INSTRUCTIONS[0], clips[0])
         assert caught.value.status == 400
-
-
-def test_whisper_is_served_by_vllm_itself(made: Made, clips: list[Path]) -> None:
-    """SORITUNE_WHISPER names a Whisper folder, since random weights transcribe nothing."""
-    folder = os.environ.get("SORITUNE_WHISPER")
-    if not folder:
-        pytest.skip("SORITUNE_WHISPER names no folder of a Whisper")
-    model = made.exported("whisper", folder, "transformers")
-    some = clips[:8]
-    with start(model) as server:
-        found = [server.audio("transcriptions", clip, language="en") for clip in some]
-    assert [text.strip() for text in found] == answers(model, some, Request(Task.ASR, "en"))

@@ -8,18 +8,18 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from soritune.interrupts import INTERRUPTED, exit_code, sigterm_as_interrupt
+from soritune.interrupts import INTERRUPTED, exit_code, report, signals_as_interrupt
 
 
 def main() -> None:
     """Entry point of the `soritune` command."""
     try:
-        sigterm_as_interrupt()
+        signals_as_interrupt()
         from soritune.cli.commands import app
 
         app()
     except KeyboardInterrupt as interruption:
-        print(f"\n{INTERRUPTED}", file=sys.stderr)
+        report(INTERRUPTED)
         sys.exit(exit_code(interruption))
 
 

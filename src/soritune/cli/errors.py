@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import errno
 import functools
-import sys
+import os
 from collections.abc import Callable
 from typing import ParamSpec
 
 import typer
 
 from soritune.errors import UserError, visible
-from soritune.interrupts import INTERRUPTED, exit_code
+from soritune.interrupts import INTERRUPTED, exit_code, report
 
 P = ParamSpec("P")
 
 EXIT_USER_ERROR = 2
-DISK_FULL = "the disk is full; free some space and run the same command again to continue"
+_FULL = "the disk is full. Free some space and run the same command again to continue."
+_TROUBLES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "a file would be larger than it may be. Raise the limit (ulimit -f).",
+    errno.EROFS: "the file system is read-only. Write to another folder.",
+    errno.EACCES: "this user may not read or write here. Change the rights, or use another folder.",
+    errno.EIO: "the disk failed. Look at the system's log, and copy what can be read.",
+}
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -33,12 +41,12 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             show_error(str(error))
             raise typer.Exit(EXIT_USER_ERROR) from None
         except KeyboardInterrupt as interruption:
-            print(f"\n{str(interruption) or INTERRUPTED}", file=sys.stderr)
+            report(str(interruption) or INTERRUPTED)
             raise typer.Exit(exit_code(interruption)) from None
         except Exception as error:
-            if not is_disk_full(error):
+            if (trouble := storage_trouble(error)) is None:
                 raise
-            show_error(DISK_FULL)
+            show_error(trouble)
             raise typer.Exit(EXIT_USER_ERROR) from None
 
     return wrapped
@@ -50,17 +58,17 @@ def show_error(message: str) -> None:
     typer.secho(f"error: {line}", fg=typer.colors.RED, err=True)
 
 
-def is_disk_full(error: BaseException | None) -> bool:
-    """Return whether an exception or its cause is a full disk.
+def storage_trouble(error: BaseException | None) -> str | None:
+    """Return what a disk refused, where that is what an exception or its cause says.
 
     Writers in other languages (safetensors, torch) wrap the system's error in text.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if "No space left on device" in str(error):
-            return True
+        for number, trouble in _TROUBLES.items():
+            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+                name = getattr(error, "filename", None)
+                return trouble if name is None else f"{name}: {trouble}"
         error = error.__cause__ or error.__context__
-    return False
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from soritune.cli.check import bytes_text
 from soritune.cli.errors import plain_errors
-from soritune.cli.output import PlainConsole
+from soritune.cli.output import PlainConsole, echo_json
 
 if TYPE_CHECKING:
     from soritune.models.summary import Summary
@@ -49,7 +48,7 @@ def inspect(
 
     summary = describe(model)
     if format_ is Format.JSON:
-        typer.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=2))
+        echo_json(asdict(summary))
     else:
         print_summary(summary)
 

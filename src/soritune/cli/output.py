@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.segment import Segment
 
-from soritune.errors import visible
+from soritune.errors import visible, visible_json
 
 
 class PlainConsole(Console):
@@ -25,6 +25,11 @@ class PlainConsole(Console):
 def echo(text: object) -> None:
     """Print a line of results."""
     typer.echo(visible(str(text)))
+
+
+def echo_json(value: object) -> None:
+    """Print results as JSON."""
+    typer.echo(visible_json(value, indent=2))
 
 
 def say(line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from dataclasses import asdict
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soritune.cli.errors import plain_errors
-from soritune.cli.output import PlainConsole, say
+from soritune.cli.output import PlainConsole, echo_json, say
 
 if TYPE_CHECKING:
     from soritune.scoring.score import Score
@@ -117,7 +116,7 @@ def score(
     for note in pairs.notes:
         say(f"note: {note}")
     if format_ is Format.JSON:
-        typer.echo(json.dumps([asdict(each) for each in scores], ensure_ascii=False, indent=2))
+        echo_json([asdict(each) for each in scores])
         return
     texts = zip(pairs.references, pairs.hypotheses, strict=True)
     failures = Counter(

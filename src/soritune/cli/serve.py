@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from soritune.cli.errors import plain_errors
+from soritune.cli.output import say
 from soritune.errors import UserError
 
 if TYPE_CHECKING:
@@ -149,7 +149,4 @@ def _adapters(given: list[str]) -> dict[str, str]:
 
 def _warn_when_open(host: str, settings: ServerSettings) -> None:
     if host not in LOOPBACK and not settings.api_keys:
-        print(
-            f"warning: anyone who reaches {host} can use this server. Add --api-key-file FILE.",
-            file=sys.stderr,
-        )
+        say(f"warning: anyone who reaches {host} can use this server. Add --api-key-file FILE.")

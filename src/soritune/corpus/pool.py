@@ -108,8 +108,12 @@ def _results(
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent does, even by kill -9."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C and SIGHUP to the parent, and end when the parent does, even by kill -9.
+
+    A terminal sends both to all processes of a command.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
 

@@ -7,6 +7,9 @@ clips are sent.
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,8 @@ from soritune.utterance import Excerpt, Utterance
 
 SPARE_TASKS = 2
 """Chunks that wait beside those being decoded, so that no core has to wait."""
+CONNECT_S = 5.0
+"""How long an address may take to answer at all."""
 
 
 class NodeResult(NamedTuple):
@@ -62,7 +67,7 @@ class RayExecutor:
         ray = _ray()
         ours = not ray.is_initialized()
         if ours:
-            _connect(ray, self.address)
+            connect(ray, self.address, "Start one with: ray start --head, or omit --executor.")
         try:
             yield from _run(ray, chunks, finished, advance)
         finally:
@@ -153,15 +158,25 @@ def _cores(ray: Any) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))  # a cluster may grow
 
 
-def _connect(ray: Any, address: str | None) -> None:
+def connect(ray: Any, address: str | None, remedy: str) -> None:
+    """Connect to a cluster, or start one on this machine.
+
+    Args:
+        address: as in `ray.init`; None takes RAY_ADDRESS.
+        remedy: what to do where there is none, for the message.
+
+    Raises:
+        UserError: there is none. Ray would ask for minutes where nothing listens.
+    """
+    wanted = address or os.environ.get("RAY_ADDRESS")
     try:
+        if wanted and (place := re.fullmatch(r"(?:ray://)?\[?(.+?)\]?:(\d+)", wanted)):
+            socket.create_connection((place[1], int(place[2])), CONNECT_S).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"no Ray cluster at {address or 'this machine'} ({reason}). Start one with: ray start "
-            f"--head, or omit --executor."
-        ) from error
+        where = wanted or "this machine"
+        raise UserError(f"no Ray cluster at {where} ({reason}). {remedy}") from error
 
 
 def _ray() -> Any:

@@ -13,7 +13,8 @@ from typing import Protocol
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.decoding.records import Token, Word
 from soritune.decoding.word_times import timed
-from soritune.models.family import ClipLimits, Generated, ModelInput, SpeechModel, Watch
+from soritune.models.family import ClipLimits
+from soritune.models.speech_model import Generated, ModelInput, SpeechModel, Watch
 from soritune.tasks import Answer, Request
 
 POOL_BATCHES = 4
@@ -62,9 +63,14 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Refused:
-    """A piece that an engine could not answer, and why in one line."""
+    """A piece that an engine could not answer, and why in one line.
+
+    Attributes:
+        failing: whether the engine failed, rather than the piece was wrong.
+    """
 
     error: str
+    failing: bool = False
 
 
 class Engine(Protocol):

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from soritune.audio.stream import Source
+from soritune.corpus.ray_cluster import connect
 from soritune.decoding.records import Failure, Transcript
 from soritune.decoding.transcriber import Options
 from soritune.errors import UserError
@@ -84,13 +85,7 @@ def _cluster() -> Iterator[Any]:
 
     ours = not ray.is_initialized()
     if ours:
-        try:
-            ray.init(log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise UserError(
-                f"--engine ray: no cluster ({_reason(error)}). Check RAY_ADDRESS; without it, one "
-                "is started on this machine"
-            ) from error
+        connect(ray, None, "Check RAY_ADDRESS; without it, one is started on this machine.")
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:

@@ -12,7 +12,7 @@ from soritune.corpus.store import Corpus, Record
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused, decode_batch
 from soritune.decoding.hypotheses import Hypothesis, drop_damaged_lines, read_hypotheses
 from soritune.errors import UserError
-from soritune.models.family import SpeechModel
+from soritune.models.speech_model import SpeechModel
 from soritune.tasks import Request, Task
 
 DEFAULT_BATCH_SIZE = 32

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Any
 
 from soritune.decoding.records import Segment, Transcript
 from soritune.decoding.subtitles import cues
+from soritune.errors import visible_json
 
 
 class Format(StrEnum):
@@ -38,9 +38,9 @@ def shown(transcript: Transcript, form: Format, *, named: bool = False) -> str:
         named: whether a text line begins with the file's name.
     """
     if form is Format.JSON:
-        return _json(_record(transcript))
+        return visible_json(_record(transcript))
     if form is Format.VERBOSE_JSON:
-        return _json(_record(transcript) | verbose(transcript))
+        return visible_json(_record(transcript) | verbose(transcript))
     if form is Format.TEXT:
         both = [transcript.text]
         if transcript.translation is not None:
@@ -116,11 +116,6 @@ def _record(transcript: Transcript) -> dict[str, Any]:
         "duration_s": round(transcript.duration_s, 3),
     }
     return {key: value for key, value in record.items() if value is not None}
-
-
-def _json(record: dict[str, Any]) -> str:
-    # A file name in another encoding: its bytes as escapes, which JSON has.
-    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def _read(segment: Segment) -> str:

@@ -16,7 +16,7 @@ from soritune.decoding.engine import LocalEngine
 from soritune.decoding.listening import Listening, listen, segments
 from soritune.decoding.records import Failure, Segment, Transcript
 from soritune.errors import UserError
-from soritune.models.family import SpeechModel
+from soritune.models.speech_model import SpeechModel
 from soritune.tasks import Request, Task
 from soritune.utterance import Excerpt
 

@@ -23,7 +23,7 @@ from soritune.doctor.text_checks import text_findings
 from soritune.errors import UserError
 
 if TYPE_CHECKING:
-    from soritune.models.family import SpeechModel
+    from soritune.models.speech_model import SpeechModel
 
 Advance = Callable[[float], None]
 Track = Callable[[str, float | None, str], AbstractContextManager[Advance]]

@@ -15,7 +15,7 @@ from soritune.tasks import Answer, Request, Task
 from soritune.training.batching import DEFAULT_MAX_TOKENS, micro_batches
 
 if TYPE_CHECKING:
-    from soritune.models.family import ModelInput, SpeechModel
+    from soritune.models.speech_model import ModelInput, SpeechModel
 
 # Nats; the least spread that is assumed. Losses of a model that is sure of most clips are close
 # together, and those of clips that are hard to hear are a few tenths higher (docs/doctor.md).

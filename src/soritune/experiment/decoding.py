@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from soritune.corpus.store import Corpus, Record
     from soritune.decoding.hypotheses import Hypothesis
     from soritune.experiment.plan import Plan
-    from soritune.models.family import SpeechModel
+    from soritune.models.speech_model import SpeechModel
 
     Answering: TypeAlias = SpeechModel | ServerModel
 

@@ -16,7 +16,7 @@ from soritune.tasks import Task
 from soritune.training.curve import DevScore
 
 if TYPE_CHECKING:
-    from soritune.models.family import SpeechModel
+    from soritune.models.speech_model import SpeechModel
 
 
 def dev_scorer(

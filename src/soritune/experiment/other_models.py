@@ -44,12 +44,16 @@ class OtherModel:
     identity: str
 
 
+_MODEL = TypeAdapter(OtherModel)
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
 def read_other_models(output: Path) -> dict[str, OtherModel]:
     """Return the models that were evaluated in an output folder, by name."""
     found = {}
     for path in sorted((output / FOLDER).glob(f"*/{_FILE}")):
         try:
-            model = TypeAdapter(OtherModel).validate_json(path.read_bytes())
+            model = _MODEL.validate_json(path.read_bytes())
         except (OSError, ValidationError):
             continue
         found[path.parent.name] = model
@@ -142,7 +146,7 @@ def _check_name(name: str, recipe: Recipe) -> None:
             f'"{name}" is a case of the recipe; give the model another name with --name'
         )
     try:
-        TypeAdapter(Name).validate_python(name)
+        _NAME.validate_python(name)
     except ValidationError:
         raise UserError(
             f'"{name}" cannot name a row of the report (letters, digits, - _ + and .); give the '

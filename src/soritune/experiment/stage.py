@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -17,6 +18,12 @@ from soritune.files import remove_files, write_atomically
 
 OutcomeT = TypeVar("OutcomeT")
 EARLIER_STAMP = "settings, data or this version changed; the earlier stamp does not say which"
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Return what reads and writes records of a kind; making it takes longer than its work."""
+    return TypeAdapter(kind)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Stage(Generic[OutcomeT]):
         if not all(path.exists() for path in self.outputs):
             return None
         try:
-            return Done(TypeAdapter(self.kind).validate_python(stamp.outcome), stamp.seconds)
+            return Done(self._adapter.validate_python(stamp.outcome), stamp.seconds)
         except ValidationError:
             return None
 
@@ -116,7 +123,7 @@ class Stage(Generic[OutcomeT]):
         if stamp is None or stamp.state != "done" or stamp.fingerprint == self.fingerprint:
             return None
         try:
-            return stamp.fingerprint, TypeAdapter(self.kind).validate_python(stamp.outcome)
+            return stamp.fingerprint, self._adapter.validate_python(stamp.outcome)
         except ValidationError:
             return None
 
@@ -151,11 +158,16 @@ class Stage(Generic[OutcomeT]):
                 fingerprint=self.fingerprint,
                 state="done",
                 seconds=seconds,
-                outcome=TypeAdapter(self.kind).dump_python(outcome, mode="json"),
+                outcome=self._adapter.dump_python(outcome, mode="json"),
                 inputs=inputs,
             )
         )
         return Done(outcome, seconds)
+
+    @property
+    def _adapter(self) -> TypeAdapter[OutcomeT]:
+        kind: Any = self.kind
+        return _adapter(kind)
 
     def _read(self) -> _Stamp | None:
         """Return the stamp of this fingerprint; None where there is none that can be read."""

@@ -12,7 +12,9 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from soritune.models.family import (
+from soritune.models.generation import generate_ids
+from soritune.models.loaded import LoadedModel
+from soritune.models.speech_model import (
     IGNORE,
     Batch,
     Generated,
@@ -21,8 +23,6 @@ from soritune.models.family import (
     Watch,
     longest_answer,
 )
-from soritune.models.generation import generate_ids
-from soritune.models.loaded import LoadedModel
 
 
 class CausalProcessor(Processor):

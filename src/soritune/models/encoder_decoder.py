@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from soritune.models.family import IGNORE, Batch
 from soritune.models.loaded import LoadedModel
+from soritune.models.speech_model import IGNORE, Batch
 
 
 class EncoderDecoderModel(LoadedModel):

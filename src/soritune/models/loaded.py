@@ -23,15 +23,7 @@ from soritune.models.checkpoint import (
     read_tensor,
     shapes_of,
 )
-from soritune.models.family import (
-    LORA,
-    Batch,
-    Family,
-    Generated,
-    LoraStart,
-    ModelInput,
-    Watch,
-)
+from soritune.models.family import LORA, Family, LoraStart
 from soritune.models.generation import Written
 from soritune.models.lora import Lora, read_lora
 from soritune.models.modes import lora_layers, parts_of_mode
@@ -44,6 +36,7 @@ from soritune.models.peft_adapter import (
     tensors,
 )
 from soritune.models.record import TRAINED_FILE, stable_name, write_record
+from soritune.models.speech_model import Batch, Generated, ModelInput, Watch
 from soritune.models.tensors import LazyTensor
 from soritune.models.weights import save_tensors
 

@@ -73,26 +73,6 @@ SINGLY = Clusters()
 """Every utterance by itself."""
 
 
-def bootstrap_interval(
-    statistics: npt.ArrayLike,
-    scores_from_sums: Scorer,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = SEED,
-    clusters: Clusters = Clusters(),
-) -> tuple[float, float]:
-    """Lower and upper bound of the 95 % interval of a corpus score.
-
-    `statistics` has the shape (num_utterances, num_statistics): what sums over utterances to
-    the corpus' statistics. `scores_from_sums` maps such sums, shape (num_resamples,
-    num_statistics), to scores, shape (num_resamples,). Each resample draws as many utterances as
-    there are, with replacement; the bounds are the scores at rank n/40 from either end.
-    Raises ValueError on an empty or wrongly shaped table.
-    """
-    table = np.asarray(statistics, dtype=np.float64)
-    sums = resampled_sums(table, num_resamples, seed, clusters)
-    return interval_of(scores_from_sums(sums), clusters)
-
-
 def resampled_sums(
     table: Floats,
     num_resamples: int = NUM_RESAMPLES,
@@ -164,7 +144,8 @@ def _counts(number: int, num_resamples: int, seed: int) -> Iterator[Floats]:
     """
     rng = np.random.default_rng(seed)
     for start in range(0, num_resamples, _BLOCK):
-        block = np.empty((min(_BLOCK, num_resamples - start), number))
-        for row in block:
-            row[:] = np.bincount(rng.integers(0, number, size=number), minlength=number)
-        yield block
+        rows = min(_BLOCK, num_resamples - start)
+        # The same numbers as row by row; each row counts in bins of its own.
+        drawn = rng.integers(0, number, size=(rows, number)) + number * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * number)
+        yield counts.reshape(rows, number).astype(np.float64)

@@ -40,6 +40,9 @@ class Results:
     speed: tuple[Speed, ...] = ()
 
 
+_RESULTS = TypeAdapter(Results)
+
+
 def write_results(path: Path, results: Results) -> None:
     """Write records atomically, one a line, keys in the order of their fields."""
     parts = [f'"format": {FORMAT}']
@@ -71,7 +74,7 @@ def read_results(path: Path) -> Results:
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
         raise UserError(f"{path}: is not of format {FORMAT}; {advice}")
     try:
-        return TypeAdapter(Results).validate_python(found)
+        return _RESULTS.validate_python(found)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"

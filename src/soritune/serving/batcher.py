@@ -19,8 +19,8 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.decoding.engine import Decoded, Piece, decode_batch
-from soritune.models.family import SpeechModel
 from soritune.models.memory import trim_heap
+from soritune.models.speech_model import SpeechModel
 from soritune.tasks import Request, Task
 
 log = logging.getLogger("soritune.serving")

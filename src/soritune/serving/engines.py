@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.errors import UserError
 from soritune.models.family import ClipLimits
 from soritune.serving.batcher import Batcher, Job
-from soritune.serving.errors import ApiError
 from soritune.tasks import Request
 
 PIECES_AHEAD = 8
@@ -20,6 +20,22 @@ PIECES_AHEAD = 8
 
 class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
+
+
+class UpstreamError(Exception):
+    """The server behind this one fails; its words are for whoever runs them both."""
+
+
+class RemoteEngine(Engine, Protocol):
+    """An engine that asks another server."""
+
+    def until(self, gone: threading.Event) -> Engine:
+        """Return it for one request: it gives up when `gone` is set."""
+        ...
+
+    def works(self) -> bool:
+        """Return whether the other server answers now."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,7 @@ class SharedEngine:
 
 @dataclass(frozen=True)
 class WatchedEngine:
-    """Any other engine for one request: it ends when the client has left."""
+    """Another server's engine for one request: it ends when the client has left."""
 
     engine: Engine
     caller: Caller
@@ -102,15 +118,16 @@ class WatchedEngine:
         self.engine.check(request)
 
     def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded | Refused]]:
-        """See `Engine`; raises `ClientGoneError` when the client has left."""
+        """See `Engine`; raises `ClientGoneError` when the client has left, and `UpstreamError`."""
         try:
-            for answer in self.engine.decode(self._while_wanted(pieces)):
+            for piece, answer in self.engine.decode(self._while_wanted(pieces)):
                 self._check_wanted()
-                yield answer
+                if isinstance(answer, Refused) and answer.failing:
+                    raise UpstreamError(answer.error)
+                yield piece, answer
         except UserError as error:  # the mistake of whoever started the server, not of the client
-            raise ApiError(
-                503, f"the server behind this one failed: {error}", code="upstream"
-            ) from error
+            self._check_wanted()
+            raise UpstreamError(str(error)) from error
 
     def _while_wanted(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         for piece in pieces:

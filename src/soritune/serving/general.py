@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 from openai.types import Model
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -24,6 +26,10 @@ class ModelList(BaseModel):
 
 def _record(model: ServedModel) -> Model:
     return Model(id=model.name, created=model.created, object="model", owned_by="soritune")
+
+
+def _works(model: ServedModel) -> bool:
+    return model.ready
 
 
 @router.get("/v1/models", tags=["models"])
@@ -56,7 +62,9 @@ async def ready(request: Request) -> JSONResponse:
     state: State = request.app.state.serving
     if state.stopping.is_set():
         return JSONResponse({"status": "stopping"}, 503)
-    failed = [model.name for model in state.models.by_name.values() if not model.ready]
+    models = list(state.models.by_name.values())
+    work = await asyncio.gather(*(asyncio.to_thread(_works, model) for model in models))
+    failed = [model.name for model, works in zip(models, work, strict=True) if not works]
     if failed:
         return JSONResponse({"status": "failed", "models": failed}, 503)
     return JSONResponse({"status": "ready"})

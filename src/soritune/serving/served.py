@@ -14,7 +14,7 @@ from openai.types.realtime import AudioTranscription, RealtimeSessionCreateReque
 from soritune.decoding.engine import Engine
 from soritune.decoding.records import Segment
 from soritune.serving.batcher import Batcher
-from soritune.serving.engines import Caller, SharedEngine, WatchedEngine
+from soritune.serving.engines import Caller, RemoteEngine, SharedEngine, WatchedEngine
 from soritune.serving.errors import ApiError
 from soritune.serving.responses import token_logprobs
 
@@ -40,18 +40,20 @@ class ServedModel:
     Attributes:
         engine: returns the engine for one request.
         batcher: of a local model; None where another server answers.
+        remote: where another server answers.
+        decode: the text of token ids; None where no tokens come.
     """
 
     name: str
     engine: Callable[[Caller], Engine]
     batcher: Batcher | None = None
+    remote: RemoteEngine | None = None
+    decode: Callable[[Sequence[int]], str] | None = None
     created: int = field(default_factory=lambda: int(time.time()))
 
     def logprobs(self, segments: Sequence[Segment]) -> list[Logprob] | None:
-        """Return tokens with their log-probabilities; None where another server answers."""
-        if self.batcher is None:
-            return None
-        return token_logprobs(segments, self.batcher.model.processor.decode)
+        """Return tokens with their log-probabilities; None where no tokens come."""
+        return None if self.decode is None else token_logprobs(segments, self.decode)
 
     @property
     def aligns(self) -> bool:
@@ -65,7 +67,9 @@ class ServedModel:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are answered."""
+        """Whether requests are answered; another server is asked, which may take seconds."""
+        if self.remote is not None:
+            return self.remote.works()
         return self.batcher is None or self.batcher.answers
 
     @property
@@ -81,12 +85,28 @@ class ServedModel:
 
 def local_model(name: str, batcher: Batcher) -> ServedModel:
     """Return a model that runs in this process."""
-    return ServedModel(name, lambda caller: SharedEngine(batcher, caller), batcher)
+    return ServedModel(
+        name,
+        lambda caller: SharedEngine(batcher, caller),
+        batcher,
+        decode=batcher.model.processor.decode,
+    )
 
 
-def remote_model(name: str, engine: Engine) -> ServedModel:
-    """Return a model that another server runs."""
-    return ServedModel(name, lambda caller: WatchedEngine(engine, caller))
+def remote_model(
+    name: str, engine: RemoteEngine, decode: Callable[[Sequence[int]], str] | None = None
+) -> ServedModel:
+    """Return a model that another server runs.
+
+    Args:
+        decode: see `ServedModel`.
+    """
+    return ServedModel(
+        name,
+        lambda caller: WatchedEngine(engine.until(caller.gone), caller),
+        remote=engine,
+        decode=decode,
+    )
 
 
 class ServedModels:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from soritune.errors import UserError
+from soritune.errors import UserError, visible
 
 MEBIBYTE = 1 << 20
 
@@ -67,8 +67,6 @@ def read_keys(path: Path) -> tuple[str, ...]:
     if not keys:
         raise UserError(f"--api-key-file {path}: has no key. Write one a line.")
     if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
-        print(
-            f"warning: --api-key-file {path}: other users can read it. chmod 600 {path}",
-            file=sys.stderr,
-        )
+        line = f"warning: --api-key-file {path}: other users can read it. chmod 600 {path}"
+        print(visible(line), file=sys.stderr)
     return keys

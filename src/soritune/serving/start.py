@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from typing import TYPE_CHECKING
 
-from soritune.decoding.engine import Engine
+from soritune.decoding.engine_openai import OpenAIEngine
 from soritune.decoding.server import OPENAI
-from soritune.errors import UserError
-from soritune.models.family import Family
+from soritune.errors import UserError, visible
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
 from soritune.serving.running import make_server
 from soritune.serving.served import ServedModel, local_model, remote_model
 from soritune.serving.settings import ServerSettings
-from soritune.serving.vllm import vllm_server
+from soritune.serving.vllm import RunningVllm, vllm_server
 
 if TYPE_CHECKING:
     from soritune.models.loaded import LoadedModel
@@ -61,11 +61,12 @@ def run_server(
             problem = vllm.problem
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
-                return [remote_model(n, _remote(vllm.url, n, vllm.family)) for n in names]
+                return [_of_vllm(vllm, Path(model), name) for name in names]
         elif engine.startswith(OPENAI):
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
-                return [remote_model(n, _remote(engine.removeprefix(OPENAI), n)) for n in names]
+                url = engine.removeprefix(OPENAI)
+                return [remote_model(name, OpenAIEngine(url, name)) for name in names]
         else:
             raise UserError(f"--engine {engine}: use local, vllm or openai:URL")
         app = make_app(settings, make_models)
@@ -91,7 +92,7 @@ def _local(
         if shared := share_weights(loaded[name].module, first.module):
             trim_heap()
             words = f"{name}: shares {shared / 1e6:,.0f} MB of weights with the model"
-            print(words, file=sys.stderr)
+            print(visible(words), file=sys.stderr)
     return [
         local_model(
             name,
@@ -107,10 +108,11 @@ def _local(
     ]
 
 
-def _remote(url: str, name: str, family: Family | None = None) -> Engine:
-    from soritune.decoding.engine_openai import OpenAIEngine
-
-    return OpenAIEngine(url, name, family=family)
+def _of_vllm(vllm: RunningVllm, folder: Path, name: str) -> ServedModel:
+    family = vllm.family
+    chat, language = family.vllm_chat(folder), family.default_language(folder)
+    engine = OpenAIEngine(vllm.url, name, family=family, chat=chat, language=language)
+    return remote_model(name, engine, None if chat is None else chat.decode)
 
 
 def _bound(host: str, port: int) -> socket:

@@ -12,7 +12,6 @@ import soxr
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.audio.voice import FRAME_SAMPLES, VoiceDetector
 
-RATES_HZ = (16_000, 24_000, 48_000)
 FULL_SCALE = 32_768.0
 CUT_WITHIN_S = 5.0
 """A turn that reaches the longest clip is cut at the quietest frame of its last seconds."""

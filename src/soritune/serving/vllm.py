@@ -22,6 +22,8 @@ from soritune.models.serving import VLLM_MAX_RANKS, vllm_max_rank
 
 PYTHON = "SORITUNE_VLLM_PYTHON"
 """Names the Python of vLLM's environment, whose packages exclude ours."""
+OURS = ("--model", "--served-model-name", "--host", "--port", "--uds", "--api-key")
+"""Options of vLLM on which it depends that this process finds it."""
 READY_S = 600.0
 STOP_S = 30.0
 # Linux ends vLLM with this process, however that ends; the words after it are the new command.
@@ -71,6 +73,12 @@ def vllm_server(
             f"--engine vllm: set {PYTHON} to the Python of an environment that has vLLM and "
             "soritune-vllm (docs/serving.md)"
         )
+    for word in words:
+        if (option := word.partition("=")[0].replace("_", "-")) in OURS:
+            raise UserError(
+                f"--vllm-options: {option} is chosen by soritune serve. Leave it out; --host, "
+                "--port, --name and --api-key-file are those of soritune serve itself"
+            )
     config = _config(Path(model))
     family = family_of_config(config, model)
     port = _free_port()
@@ -137,7 +145,11 @@ def _environment() -> dict[str, str]:
 
     It reports to nobody, and on a CPU takes 2 GB for its cache instead of nearly all memory.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTHON") and name != "VLLM_API_KEY"  # clients have ours
+    }
     ours = {"NO_USAGE_STATS": "1", "HOST_IP": "127.0.0.1", "CPU_KVCACHE_SPACE": "2"}
     return {f"VLLM_{name}": value for name, value in ours.items()} | kept
 

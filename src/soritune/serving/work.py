@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,14 +15,17 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from soritune.serving.batcher import ClosedError, LineFullError
-from soritune.serving.engines import ClientGoneError
+from soritune.serving.engines import ClientGoneError, UpstreamError
 from soritune.serving.errors import ApiError
 from soritune.serving.settings import ServerSettings
+
+log = logging.getLogger("soritune.serving")
 
 Item = TypeVar("Item")
 
 TOO_MANY = "is full: too many requests wait"
 STOPS = "is stopping"
+FAILS_BEHIND = "behind this one does not answer"
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,12 @@ class Workers:
         """Number of requests at work."""
         return self._settings.max_requests - self._free
 
-    def refusal(self, why: str) -> ApiError:
-        """Return the answer of a server that is full or stops."""
+    def refusal(self, why: str, code: str = "overloaded") -> ApiError:
+        """Return the answer of a server that is full, stops, or has lost what answers."""
         return ApiError(
             503,
             f"the server {why}. Try again in a moment.",
-            code="overloaded",
+            code=code,
             retry_after_s=self._settings.retry_after_s,
         )
 
@@ -125,6 +129,9 @@ class Workers:
             return self.refusal("is full: too many clips wait for the model")
         if isinstance(error, ClosedError):
             return self.refusal(STOPS)
+        if isinstance(error, UpstreamError):
+            log.warning("the server behind this one fails: %s", error)
+            return self.refusal(FAILS_BEHIND, code="upstream")
         return error
 
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from soritune.augment.babble import Clip
 from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus
-from soritune.models.family import IGNORE, Processor
+from soritune.models.speech_model import IGNORE, Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
 from soritune.training.background import CorpusBackground

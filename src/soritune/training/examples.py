@@ -11,7 +11,7 @@ import numpy as np
 from soritune.augment.chain import Augmenter
 from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
-from soritune.models.family import Processor
+from soritune.models.speech_model import Processor
 from soritune.recipe import TrainPart
 from soritune.seeding import generator
 from soritune.tasks import Answer, Request, Task

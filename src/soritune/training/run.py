@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from soritune.corpus.store import Corpus
 from soritune.distributed import World
-from soritune.errors import UserError
+from soritune.errors import UserError, visible
 from soritune.files import remove_files, write_atomically
 from soritune.interrupts import StopRequest, postponed
 from soritune.models import load
@@ -272,7 +272,7 @@ def _arguments(case: Case, model: ModelConfig, out: Path, seed: int) -> Training
 def _continue_from(folder: Path, num_ranks: int) -> Path | None:
     """Return the checkpoint to continue from; the ones that do not count are removed."""
     found = last_checkpoint(
-        folder, num_ranks=num_ranks, say=lambda line: print(f"  {line}", file=sys.stderr)
+        folder, num_ranks=num_ranks, say=lambda line: print(f"  {visible(line)}", file=sys.stderr)
     )
     remove_all_but(folder, found)
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from soritune.errors import UserError
-from soritune.models.family import SpeechModel
+from soritune.models.speech_model import SpeechModel
 
 
 class TrainabilityError(UserError):

@@ -29,7 +29,7 @@ from soritune.distributed import World
 from soritune.errors import UserError
 from soritune.files import storage_error, write_atomically
 from soritune.interrupts import StopRequest
-from soritune.models.family import SpeechModel
+from soritune.models.speech_model import SpeechModel
 from soritune.models.weights import save_tensors
 from soritune.recipe import Case
 from soritune.training.checkpoints import (

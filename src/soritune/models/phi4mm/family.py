@@ -13,6 +13,7 @@ from soritune.models.checkpoint import ADAPTER_FILES, INDEX_FILE, TensorName, we
 from soritune.models.exporting import ExportTarget
 from soritune.models.family import PublishedBase
 from soritune.models.phi4mm import constants, layout, parts
+from soritune.models.serving import Chat
 from soritune.tasks import Request
 
 if TYPE_CHECKING:
@@ -121,6 +122,17 @@ class Phi4mmFamily(family.Family):
         from soritune.models.phi4mm.serving import vllm_options
 
         return vllm_options(config)
+
+    def vllm_chat(self, folder: Path) -> Chat:
+        """See `Family`: chain of thought and log-probabilities come by chat alone."""
+        from transformers import PreTrainedTokenizerFast
+
+        from soritune.models.phi4mm import prompts
+        from soritune.models.phi4mm.processor import Phi4mmProcessor
+        from soritune.models.tokenizers import read_tokenizer
+
+        processor = Phi4mmProcessor(read_tokenizer(PreTrainedTokenizerFast, folder))
+        return Chat(prompts.instruction, processor.decode, prompts.parse)
 
     def settings_beside_shapes(self, base: StoredBase) -> Mapping[str, Any]:
         """See `Family`."""

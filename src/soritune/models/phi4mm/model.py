@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from soritune.models.causal import CausalModel
-from soritune.models.family import Batch
 from soritune.models.phi4mm.modeling import Phi4SpeechForCausalLM
 from soritune.models.phi4mm.processor import Phi4mmProcessor
+from soritune.models.speech_model import Batch
 
 
 class Phi4mm(CausalModel):

@@ -17,10 +17,10 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from soritune.models.causal import CausalProcessor
-from soritune.models.family import Batch, ModelInput
 from soritune.models.phi4mm import constants as c
 from soritune.models.phi4mm import prompts
 from soritune.models.phi4mm.features import log_mel
+from soritune.models.speech_model import Batch, ModelInput
 from soritune.models.tokenizers import special_ids, text_ids
 from soritune.tasks import Answer, Request
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from soritune.models.causal import CausalModel
-from soritune.models.family import Batch
 from soritune.models.qwen3_asr import constants as c
+from soritune.models.speech_model import Batch
 
 
 class Qwen3Asr(CausalModel):

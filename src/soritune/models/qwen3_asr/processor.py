@@ -18,10 +18,10 @@ from transformers import PreTrainedTokenizerBase
 
 from soritune.errors import UserError
 from soritune.models.causal import CausalProcessor
-from soritune.models.family import Batch, ModelInput
 from soritune.models.qwen3_asr import constants as c
 from soritune.models.qwen3_asr import prompts
 from soritune.models.qwen3_asr.features import log_mel
+from soritune.models.speech_model import Batch, ModelInput
 from soritune.models.tokenizers import special_ids, text_ids
 from soritune.tasks import Answer, Request
 

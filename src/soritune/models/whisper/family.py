@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from soritune.models import family
 from soritune.models.exporting import ExportTarget
@@ -64,6 +65,12 @@ class WhisperFamily(family.Family):
     def check_request(self, request: Request) -> None:
         """See `Family`."""
         prompts.check_request(request)
+
+    def default_language(self, folder: Path) -> str | None:
+        """See `Family`: the one that the model was trained for."""
+        from soritune.models.whisper.loading import fixed_language, generation_settings
+
+        return fixed_language(generation_settings(folder))
 
 
 FAMILY = WhisperFamily()

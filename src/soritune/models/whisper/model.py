@@ -13,9 +13,9 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from soritune.models.alignment import Looks, Span, token_spans
 from soritune.models.encoder_decoder import EncoderDecoderModel
-from soritune.models.family import Batch, Generated, ModelInput, Watch
 from soritune.models.generation import generate_ids
 from soritune.models.record import read_record
+from soritune.models.speech_model import Batch, Generated, ModelInput, Watch
 from soritune.models.whisper import constants as c
 from soritune.models.whisper.processor import DETECT
 

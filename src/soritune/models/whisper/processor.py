@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase, WhisperFeatureExtractor
 
 from soritune.errors import UserError
-from soritune.models.family import IGNORE, Batch, ModelInput, Processor
+from soritune.models.speech_model import IGNORE, Batch, ModelInput, Processor
 from soritune.models.tokenizers import special_ids, text_ids
 from soritune.models.whisper import constants as c
 from soritune.models.whisper import prompts

@@ -19,7 +19,6 @@ from soritune.languages.names import language_code
 from soritune.sources.options import SourceOptions
 from soritune.utterance import Utterance
 
-SUITE = "non-speech"
 SAMPLE_RATE_HZ = 16_000
 DURATIONS_S = (2.0, 6.0, 15.0)
 """Of the clips of each sound: answers may depend on the length."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from soritune.languages import languages_with_modules
 from soritune.languages.names import language_code
+from soritune.sources.formats.written import is_written
 from soritune.utterance import Rejected, Split, Utterance
 
 Meaning = Literal[
@@ -30,6 +31,7 @@ COLUMNS = {
     "source": ("source",),
 }
 """What a column may be called, the first name that a line has counts; languages add their words."""
+SAID: tuple[Meaning, ...] = ("text", "translation")
 SPLITS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -109,8 +111,8 @@ def read_metadata(
     """Values by meaning to a record; `own_id` and the languages are the default.
 
     A meaning that the source lacks is not in `values`. What is not text (a list, an object, true
-    or false) cannot be used; numbers are taken as they are written. NaN is where tables had
-    nothing, and is nothing.
+    or false) cannot be used; numbers are taken as they are written, where that is known; of a
+    transcript it has to be. NaN is where tables had nothing, and is nothing.
     """
     texts: dict[Meaning, str] = {}
     for meaning, value in values.items():
@@ -118,8 +120,15 @@ def read_metadata(
             if meaning == "source":
                 continue  # something else of that name, and nothing depends on it
             return Rejected(own_id, "bad-line", f"the value of {meaning} is not text", where)
-        if value is not None and not (isinstance(value, float) and math.isnan(value)):
-            texts[meaning] = str(value).strip()
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        if meaning in SAID and not is_written(value):
+            detail = (
+                f"the {meaning} is kept as a number or a date ({value}), so it is not known how it "
+                f"was written (007?). Store it as text."
+            )
+            return Rejected(own_id, "bad-text", detail, where)
+        texts[meaning] = str(value).strip()
     if "text" not in values:
         return Rejected(own_id, "bad-line", "has no transcript", where)
     translation = texts.get("translation") or None

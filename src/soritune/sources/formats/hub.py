@@ -8,7 +8,6 @@ their form: it needs the extra `hub`, and a `columns` map where the names are un
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +37,6 @@ NEEDED: tuple[Meaning, ...] = ("audio", "text")
 USUAL: tuple[Meaning, ...] = (*NEEDED, "speaker", "translation")
 """Looked for under the common names; others only under a name that the recipe gives, since a
 column `id` is not unique everywhere and `language` may be a word."""
-
-SAID: tuple[Meaning, ...] = ("text", "translation")
 
 SplitNames = str | list[str]
 ColumnPath = tuple[str, ...]
@@ -228,14 +225,6 @@ def _metadata(
         meaning: _value_at(row, path) for meaning, path in part.paths.items() if meaning != "audio"
     }
     where = f"{source.path} {part.name} row {number}"
-    for meaning in SAID:
-        value = values.get(meaning)
-        if type(value) is int or (type(value) is float and not math.isnan(value)):
-            detail = (
-                f"datasets made a number of the {meaning} ({value}), so it is not known how it was "
-                f"written (007?). Read the list with source: folder or manifest, or store text."
-            )
-            return Rejected(f"{part.name}/{number}", "bad-text", detail, where)
     return read_metadata(
         values,
         f"{part.name}/{number}",

@@ -8,6 +8,7 @@ What `datasets` 5 does otherwise than one would think, and what is done about it
 - After a failure, a stream can continue from its `state_dict`, but that has lost its position or
   rows in several releases (huggingface/datasets#8145, #8308). A new stream skips the rows that
   were read: slower, but always right.
+- Of lists it makes numbers, truth values and gaps: 007 → 7, NA → nothing (`hub_lists.py`).
 - Without streaming, one split asked for still downloads and converts all of its configuration.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from soritune.errors import UserError
+from soritune.sources.formats.hub_lists import label_names, read_as_text
 
 TRIES = 4
 FIRST_WAIT_S = 2.0
@@ -85,10 +87,11 @@ def read_rows(
     while True:
         rows = _persist(lambda: _undecoded(dataset, split, columns, audio), dataset)
         try:
+            names = label_names(rows)
             for row in rows.skip(num_read) if num_read else rows:
                 num_read += 1
                 failures = 0
-                yield row
+                yield row | {column: name(row[column]) for column, name in names.items()}
             return
         except failure_types as error:
             failures += 1
@@ -170,13 +173,12 @@ def _load(dataset: Dataset, split: str | None, *, streaming: bool) -> Any:
         saved = datasets.load_from_disk(dataset.path)
         of_split = saved if isinstance(saved, dict) else {str(saved.split or "train"): saved}
         return of_split if split is None else of_split[split]
-    return datasets.load_dataset(
-        dataset.path,
-        dataset.config,
-        split=split,
-        revision=None if dataset.is_local else dataset.revision,
-        streaming=streaming,
-    )
+    revision = None if dataset.is_local else dataset.revision
+    builder = datasets.load_dataset_builder(dataset.path, dataset.config, revision=revision)
+    if read_as_text(builder) or streaming:
+        return builder.as_streaming_dataset(split=split)
+    builder.download_and_prepare()
+    return builder.as_dataset(split=split)
 
 
 def _undecoded(dataset: Dataset, split: str, columns: Sequence[str], audio: str | None) -> Any:
@@ -219,8 +221,8 @@ def _user_error(error: BaseException, dataset: Dataset) -> UserError:
         )
     if any("torchcodec" in text for text in chain):
         return UserError(
-            f"hub: {dataset.path} keeps its audio as loose files, which datasets converts with "
-            f"torchcodec only; set streaming: true, then they are read as they are"
+            f"hub: {dataset.path} keeps its audio as files that datasets converts with torchcodec "
+            f"only; set streaming: true, then they are read as they are"
         )
     if is_temporary(error):
         return UserError(

@@ -200,6 +200,9 @@ def _record(value: object, what: str, keys: tuple[str, ...]) -> Mapping[str, Any
 
 def _channels(value: object, of: str) -> tuple[int, ...]:
     channels = value if isinstance(value, list) else [value]
-    if not channels or not all(type(channel) is int and channel >= 0 for channel in channels):
+    if not channels or not all(
+        isinstance(channel, int) and not isinstance(channel, bool) and channel >= 0
+        for channel in channels
+    ):
         raise Fault(of, "bad-line", f"{value!r} is not a channel")
     return tuple(channels)

@@ -10,7 +10,6 @@ import codecs
 import csv
 import gzip
 import io
-import json
 import re
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -24,6 +23,7 @@ from soritune.files import open_regular
 from soritune.languages.encoding import decode_text
 from soritune.languages.language import decode_utf8
 from soritune.sources.formats.records import table_records
+from soritune.sources.formats.written import load_json
 from soritune.sources.limits import LIFTED_BY, lifted
 from soritune.sources.parquet import column_types, read_columns
 
@@ -159,7 +159,7 @@ def json_lines(path: Path, language: str = "") -> Iterator[tuple[int, Line]]:
 
 def _json_object(line: str) -> Line:
     try:
-        value = json.loads(line)
+        value = load_json(line)
     except (ValueError, RecursionError) as error:
         return f"the line is not JSON ({error})"
     return value if isinstance(value, dict) else "the line is not a JSON object"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -22,6 +21,7 @@ from soritune.sources.formats.webdataset_shards import (
     names_of,
     read_samples,
 )
+from soritune.sources.formats.written import load_json
 from soritune.sources.limits import LIFTED_BY
 from soritune.utterance import Rejected, Split, Utterance
 
@@ -199,7 +199,7 @@ def _metadata(sample: Sample, shard: Path, source: WebDatasetSource) -> Metadata
             own_id, "bad-line", f"its text or .json is too large for one; {LIFTED_BY}", where
         )
     try:
-        fields = json.loads(sample.files[FIELDS] or b"") if FIELDS in sample.files else {}
+        fields = load_json(sample.files[FIELDS] or b"") if FIELDS in sample.files else {}
     except (ValueError, RecursionError) as error:
         return Rejected(own_id, "bad-line", f"its .json is not JSON ({error})", where)
     if not isinstance(fields, dict):
