@@ -19,11 +19,15 @@ INTERRUPTED = "interrupted; run the same command to continue"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP: as Ctrl-C, with another exit code."""
+    """SIGTERM: as Ctrl-C, with another exit code."""
 
-    def __init__(self, number: int = signal.SIGTERM) -> None:
-        super().__init__()
-        self.number = number
+    number: int = signal.SIGTERM
+
+
+class HungUp(Terminated):
+    """SIGHUP: the terminal is gone."""
+
+    number = signal.SIGHUP
 
 
 def exit_code(interruption: KeyboardInterrupt) -> int:
@@ -49,7 +53,12 @@ def _heard(*numbers: signal.Signals) -> list[signal.Signals]:
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
-    raise Terminated(number)
+    raise _interruption(number)
+
+
+def _interruption(number: int) -> KeyboardInterrupt:
+    kinds = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
+    return kinds.get(signal.Signals(number), KeyboardInterrupt)()
 
 
 class StopRequest:
@@ -73,9 +82,7 @@ class StopRequest:
 
     def interruption(self) -> KeyboardInterrupt:
         """Return the exception that ends the work."""
-        if self._number == signal.SIGINT:
-            return KeyboardInterrupt()
-        return Terminated(self._number)
+        return _interruption(self._number)
 
 
 @contextmanager
