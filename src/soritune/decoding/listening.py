@@ -17,13 +17,14 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples
 from soritune.audio.stream import Source, name_of, open_recording
-from soritune.decoding.cutting import Window, halves, windows
+from soritune.decoding.cutting import PAD_S, Window, halves, windows
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
 from soritune.decoding.records import Failure, Segment, Token, Transcript, Word
 from soritune.decoding.word_times import first_words, last_words, shifted
 from soritune.errors import UserError
+from soritune.models.family import ClipLimits
 from soritune.tasks import Request, Task
 
 PAUSE_S = 0.3
@@ -45,7 +46,7 @@ class Listening:
         request: what the model is asked for each window.
         guard: when a text is held back.
         keep_unsure: keep what the guard would hold back; such segments still say why.
-        window_s: longest window; None is the longest that the engine takes.
+        window_s: longest window; None: see `longest_window_s`.
         words: whether the times of words are asked for, of transcripts only.
         max_duration_s: of a recording; more is refused while it is read, whatever its header says.
     """
@@ -337,6 +338,21 @@ def _answers(
         yield from engine.decode(halved())
 
 
+def longest_window_s(limits: ClipLimits, asked_s: float | None = None) -> float:
+    """Return how long a window of a recording may be.
+
+    A model that was trained on short clips alone writes one of them for a long window and leaves
+    the rest out, so its windows are as long as those, with the silence that is kept around speech.
+
+    Args:
+        asked_s: at most this, and as long as the engine can whatever was trained on.
+    """
+    if asked_s is None:
+        trained_s = limits.longest_trained_s
+        asked_s = limits.max_duration_s if trained_s is None else trained_s + 2 * PAD_S
+    return min(limits.max_duration_s, max(asked_s, SHORTEST_WINDOW_S))
+
+
 def _pieces(
     engine: Engine,
     sources: Iterable[Source],
@@ -345,9 +361,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     """Cut recordings into pieces for the engine; windows without speech are not asked about."""
     limits = engine.clip_limits
-    longest_s = limits.max_duration_s
-    if asked.window_s is not None:
-        longest_s = min(longest_s, max(asked.window_s, SHORTEST_WINDOW_S))
+    longest_s = longest_window_s(limits, asked.window_s)
     pause_s = PAUSE_FIXED_COST_S if limits.fixed_cost else PAUSE_S
     for index, source in enumerate(sources):
         hearing = waiting[index] = _Hearing(name_of(source), asked)
