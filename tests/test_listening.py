@@ -18,7 +18,7 @@ from soritune.audio.stream import Sound, Source
 from soritune.decoding import cutting
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
-from soritune.decoding.listening import Listening, listen, longest_window_s, segments
+from soritune.decoding.listening import Listening, listen, segments
 from soritune.decoding.records import Failure, Transcript
 from soritune.decoding.transcriber import sources
 from soritune.errors import UserError
@@ -68,7 +68,7 @@ def test_windows_are_as_long_as_the_clips_of_the_training_unless_asked_otherwise
 ) -> None:
     engine = LevelEngine(longest_trained_s=trained_s)
     asked = Listening(ASR.request, window_s=asked_s)
-    assert longest_window_s(engine.clip_limits, asked_s) == longest_s
+    assert cutting.longest_window_s(engine.clip_limits, asked_s) == longest_s
     for pause_s in (0.0, 0.2):
         found = heard(Sound(spoken(range(120), pause_s), RATE_HZ), engine, asked)
         assert found.text.split() == [word(number) for number in range(120)]

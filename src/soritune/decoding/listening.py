@@ -17,14 +17,13 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples
 from soritune.audio.stream import Source, name_of, open_recording
-from soritune.decoding.cutting import PAD_S, Window, halves, windows
+from soritune.decoding.cutting import Window, halves, longest_window_s, windows
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
 from soritune.decoding.records import Failure, Segment, Token, Transcript, Word
 from soritune.decoding.word_times import first_words, last_words, shifted
 from soritune.errors import UserError
-from soritune.models.family import ClipLimits
 from soritune.tasks import Request, Task
 
 PAUSE_S = 0.3
@@ -32,7 +31,6 @@ PAUSE_S = 0.3
 PAUSE_FIXED_COST_S = 8.0
 """As `PAUSE_S`, where each window costs as much as the longest. Whisper base hears a sentence
 better beside others: 24 with 3 s of noise or music between had a WER of 27.4, alone 43.3."""
-SHORTEST_WINDOW_S = 2.0
 SHORTEST_HALVED_S = 8.0
 """Of 30 s, quarters are the least that is heard again."""
 _NOTHING = np.zeros(0, np.float32)
@@ -46,7 +44,7 @@ class Listening:
         request: what the model is asked for each window.
         guard: when a text is held back.
         keep_unsure: keep what the guard would hold back; such segments still say why.
-        window_s: longest window; None: see `longest_window_s`.
+        window_s: longest window; None: see `cutting.longest_window_s`.
         words: whether the times of words are asked for, of transcripts only.
         max_duration_s: of a recording; more is refused while it is read, whatever its header says.
     """
@@ -336,21 +334,6 @@ def _answers(
     yield from engine.decode(all_pieces())
     while again:
         yield from engine.decode(halved())
-
-
-def longest_window_s(limits: ClipLimits, asked_s: float | None = None) -> float:
-    """Return how long a window of a recording may be.
-
-    A model that was trained on short clips alone writes one of them for a long window and leaves
-    the rest out, so its windows are as long as those, with the silence that is kept around speech.
-
-    Args:
-        asked_s: at most this, and as long as the engine can whatever was trained on.
-    """
-    if asked_s is None:
-        trained_s = limits.longest_trained_s
-        asked_s = limits.max_duration_s if trained_s is None else trained_s + 2 * PAD_S
-    return min(limits.max_duration_s, max(asked_s, SHORTEST_WINDOW_S))
 
 
 def _pieces(

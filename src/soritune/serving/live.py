@@ -17,8 +17,9 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.audio.stream import Sound
+from soritune.decoding.cutting import longest_window_s
 from soritune.decoding.joining import one_text
-from soritune.decoding.listening import hear, longest_window_s
+from soritune.decoding.listening import hear
 from soritune.decoding.records import Transcript
 from soritune.serving.agreement import Agreement
 from soritune.serving.engines import Caller, ClientGoneError

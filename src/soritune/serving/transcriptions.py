@@ -20,7 +20,8 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 
 from soritune.audio.stream import open_recording
-from soritune.decoding.listening import Listening, hear, longest_window_s
+from soritune.decoding.cutting import longest_window_s
+from soritune.decoding.listening import Listening, hear
 from soritune.decoding.records import Segment, Transcript
 from soritune.serving.asked import TRANSLATED_TO, asked
 from soritune.serving.engines import Caller
