@@ -57,6 +57,8 @@ CONDITIONS: Mapping[str, Any] = {
         "max_rate": 0.7,
         "leave_length_unchanged": False,
     },
+    # Other draws of the same noise: does a difference that was seen hold?
+    "noise-again": {"transform": "AddColorNoise", "p": 1, "min_snr_db": 3, "max_snr_db": 8},
 }
 JOINED_S = 28.5  # of joined recordings; the window of Whisper has 30 s
 SINGLE_EVERY = 16
@@ -91,8 +93,8 @@ def recipe(
         "speech": {
             "source": "manifest",
             "path": str(options.speech.resolve()),
-            "split_by": ["speaker", "sentence"],
-            "test_share": 0.1,
+            "split_by": ["sentence"] if options.speaker else ["speaker", "sentence"],
+            "test_share": 0.2 if options.speaker else 0.1,
             "dev_share": 0.05,
         },
         "english": {"source": "demo", "language": "en", "train": 0, "dev": 0, "test": 120},
@@ -138,6 +140,7 @@ def recipe(
             "train": [JOINED],
             "learning_rate": options.encoder_rate,
         },
+        "lora-joined": {**lora, "mode": "lora+encoder-lora", "train": [JOINED]},
     }
     evaluations = {
         "read": {"corpus": "speech", "task": "asr", "limit": options.test},
@@ -160,13 +163,28 @@ def recipe(
     }
 
 
-def write_conditions(corpus: Corpus, folder: Path, count: int, limit: int) -> dict[str, Path]:
-    """Write changed copies of `count` of the test recordings; return a list for each condition."""
+def write_speaker(options: argparse.Namespace) -> None:
+    """Replace the list by one of the recordings of `options.speaker`."""
+    folder = options.speech.resolve().parent
+    lines = []
+    for line in options.speech.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["speaker"] == options.speaker:
+            row["audio"] = str(folder / row["audio"])
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    options.speech = options.out / "speaker.jsonl"
+    options.speech.write_text("".join(lines), encoding="utf-8")
+
+
+def write_conditions(corpus: Corpus, options: argparse.Namespace) -> dict[str, Path]:
+    """Write changed copies of some of the test recordings; return a list for each condition."""
+    folder = options.out / "conditions"
     records = corpus.records("test")
-    read = subset([record.id for record in records], limit)
-    kept = set(subset(list(read), count))
+    read = subset([record.id for record in records], options.test)
+    kept = set(subset(list(read), options.condition))
     lists = {}
-    for name, step in CONDITIONS.items():
+    for name in options.conditions:
+        step = CONDITIONS[name]
         place = folder / name
         place.mkdir(parents=True, exist_ok=True)
         augmenter = Augmenter(Augmentation.model_validate(step))
@@ -262,6 +280,8 @@ def invented(model_folder: str, language: str) -> tuple[int, list[str]]:
 
 def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.speaker:
+        write_speaker(options)
     path = options.out / "recipe.yaml"
 
     def experiment(conditions: Mapping[str, Path], joined: Path | None = None) -> Experiment:
@@ -273,9 +293,7 @@ def run(options: argparse.Namespace) -> None:
         first = experiment({})
         first.prepare(["speech"])
         speech = Corpus.open(first.plan.corpus_folder("speech"))
-        lists = write_conditions(
-            speech, options.out / "conditions", options.condition, options.test
-        )
+        lists = write_conditions(speech, options)
         joins = any(case.endswith(JOINED) for case in options.cases)
         joined = write_joined(speech, options.out, options) if joins else None
         experiment(lists, joined).run()
@@ -314,9 +332,16 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("base", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/real-speech"))
+    parser.add_argument("--speaker", help="take the recordings of this speaker alone")
     parser.add_argument("--train", type=int, default=200, help="utterances")
     parser.add_argument("--test", type=int, default=40, help="utterances as they are")
     parser.add_argument("--condition", type=int, default=24, help="utterances of each condition")
+    parser.add_argument(
+        "--conditions",
+        nargs="*",
+        choices=list(CONDITIONS),
+        default=[name for name in CONDITIONS if name != "noise-again"],
+    )
     parser.add_argument("--english", type=int, default=16, help="English sentences")
     parser.add_argument("--lora-rate", type=float, default=5e-4)
     parser.add_argument("--encoder-rate", type=float, default=1e-5)
