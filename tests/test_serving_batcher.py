@@ -186,7 +186,7 @@ def test_nobody_waits_for_a_thread_that_has_ended(
     assert jobs[0].future.result(10).output == "(0, 0)"
     with pytest.raises(ClosedError):
         jobs[1].future.result(10)
-    assert not batcher.alive or batcher._thread.join(5) is None
+    assert not batcher.alive or batcher._thread.join(30) is None
     with pytest.raises(ClosedError):
         batcher.submit(piece(9))
 

@@ -107,7 +107,7 @@ def test_vllm_gets_the_options_that_keep_its_texts_right_and_ours_come_last(
         os.kill(kept[0], signal.SIGKILL)
         assert within(5, lambda: running.problem() is not None)
         assert "vLLM ended (-9)" in str(running.problem())
-    assert within(5, lambda: all(map(ended, kept)))
+    assert within(20, lambda: all(map(ended, kept)))
 
 
 def test_a_folder_that_vllm_cannot_read_costs_no_start(there: Path, tmp_path: Path) -> None:
@@ -233,18 +233,18 @@ def test_sigterm_and_the_end_of_vllm_end_all_of_it(there: Path, model: Path) -> 
         kept = processes(there)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, 143)
-        assert within(5, lambda: all(map(ended, kept)))
+        assert within(20, lambda: all(map(ended, kept)))
     (there / "asked").unlink()
     (there / "slow").touch()
     with served(model) as (url, process), ThreadPoolExecutor(3) as pool:
         begun = [pool.submit(ask, url, "transcriptions") for _ in range(3)]
-        assert within(10, (there / "asked").exists)
+        assert within(20, (there / "asked").exists)
         kept = processes(there)
         os.kill(kept[0], signal.SIGKILL)
         for each in begun:
             answer = each.result()
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
             assert answer.headers["retry-after"]
-        assert process.wait(5) == 2
+        assert process.wait(30) == 2
         assert "vLLM ended (-9)" in process.stderr.read()  # type: ignore[union-attr]
-        assert within(5, lambda: all(map(ended, kept)))
+        assert within(20, lambda: all(map(ended, kept)))

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 
-# Control characters but tab and line break, and what turns the order of letters on a screen.
 _STEERING = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+"""Control characters but tab and line break, and what turns the order of letters on a screen."""
 
 
 class UserError(Exception):
@@ -45,6 +46,15 @@ def visible(text: str) -> str:
     Bytes of a file name that are not UTF-8 are written out as well.
     """
     return _STEERING.sub(lambda match: _written_out(ord(match[0])), text)
+
+
+def visible_json(value: object, indent: int | None = None) -> str:
+    """Return JSON in which the same characters are escapes, which readers turn back.
+
+    A byte of a file name that is not UTF-8 is the escape of the surrogate that Python keeps it as.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _written_out(code: int) -> str:
