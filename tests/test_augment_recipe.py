@@ -143,6 +143,7 @@ def test_a_mistake_in_a_case_is_reported_with_the_line_of_the_case(tmp_path: Pat
 
 def test_files_are_looked_for_beside_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "rooms").mkdir()
+    (tmp_path / "rooms" / "hall.wav").touch()
     step = "{transform: room, impulse_responses: rooms}"
     recipe = load(tmp_path, f"[{step}]", f", augment: [{{transform: OneOf, transforms: [{step}]}}]")
     of_corpus = recipe.corpora["mine"].augment
