@@ -60,9 +60,13 @@ class LevelDetector:
 class LevelEngine:
     """Reads words; of one that is cut, it reads only the beginning: "bacodi" becomes "ba"."""
 
-    clip_limits = ClipLimits(400, 30.0)
-
-    def __init__(self, logprob: float = -0.1, loops_above_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        logprob: float = -0.1,
+        loops_above_s: float = 30.0,
+        longest_trained_s: float | None = None,
+    ) -> None:
+        self.clip_limits = ClipLimits(400, 30.0, longest_trained_s=longest_trained_s)
         self.logprob = logprob
         self.loops_above_s = loops_above_s  # of longer pieces the first word is repeated
         self.pieces: list[Piece] = []

@@ -108,7 +108,15 @@ def test_an_original_and_a_native_folder_are_blended(small_base: Path, tmp_path:
     torch.testing.assert_close(logits(tmp_path / "out"), logits(original), atol=1e-4, rtol=0)
 
 
+def heard_s(folder: Path) -> float | None:
+    return open_cpu(folder).clip_limits.longest_trained_s
+
+
 def test_a_blend_is_exported_like_any_model(pair: tuple[str, str], tmp_path: Path) -> None:
+    for folder, longest_s in zip(pair, (9.5, 4.25), strict=True):
+        path = Path(folder) / "soritune.json"
+        content = json.loads(path.read_text()) | {"longest_trained_s": longest_s}
+        path.write_text(json.dumps(content))
     blend(*pair, tmp_path / "out", weight=0.7)
     export(str(tmp_path / "out"), "merged", tmp_path / "merged")
     torch.testing.assert_close(
@@ -116,6 +124,12 @@ def test_a_blend_is_exported_like_any_model(pair: tuple[str, str], tmp_path: Pat
     )
     record = json.loads((tmp_path / "out/soritune.json").read_text())
     assert record["blend"]["weight"] == 0.7
+    # Both have heard clips of 4.25 s.
+    assert heard_s(tmp_path / "out") == heard_s(tmp_path / "merged") == 4.25
+    content.pop("longest_trained_s")
+    path.write_text(json.dumps(content))
+    blend(*pair, tmp_path / "older", weight=0.7)
+    assert heard_s(tmp_path / "older") is None
 
 
 def refusal(first: object, second: object, out: Path, weight: float = 0.5) -> str:

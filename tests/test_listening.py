@@ -59,6 +59,23 @@ def test_no_word_is_lost_or_doubled_whatever_the_pauses(pause_s: float, window_s
     assert found.duration_s == pytest.approx(len(recording) / RATE_HZ)
 
 
+@pytest.mark.parametrize(
+    ("trained_s", "asked_s", "longest_s"),
+    [(None, None, 30), (6.0, None, 6.4), (6.0, 12.0, 12), (45.0, None, 30)],
+)
+def test_windows_are_as_long_as_the_clips_of_the_training_unless_asked_otherwise(
+    trained_s: float | None, asked_s: float | None, longest_s: float
+) -> None:
+    engine = LevelEngine(longest_trained_s=trained_s)
+    asked = Listening(ASR.request, window_s=asked_s)
+    assert cutting.longest_window_s(engine.clip_limits, asked_s) == longest_s
+    for pause_s in (0.0, 0.2):
+        found = heard(Sound(spoken(range(120), pause_s), RATE_HZ), engine, asked)
+        assert found.text.split() == [word(number) for number in range(120)]
+    longest = max(piece.duration_s for piece in engine.pieces)
+    assert longest_s / 2 < longest <= longest_s
+
+
 def test_segments_stand_where_their_words_are_spoken() -> None:
     recording = np.concatenate([silence(7), spoken([1]), silence(50), spoken([2, 3]), silence(9)])
     first, second = heard(Sound(recording, RATE_HZ)).segments

@@ -170,7 +170,7 @@ def test_same_seed_gives_the_same_bits_and_another_seed_another_model(
 
 @pytest.mark.parametrize("mode", ["lora", "audio", "projector", "full", "lora+audio"])
 def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
-    train: Train, small_base: Path, mode: str
+    train: Train, small_base: Path, small_corpus: Corpus, mode: str
 ) -> None:
     trained = train(case_of(mode))
     tensors = trained.tensors()
@@ -202,8 +202,13 @@ def test_mode_changes_its_parts_saves_them_and_gives_the_trained_model_back(
     files = {path.name for path in (trained.out / "model").rglob("*.safetensors")}
     wanted = {"adapter_model.safetensors"} if "lora" in mode else set()
     assert files == wanted | ({"trained.safetensors"} if mode != "lora" else set())
-    again = dict(load(trained.out / "model", dtype="float32").module.named_parameters())
+    loaded = load(trained.out / "model", dtype="float32")
+    again = dict(loaded.module.named_parameters())
     assert len(same(tensors, again)) == len(tensors)
+
+    # 4. It knows how long the clips were that it has heard.
+    longest_s = max(each.duration_s for each in small_corpus.records("train"))
+    assert loaded.clip_limits.longest_trained_s == pytest.approx(longest_s, abs=0.001)
 
 
 # -- one step

@@ -100,7 +100,8 @@ def transcribe(
             "--window",
             metavar="SECONDS",
             min=2,
-            help="Longest stretch that the model hears at once.",
+            help="Longest stretch that the model hears at once. Default: as its training clips, "
+            "or, of a base, as it can.",
         ),
     ] = None,
     word_times: Annotated[

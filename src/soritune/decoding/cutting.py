@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.audio.voice import FRAME_S, FRAME_SAMPLES, VoiceDetector
+from soritune.models.family import ClipLimits
 
 # As in silero-vad's get_speech_timestamps: speech begins above the first, ends below the second.
 SPEECH_ON, SPEECH_OFF = 0.5, 0.35
@@ -29,6 +30,7 @@ LONG_SILENCE_S = 0.7
 """Before or behind the speech of a short recording, from which on it is left out but for the pad:
 models that are trained on utterances write nonsense for it."""
 OVERLAP_S = 4.0
+SHORTEST_WINDOW_S = 2.0
 EARLIEST_CUT = 1 / 3
 """Share of a window before which it is not cut."""
 QUIET_FRAMES = 4
@@ -74,6 +76,21 @@ class Window:
     def speech_s(self) -> float:
         """For how long somebody speaks."""
         return sum(end_s - start_s for start_s, end_s in self.speech)
+
+
+def longest_window_s(limits: ClipLimits, asked_s: float | None = None) -> float:
+    """Return how long a window of a recording may be.
+
+    A model that was trained on short clips alone writes one of them for a long window and leaves
+    the rest out, so its windows are as long as those, with the silence that is kept around speech.
+
+    Args:
+        asked_s: at most this, and as long as the engine can whatever was trained on.
+    """
+    if asked_s is None:
+        trained_s = limits.longest_trained_s
+        asked_s = limits.max_duration_s if trained_s is None else trained_s + 2 * PAD_S
+    return min(limits.max_duration_s, max(asked_s, SHORTEST_WINDOW_S))
 
 
 def windows(

@@ -107,7 +107,7 @@ class LocalEngine:
     @property
     def clip_limits(self) -> ClipLimits:
         """See `Engine`."""
-        return self.model.family.clip_limits
+        return self.model.clip_limits
 
     def check(self, request: Request) -> None:
         """See `Engine`."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples
 from soritune.audio.stream import Source, name_of, open_recording
-from soritune.decoding.cutting import Window, halves, windows
+from soritune.decoding.cutting import Window, halves, longest_window_s, windows
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
@@ -31,7 +31,6 @@ PAUSE_S = 0.3
 PAUSE_FIXED_COST_S = 8.0
 """As `PAUSE_S`, where each window costs as much as the longest. Whisper base hears a sentence
 better beside others: 24 with 3 s of noise or music between had a WER of 27.4, alone 43.3."""
-SHORTEST_WINDOW_S = 2.0
 SHORTEST_HALVED_S = 8.0
 """Of 30 s, quarters are the least that is heard again."""
 _NOTHING = np.zeros(0, np.float32)
@@ -45,7 +44,7 @@ class Listening:
         request: what the model is asked for each window.
         guard: when a text is held back.
         keep_unsure: keep what the guard would hold back; such segments still say why.
-        window_s: longest window; None is the longest that the engine takes.
+        window_s: longest window; None: see `cutting.longest_window_s`.
         words: whether the times of words are asked for, of transcripts only.
         max_duration_s: of a recording; more is refused while it is read, whatever its header says.
     """
@@ -345,9 +344,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     """Cut recordings into pieces for the engine; windows without speech are not asked about."""
     limits = engine.clip_limits
-    longest_s = limits.max_duration_s
-    if asked.window_s is not None:
-        longest_s = min(longest_s, max(asked.window_s, SHORTEST_WINDOW_S))
+    longest_s = longest_window_s(limits, asked.window_s)
     pause_s = PAUSE_FIXED_COST_S if limits.fixed_cost else PAUSE_S
     for index, source in enumerate(sources):
         hearing = waiting[index] = _Hearing(name_of(source), asked)

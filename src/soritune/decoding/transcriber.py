@@ -36,7 +36,8 @@ class Options(TypedDict, total=False):
         prompt: text that came before, where the family can use it.
         keywords: words and names that may occur, where the family can use them.
         keep_unsure: keep texts that the guard would hold back (`Transcript.dropped`).
-        window_s: longest window that the model hears at once; by default, as long as it can.
+        window_s: longest window that the model hears at once; by default, as long as the
+            longest clip that it was trained on, or, of a base, as it can take.
         words: find when each word of a transcript is spoken (`Segment.words`).
         batch_size: windows of the longest kind that are decoded together; 8 by default.
         beams: 1, the default, is greedy.

@@ -18,7 +18,7 @@ from soritune.models.checkpoint import ADAPTER_FOLDER
 from soritune.models.lora import Lora, join, scaled
 from soritune.models.lora_folder import write_lora
 from soritune.models.open import has_base
-from soritune.models.record import TRAINED_FILE, write_record
+from soritune.models.record import TRAINED_FILE, longest_trained_s, write_record
 from soritune.models.shards import MAX_SHARD_BYTES, Advance, write_file
 from soritune.models.stored import StoredModel, open_stored
 from soritune.models.tensors import LazyTensor
@@ -180,7 +180,11 @@ def _about(
         known = {key: source.record[key] for key in ("case", "mode") if key in source.record}
         return {"name": source.name, **known}
 
+    # Longer ones are new to one of them; of a base it is not known.
+    heard_s = [longest_trained_s(model.folder, model.record) for model in (one, other)]
+    longest_s = None if None in heard_s else min(s for s in heard_s if s is not None)
     return {
+        **({} if longest_s is None else {"longest_trained_s": longest_s}),
         # The blend is complete in itself: where it has no LoRA, neither has the result.
         "lora_start": "base" if has_lora else "fresh",
         "mode": "blend",

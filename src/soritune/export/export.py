@@ -21,7 +21,7 @@ from soritune.models.shards import MAX_SHARD_BYTES, Advance
 from soritune.models.stored import StoredModel, open_stored
 
 _HEADROOM_BYTES = 50_000_000  # for the files beside the weights
-_RECORDED = ("case", "mode", "settings", "blend")  # of soritune.json
+_RECORDED = ("case", "mode", "settings", "blend", "longest_trained_s")  # of soritune.json
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,14 @@ class ClipLimits:
         min_samples: at 16 kHz.
         max_duration_s: of one clip; longer recordings are cut into windows first.
         fixed_cost: whether a short clip costs as much as the longest, so that long windows pay.
+        longest_trained_s: longest clip that a model was last trained on; None where it is not
+            known, as of a base.
     """
 
     min_samples: int
     max_duration_s: float
     fixed_cost: bool = False
+    longest_trained_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from soritune.models.checkpoint import (
     read_tensor,
     shapes_of,
 )
-from soritune.models.family import LORA, Family, LoraStart
+from soritune.models.family import LORA, ClipLimits, Family, LoraStart
 from soritune.models.generation import Written
 from soritune.models.lora import Lora, read_lora
 from soritune.models.modes import lora_layers, parts_of_mode
@@ -52,6 +52,7 @@ class LoadedModel(ABC):
         lora_start: what became of the LoRA that `base` brings.
         carried: names of trained tensors that came with the starting point and must be saved
             with what is trained on top.
+        longest_trained_s: see `ClipLimits`.
     """
 
     family: Family
@@ -62,12 +63,18 @@ class LoadedModel(ABC):
     lora: LoraConfig | None = None
     lora_start: LoraStart = "base"
     carried: set[str] = field(default_factory=set)
+    longest_trained_s: float | None = None
 
     @property
     def device(self) -> torch.device:
         """Where its inputs go."""
         parameter: nn.Parameter = next(self.module.parameters())
         return parameter.device
+
+    @property
+    def clip_limits(self) -> ClipLimits:
+        """See `SpeechModel`."""
+        return replace(self.family.clip_limits, longest_trained_s=self.longest_trained_s)
 
     @property
     @abstractmethod

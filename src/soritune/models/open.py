@@ -30,6 +30,7 @@ from soritune.models.record import (
     EXPORT_FILE,
     RECORD_FILE,
     find_base,
+    longest_trained_s,
     read_record,
     stable_name,
 )
@@ -234,6 +235,7 @@ def load_chain(
     model = chain.family.build(stored, dtype=dtype, device=device)
     model.base, model.revision = stable_name(chain.base_name), chain.base_revision
     model.lora_start = start
+    model.longest_trained_s = longest_trained_s(chain.base_folder, {})
     if start != "fresh" and stored.lora is not None:
         model.load_lora(stored.lora)
     if start == "merge":
@@ -247,6 +249,10 @@ def load_chain(
 def _load_addition(model: LoadedModel, addition: Addition, start: LoraStart) -> None:
     from soritune.models.lora import read_lora
 
+    # The last training counts: what earlier ones heard may be forgotten.
+    model.longest_trained_s = longest_trained_s(
+        addition.adapter or addition.folder, addition.record
+    )
     if addition.record:
         model.load_trained(addition.folder, with_lora=start != "fresh")
         if start == "base":

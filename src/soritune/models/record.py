@@ -7,6 +7,7 @@ both may be moved together. Tensors are listed by file, so that a lost one is no
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,6 +81,23 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         raise UserError(f'{path}: lists no "tensors"; train or download the model again')
     _check_tensors(folder, record["tensors"])
     return record
+
+
+def longest_trained_s(folder: Path, record: Mapping[str, Any]) -> float | None:
+    """Return the longest clip that a model was trained on; None where nothing says it.
+
+    Args:
+        folder: of a trained model or an exported one.
+        record: soritune.json; empty where there is none.
+    """
+    path = folder / EXPORT_FILE
+    if not record and path.is_file():
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))["trained"]
+        except (ValueError, KeyError, TypeError):
+            return None  # `check_export` reports it where it matters
+    value = record.get("longest_trained_s") if isinstance(record, Mapping) else None
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
 
 def find_base(folder: Path, record: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from soritune.models.family import Family
+    from soritune.models.family import ClipLimits, Family
 
 IGNORE = -100  # label that the loss leaves out
 
@@ -126,6 +126,10 @@ class SpeechModel(Protocol):
 
     @property
     def processor(self) -> Processor: ...
+
+    @property
+    def clip_limits(self) -> ClipLimits:
+        """Those of its family, and the longest clip that it was trained on."""
 
     @property
     def device(self) -> torch.device: ...

@@ -61,7 +61,7 @@ class SharedEngine:
     @property
     def clip_limits(self) -> ClipLimits:
         """See `Engine`."""
-        return self.batcher.model.family.clip_limits
+        return self.batcher.model.clip_limits
 
     def check(self, request: Request) -> None:
         """See `Engine`."""

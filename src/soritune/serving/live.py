@@ -17,6 +17,7 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.audio.stream import Sound
+from soritune.decoding.cutting import longest_window_s
 from soritune.decoding.joining import one_text
 from soritune.decoding.listening import hear
 from soritune.decoding.records import Transcript
@@ -58,7 +59,7 @@ class LiveSession:
         self._send = send
         self._model = state.models.find(settings.model_name)
         self._gone = threading.Event()
-        self._longest_s = self._model.engine(Caller()).clip_limits.max_duration_s
+        self._longest_s = longest_window_s(self._model.engine(Caller()).clip_limits)
         self._decoder = PcmDecoder(settings.rate_hz)
         self._detector = TurnDetector(settings.detection, self._longest_s)
         self._turn = _Turn()

@@ -20,6 +20,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 
 from soritune.audio.stream import open_recording
+from soritune.decoding.cutting import longest_window_s
 from soritune.decoding.listening import Listening, hear
 from soritune.decoding.records import Segment, Transcript
 from soritune.serving.asked import TRANSLATED_TO, asked
@@ -246,7 +247,7 @@ def _check_length(job: _Job, max_audio_s: float) -> bool:
             param="file",
             code="audio_too_long",
         )
-    longest_s = job.model.engine(Caller()).clip_limits.max_duration_s
+    longest_s = longest_window_s(job.model.engine(Caller()).clip_limits)
     return length_s is not None and length_s <= longest_s
 
 

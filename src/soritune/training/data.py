@@ -81,6 +81,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
         first = [example for step in self._steps for example in step]
         self.examples_per_epoch = len(first)
         self.audio_s_per_epoch = math.fsum(example.record.duration_s for example in first)
+        self.longest_s = max(example.record.duration_s for example in first)
         requests = Counter(example.request for example in first)
         self.main_request = requests.most_common(1)[0][0]
 

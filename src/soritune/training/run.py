@@ -202,6 +202,7 @@ def _train(
             # What most examples ask for: a family may take it where nothing else is said.
             "task": dataset.main_request.task.value,
             "language": dataset.main_request.source_language,
+            "longest_trained_s": round(dataset.longest_s, 3),
             "settings": json.loads(case.model_dump_json()),
         }
         with postponed(stop):
