@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -142,6 +143,7 @@ def test_a_mistake_in_a_case_is_reported_with_the_line_of_the_case(tmp_path: Pat
 
 def test_files_are_looked_for_beside_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "rooms").mkdir()
+    (tmp_path / "rooms" / "hall.wav").touch()
     step = "{transform: room, impulse_responses: rooms}"
     recipe = load(tmp_path, f"[{step}]", f", augment: [{{transform: OneOf, transforms: [{step}]}}]")
     of_corpus = recipe.corpora["mine"].augment
@@ -149,3 +151,19 @@ def test_files_are_looked_for_beside_the_recipe(tmp_path: Path) -> None:
     assert of_corpus is not None
     assert of_case is not None
     assert of_corpus.paths() == of_case.paths() == [str(tmp_path / "rooms")]
+
+
+@pytest.mark.parametrize("kind", ["empty", "no sound", "pipe"])
+def test_noise_that_holds_no_sound_is_refused_before_anything_is_prepared(
+    tmp_path: Path, kind: str
+) -> None:
+    noise = tmp_path / "noise"
+    if kind == "pipe":
+        os.mkfifo(noise)
+    else:
+        noise.mkdir()
+    if kind == "no sound":
+        (noise / "notes.txt").write_text("later", encoding="utf-8")
+    step = "[{transform: AddBackgroundNoise, sounds_path: noise}]"
+    with pytest.raises(UserError, match=r"r.yaml:7: .*noise holds no sound files"):
+        load(tmp_path, step)

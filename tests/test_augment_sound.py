@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,32 @@ def test_a_folder_without_responses_is_named(tmp_path: Path) -> None:
     step = {"transform": "room", "impulse_responses": str(tmp_path)}
     with pytest.raises(UserError, match="holds no impulse responses"):
         Augmenter(Augmentation.model_validate([step]))
+
+
+@pytest.mark.parametrize(
+    ("transform", "key"),
+    [
+        ("AddBackgroundNoise", "sounds_path"),
+        ("AddShortNoises", "sounds_path"),
+        ("ApplyImpulseResponse", "ir_path"),
+        ("room", "impulse_responses"),
+    ],
+)
+def test_a_damaged_sound_file_is_one_line_with_its_name(
+    tmp_path: Path, transform: str, key: str
+) -> None:
+    (tmp_path / "cut.wav").write_bytes(b"RIFF")
+    augmenter = Augmenter(
+        Augmentation.model_validate(
+            {
+                "use": [{"transform": transform, "p": 1, key: str(tmp_path)}],
+                "transcript": "may-change",
+            }
+        )
+    )
+    with pytest.raises(UserError, match=re.escape(str(tmp_path))) as told:
+        augmenter.samples(voice(1.0), Clip("u"), ("k",))
+    assert "\n" not in str(told.value)
 
 
 # -- babble

@@ -79,10 +79,13 @@ def test_each_clip_is_encoded_once_whatever_the_beams(
     assert rows == [len(LENGTHS)]
 
 
+@pytest.mark.parametrize("token", ["<|audio_pad|>", "<timestamp>"])
 @pytest.mark.parametrize("beams", [1, 3])
-def test_qwen_never_writes_the_token_of_a_sound(tmp_path: Path, beams: int) -> None:
+def test_qwen_never_writes_the_token_of_a_sound_or_a_time(
+    tmp_path: Path, beams: int, token: str
+) -> None:
     model = load(save_small_qwen3_asr(tmp_path), device="cpu", dtype="float32")
-    audio = model.processor.ids.audio
+    audio = model.processor.tokenizer.get_vocab()[token]
     written: list[torch.Tensor] = []
 
     def prefers(_: object, inputs: object, logits: torch.Tensor) -> torch.Tensor:

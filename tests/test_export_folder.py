@@ -70,6 +70,14 @@ def test_force_removes_nothing_that_soritune_did_not_write(
     assert (tmp_path / "link").is_symlink()
 
 
+def test_force_leaves_the_model_of_a_run(small_base: Path, tmp_path: Path) -> None:
+    model = train(small_base, tmp_path / "model", (ENCODER,))
+    before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+    (tmp_path / "training.json").write_text("{}")
+    assert "trained model of a run" in refusal(small_base, model, force=True)
+    assert {path: path.read_bytes() for path in model.rglob("*") if path.is_file()} == before
+
+
 def test_at_every_moment_the_old_or_the_new_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

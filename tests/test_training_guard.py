@@ -157,6 +157,26 @@ def test_several_gpus_without_torchrun_train_on_one_and_say_so(
     assert "torchrun --nproc-per-node 2" in capsys.readouterr().err
 
 
+def test_the_line_of_an_error_in_a_process_that_reads_data_is_the_same(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU other processes read the data, and torch puts a traceback before their errors."""
+
+    class OneWorker(TrainingArguments):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            self.dataloader_num_workers = 1
+
+    def damaged(self: Corpus, record: object) -> None:
+        raise UserError("part-0.parquet: the audio cannot be read. Remove it")
+
+    monkeypatch.setattr(run_module, "TrainingArguments", OneWorker)
+    monkeypatch.setattr(Corpus, "samples", damaged)
+    with pytest.raises(UserError) as told:
+        train(case_of(epochs=0.2))
+    assert str(told.value) == "part-0.parquet: the audio cannot be read. Remove it"
+
+
 @pytest.mark.parametrize("mode", ["projector", "audio", "lora", "lora+audio", "full"])
 def test_each_mode_trains_a_bfloat16_base_on_a_cpu(train: Train, mode: str) -> None:
     trained = train(case_of(mode, epochs=0.2), dtype="bfloat16")

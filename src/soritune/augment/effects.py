@@ -6,6 +6,7 @@ The signatures of our classes are what a recipe may write (`transforms`).
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -135,10 +136,12 @@ class Audiomentation:
                 f"augment: {name} needs the package {package}; run: pip install {package}"
             )
         given = dict(parameters)
+        self._files: set[str] = set()
         for path in ("sounds_path", "ir_path"):
             if path in given:
                 # Found by us: the package takes folders in the order of the file system.
                 given[path] = sound_files(given[path])
+                self._files.update(given[path])
                 if not given[path]:
                     raise UserError(f"{parameters[path]}: holds no sound files; {name} needs some")
         self.name = name
@@ -152,7 +155,19 @@ class Audiomentation:
     def apply(self, samples: Samples, clip: Clip, key: Key) -> tuple[Samples, Drawn]:
         with global_draws(*key), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a line for each file that is resampled
-            changed = self._transform(samples.copy(), SAMPLE_RATE_HZ)
+            try:
+                changed = self._transform(samples.copy(), SAMPLE_RATE_HZ)
+            except Exception as error:
+                # Each decoder of the package has errors of its own.
+                if not self._files:
+                    raise
+                drawn_files = self._files & set(map(str, self._transform.parameters.values()))
+                folders = {os.path.dirname(file) for file in self._files}
+                where = " or ".join(drawn_files or (f"a file in {each}" for each in folders))
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise UserError(
+                    f"augment: {self.name} cannot read {where} ({reason}). Remove what is damaged"
+                ) from error
         drawn = {name: _plain(value) for name, value in self._transform.parameters.items()}
         drawn.pop("should_apply", None)
         return np.asarray(changed, dtype=np.float32), drawn

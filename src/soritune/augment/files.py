@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from soritune.errors import UserError
@@ -22,11 +22,20 @@ def sound_files(paths: str | Sequence[str]) -> list[str]:
         if path.is_file():
             found.append(str(path))
         elif path.is_dir():
-            inside = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            found.extend(str(p) for p in sorted(inside))
+            found.extend(str(p) for p in sorted(_inside(path)))
         else:
             raise UserError(f"{each}: no such file or folder; it is named under augment")
     return found
+
+
+def has_sound_files(given: str) -> bool:
+    """Return whether a path is a file, or a folder with sound; a pipe or a device is neither."""
+    path = Path(given).expanduser()
+    return path.is_file() or any(True for _ in _inside(path))
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    return (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def files_identity(paths: Sequence[str]) -> str:

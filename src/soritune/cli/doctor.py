@@ -101,7 +101,7 @@ def doctor(
     if model is not None:
         from soritune.models import load
 
-        speech_model = load(model)
+        speech_model = load(model, merge=True)
     audited = audit(
         sources,
         track=track,

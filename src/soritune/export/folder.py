@@ -18,6 +18,7 @@ from soritune.models.record import RECORD_FILE, TRAINED_FILE
 
 CHECKSUMS_FILE = "checksums.sha256"
 _TEMPORARY = ".tmp"
+_TRAINING_FILE = "training.json"  # which a training writes beside its model
 _EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2), Linux 3.15
 _THIS_FOLDER = -100  # AT_FDCWD
 
@@ -26,8 +27,8 @@ def check_out(out: Path, force: bool, sources: tuple[Path, ...]) -> None:
     """Raise UserError where `out` may not be written.
 
     It may not be where it has content and `force` is not given, where it has files that soritune
-    did not write, where it is a link, and where it is, contains or is in a folder that is read
-    from.
+    did not write, where it is a link or what a run has trained, and where it is, contains or is
+    in a folder that is read from.
     """
     if out.is_symlink():
         raise UserError(
@@ -41,6 +42,11 @@ def check_out(out: Path, force: bool, sources: tuple[Path, ...]) -> None:
             )
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; choose another --out")
+    if (resolved.parent / _TRAINING_FILE).is_file() and (out / RECORD_FILE).is_file():
+        raise UserError(
+            f"{out}: is the trained model of a run, which --force would remove; choose another "
+            "--out"
+        )
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UserError(
             f"{out}: is not empty; choose another --out, or add --force to replace all of it"

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from soritune.augment.files import SUFFIXES, has_sound_files
 from soritune.augment.transforms import PATHS as AUGMENT_PATHS
 from soritune.errors import RecipeProblem, UserError, nearest
 from soritune.hub import is_local_path, require_folder
@@ -224,6 +225,11 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
 def _check_augment_file(path: Path, line: int, given: str) -> None:
     if not os.path.exists(os.path.expanduser(given)):
         raise UserError(f'{path}:{line}: "augment": {_absence(given)}')
+    if not has_sound_files(given):
+        raise UserError(
+            f'{path}:{line}: "augment": {given} holds no sound files ({", ".join(SUFFIXES)}); '
+            "fix the path"
+        )
 
 
 def _absence(given: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -37,6 +38,8 @@ LARGE_MODEL = 1_000_000_000  # parameters from which activations are recomputed 
 # Where the case gives no warm-up; a short run takes a share of its steps, or it would hardly learn.
 WARMUP_STEPS = 50
 WARMUP_SHARE = 0.1
+# How torch passes on the error of a data loader's process: behind its traceback.
+_OF_WORKER = re.compile(r"Caught \w+ in DataLoader worker .*\n[\w.]+: (.*)", re.DOTALL)
 
 
 def train_case(
@@ -166,6 +169,11 @@ def _train(
             if stop.requested:  # a data loader's process got the signal as well
                 raise stop.interruption() from error
             raise
+        except UserError as error:
+            of_worker = _OF_WORKER.match(str(error))
+            if of_worker is None:
+                raise
+            raise UserError(of_worker[1].strip()) from error
         seconds = trainer.watcher.elapsed_s
 
     # 4. What moved, and the model.

@@ -19,6 +19,7 @@ MAX_CLIP_S = 1_200
 AUDIO_TOKEN = "<|audio_pad|>"
 END_TOKEN = "<|im_end|>"
 DOCUMENT_END_TOKEN = "<|endoftext|>"  # the other end token of generation_config.json
+TIMESTAMP_TOKEN = "<timestamp>"
 TEXT_TOKEN = "<asr_text>"  # between the language and the transcript
 
 

@@ -37,10 +37,12 @@ class TokenIds:
     Attributes:
         ends: a transcript is trained with the first one; generation ends with any.
         pad: an end token too, so nothing may be told by it.
+        timestamp: where an aligner of the same tokenizer puts a time; plain text to `decode`.
     """
 
     audio: int
     ends: tuple[int, int]
+    timestamp: int | None
 
     @property
     def pad(self) -> int:
@@ -49,8 +51,8 @@ class TokenIds:
 
     @property
     def placeholders(self) -> tuple[int, ...]:
-        """Ids that stand for sounds, never those of an answer."""
-        return (self.audio,)
+        """Ids that stand for sounds or times, never those of an answer."""
+        return (self.audio,) if self.timestamp is None else (self.audio, self.timestamp)
 
 
 class Qwen3AsrProcessor(CausalProcessor):
@@ -69,7 +71,8 @@ class Qwen3AsrProcessor(CausalProcessor):
             c.DOCUMENT_END_TOKEN,
             c.TEXT_TOKEN,
         )
-        self.ids = TokenIds(audio, (ends[0], ends[1]))
+        timestamp = tokenizer.get_vocab().get(c.TIMESTAMP_TOKEN)
+        self.ids = TokenIds(audio, (ends[0], ends[1]), timestamp)
         if tokenizer.chat_template is None:
             raise UserError(
                 "the tokenizer has no chat template. Take chat_template.jinja from the base "
