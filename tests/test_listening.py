@@ -22,6 +22,7 @@ from soritune.decoding.listening import Listening, listen, segments
 from soritune.decoding.records import Failure, Transcript
 from soritune.decoding.transcriber import sources
 from soritune.errors import UserError
+from soritune.models.family import ClipLimits
 from soritune.tasks import Request, Task
 
 ASR = Listening(Request(Task.ASR))
@@ -74,6 +75,36 @@ def test_windows_are_as_long_as_the_clips_of_the_training_unless_asked_otherwise
         assert found.text.split() == [word(number) for number in range(120)]
     longest = max(piece.duration_s for piece in engine.pieces)
     assert longest_s / 2 < longest <= longest_s
+
+
+@pytest.mark.parametrize(
+    ("count", "pause_s", "asked_s", "whole"),
+    [
+        (7.7, 0.0, None, True),
+        (7.7, 0.4, None, False),
+        (7.7, 0.0, 6.4, False),
+        (9.0, 0.0, None, False),
+    ],
+)
+def test_a_recording_without_a_pause_may_be_a_little_longer_than_a_window(
+    count: float, pause_s: float, asked_s: float | None, whole: bool
+) -> None:
+    words_of = int(count / WORD_S)
+    halved = [
+        spoken(range(words_of // 2)),
+        silence(pause_s),
+        spoken(range(words_of // 2, words_of)),
+    ]
+    recording = np.concatenate(halved)
+    engine = LevelEngine(longest_trained_s=6.0)
+    found = heard(Sound(recording, RATE_HZ), engine, Listening(ASR.request, window_s=asked_s))
+    assert (len(engine.pieces) == 1) is whole
+    assert found.text.split() == [word(number) for number in range(words_of)]
+
+
+def test_windows_of_a_family_whose_short_clips_cost_as_much_stay_long() -> None:
+    limits = ClipLimits(400, 30.0, fixed_cost=True, longest_trained_s=6.0)
+    assert cutting.longest_window_s(limits) == cutting.longest_unbroken_s(limits) == 30.0
 
 
 def test_segments_stand_where_their_words_are_spoken() -> None:

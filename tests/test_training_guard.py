@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from made_training import STEPS, Train, Trained, case_of, train_on
+from small_model import ASR, noise
 from small_whisper import save_small_whisper
 from torch import nn
 from transformers import TrainingArguments
@@ -181,6 +182,14 @@ def test_the_line_of_an_error_in_a_process_that_reads_data_is_the_same(
 def test_each_mode_trains_a_bfloat16_base_on_a_cpu(train: Train, mode: str) -> None:
     trained = train(case_of(mode, epochs=0.2), dtype="bfloat16")
     assert (trained.out / "model" / "soritune.json").is_file()
+
+
+def test_a_projector_that_trains_decodes_with_a_bfloat16_encoder(small_base: Path) -> None:
+    """As the scoring of dev does while it trains: outside of what autocast covers."""
+    model = load(str(small_base), device="cpu", dtype="bfloat16")
+    set_trainable(model, "projector")
+    (answer,) = model.generate([model.processor.encode(noise(9000), ASR)], [3])
+    assert isinstance(answer.text, str)
 
 
 @pytest.mark.parametrize("mode", ["lora", "encoder", "decoder"])

@@ -29,6 +29,8 @@ PAD_S = 0.2
 LONG_SILENCE_S = 0.7
 """Before or behind the speech of a short recording, from which on it is left out but for the pad:
 models that are trained on utterances write nonsense for it."""
+UNBROKEN_SHARE = 1.25
+"""A sentence that is a little longer than all of the training is worse off cut in the middle."""
 OVERLAP_S = 4.0
 SHORTEST_WINDOW_S = 2.0
 EARLIEST_CUT = 1 / 3
@@ -83,14 +85,21 @@ def longest_window_s(limits: ClipLimits, asked_s: float | None = None) -> float:
 
     A model that was trained on short clips alone writes one of them for a long window and leaves
     the rest out, so its windows are as long as those, with the silence that is kept around speech.
+    Where a short window costs as much as a long one, they stay as long as the family allows.
 
     Args:
         asked_s: at most this, and as long as the engine can whatever was trained on.
     """
     if asked_s is None:
-        trained_s = limits.longest_trained_s
+        trained_s = None if limits.fixed_cost else limits.longest_trained_s
         asked_s = limits.max_duration_s if trained_s is None else trained_s + 2 * PAD_S
     return min(limits.max_duration_s, max(asked_s, SHORTEST_WINDOW_S))
+
+
+def longest_unbroken_s(limits: ClipLimits, asked_s: float | None = None) -> float:
+    """Return how long a recording without a pause may be that is still heard in one window."""
+    longest_s = longest_window_s(limits, asked_s)
+    return longest_s if asked_s else min(limits.max_duration_s, UNBROKEN_SHARE * longest_s)
 
 
 def windows(
@@ -98,13 +107,19 @@ def windows(
 ) -> Iterator[Window]:
     """Yield the windows of a recording: one for an array, cut ones for blocks.
 
+    An array that is longer than a window is cut as well, if there is a pause in it.
+
     Args:
         longest_s: of a window.
         pause_s: a pause that always ends a window.
     """
     if isinstance(sound, np.ndarray):
-        yield whole(sound)
-        return
+        window = whole(sound)
+        pauses = (after[0] - before[1] for before, after in pairwise(window.speech))
+        if window.duration_s <= longest_s or max(pauses, default=0.0) < pause_s:
+            yield window
+            return
+        sound = [sound]
     cutter = Cutter(longest_s=longest_s, pause_s=pause_s)
     for block in sound:
         yield from cutter.feed(block)

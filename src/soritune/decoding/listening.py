@@ -17,7 +17,7 @@ import numpy as np
 
 from soritune.audio import SAMPLE_RATE_HZ, AudioError, Samples
 from soritune.audio.stream import Source, name_of, open_recording
-from soritune.decoding.cutting import Window, halves, longest_window_s, windows
+from soritune.decoding.cutting import Window, halves, longest_unbroken_s, longest_window_s, windows
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
@@ -345,13 +345,14 @@ def _pieces(
     """Cut recordings into pieces for the engine; windows without speech are not asked about."""
     limits = engine.clip_limits
     longest_s = longest_window_s(limits, asked.window_s)
+    unbroken_s = longest_unbroken_s(limits, asked.window_s)
     pause_s = PAUSE_FIXED_COST_S if limits.fixed_cost else PAUSE_S
     for index, source in enumerate(sources):
         hearing = waiting[index] = _Hearing(name_of(source), asked)
         try:
             with open_recording(source) as recording:
                 hearing.notes += [recording.note] if recording.note else []
-                sound = hearing.measured(recording.read(longest_s), limits.min_samples)
+                sound = hearing.measured(recording.read(unbroken_s), limits.min_samples)
                 cut = windows(sound, longest_s=longest_s, pause_s=pause_s)
                 yield from hearing.pieces(index, cut)
         except AudioError as error:

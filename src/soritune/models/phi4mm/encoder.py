@@ -107,7 +107,8 @@ class ExactAudioEmbedding(Phi4MultimodalAudioEmbedding):
         """Return `inputs_embeds` (batch, tokens, hidden) with the clips at their audio tokens."""
         assert audio_projection_mode == "speech", "there are no images here"
         features = audio_input_features.to(self.up_proj_for_speech.weight.device)
-        encoded = self.encoder(features, audio_attention_mask)
+        # While the projector alone trains, it is in float32 and the encoder is not.
+        encoded = self.encoder(features, audio_attention_mask).to(self.up_proj_for_speech.weight)
         clips = self.down_proj_for_speech(nn.functional.gelu(self.up_proj_for_speech(encoded)))
         sizes = audio_embed_sizes.tolist()
         values = torch.cat([clip[:size] for clip, size in zip(clips, sizes, strict=True)])
