@@ -107,6 +107,18 @@ def test_windows_of_a_family_whose_short_clips_cost_as_much_stay_long() -> None:
     assert cutting.longest_window_s(limits) == cutting.longest_unbroken_s(limits) == 30.0
 
 
+def test_halves_without_a_quiet_moment_share_what_is_in_the_middle() -> None:
+    """Of 12 s each third has 4 s; the middle one is heard twice, once on each side."""
+    samples = np.full(12 * RATE_HZ, 0.5, np.float32)
+    first, second = cutting.halves(cutting.whole(samples), samples)
+    frame_s = 0.032
+    assert (first.start_s, first.overlap_s) == (0, 0)
+    assert first.end_s == pytest.approx(8, abs=2 * frame_s)
+    assert second.start_s == pytest.approx(4, abs=2 * frame_s)
+    assert second.end_s == pytest.approx(12)
+    assert second.overlap_s == pytest.approx(first.end_s - second.start_s)
+
+
 def test_segments_stand_where_their_words_are_spoken() -> None:
     recording = np.concatenate([silence(7), spoken([1]), silence(50), spoken([2, 3]), silence(9)])
     first, second = heard(Sound(recording, RATE_HZ)).segments

@@ -99,7 +99,9 @@ def longest_window_s(limits: ClipLimits, asked_s: float | None = None) -> float:
 def longest_unbroken_s(limits: ClipLimits, asked_s: float | None = None) -> float:
     """Return how long a recording without a pause may be that is still heard in one window."""
     longest_s = longest_window_s(limits, asked_s)
-    return longest_s if asked_s else min(limits.max_duration_s, UNBROKEN_SHARE * longest_s)
+    if asked_s is not None:
+        return longest_s
+    return min(limits.max_duration_s, UNBROKEN_SHARE * longest_s)
 
 
 def windows(
