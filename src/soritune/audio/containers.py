@@ -158,8 +158,7 @@ def _instead_of_mean(file: BinaryIO, track: Any, rate_hz: int, where: str) -> in
     """Return the channel to take where the channels of a track cancel each other, else None."""
     import av
 
-    count = track.codec_context.channels
-    if count < 2:
+    if track.codec_context.channels < 2:
         return None
     levels = Levels()
     place = file.tell()  # where the track's own container reads on
@@ -172,7 +171,7 @@ def _instead_of_mean(file: BinaryIO, track: Any, rate_hz: int, where: str) -> in
         with contextlib.suppress(av.FFmpegError, ValueError):
             for frame in container.decode(container.streams[track.index]):
                 for each, mean in zip(several.resample(frame), mono.resample(frame), strict=True):
-                    levels.add(each.to_ndarray().reshape(-1, count), mean.to_ndarray().reshape(-1))
+                    levels.add(_samples(each), _samples(mean)[:, 0])
     file.seek(place)
     return levels.instead_of_mean()
 
@@ -188,8 +187,7 @@ def _blocks(
     count = total = 0
     try:
         for frame in _frames(container, track, resampler):
-            samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)[:, channel or 0]
-            samples = samples.astype(np.float32, copy=False)
+            samples = _samples(frame)[:, channel or 0]
             waiting.append(samples)
             count += len(samples)
             if count >= BLOCK_S * rate_hz:
@@ -211,6 +209,12 @@ def _frames(container: Any, track: Any, resampler: Any) -> Iterator[Any]:
     for frame in container.decode(track):
         yield from resampler.resample(frame)
     yield from resampler.resample(None)
+
+
+def _samples(frame: Any) -> Samples:
+    """Return samples of a frame, (num_samples, channels)."""
+    samples: Samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    return samples.astype(np.float32, copy=False)
 
 
 def _words(error: Exception) -> str:
