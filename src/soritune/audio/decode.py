@@ -17,12 +17,12 @@ from soritune.audio.flac import flac_length, with_length
 from soritune.audio.headers import (
     MP3_IN_WAV,
     UNFINISHED_BYTES,
+    check_end,
     claims_more,
     data_chunk,
     finished,
     foreign_form,
     has_half_sample,
-    has_more,
     sound_end,
 )
 from soritune.audio.joined import MAGIC_BYTES, holds_another, joined
@@ -139,7 +139,7 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
         return _sound(file, parts or [(chunk.start, chunk.end)], where)
     if chunk is not None:
         if not chunk.format:
-            _check_end(file, chunk.end, num_bytes, where)
+            check_end(file, chunk.end, num_bytes, where)
         parts = finished(chunk, num_bytes)
     elif (flac := flac_length(file, num_bytes)) is not None:
         if flac.named == 0 and flac.real is None:
@@ -153,7 +153,7 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
             )
         parts = None if flac.named else with_length(file, num_bytes, flac.real or 0)
     elif (end := sound_end(file, num_bytes)) is not None:
-        _check_end(file, end, num_bytes, where)
+        check_end(file, end, num_bytes, where)
     elif _begins_like_mp3(file):
         found = _walk(file, num_bytes, "MP3", part, where)
         if isinstance(found, AudioError):
@@ -179,17 +179,6 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
         return sound
     sound.close()
     return _mpeg(file, num_bytes, found, where)
-
-
-def _check_end(file: BinaryIO, end: int, num_bytes: int, where: str) -> None:
-    """Raise AudioError where sound follows behind the end that a header names."""
-    if has_more(file, end, num_bytes):
-        raise AudioError(
-            "damaged",
-            f"has {num_bytes - end:,} bytes more than its header names. Decode and encode it "
-            "again.",
-            where,
-        )
 
 
 def _check_alone(file: BinaryIO, num_bytes: int, where: str) -> None:

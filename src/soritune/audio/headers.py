@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from soritune.audio.errors import AudioError
 from soritune.audio.joined import begins_recording
 from soritune.audio.views import Part
 
@@ -119,7 +120,7 @@ def sound_end(file: BinaryIO, num_bytes: int) -> int | None:
     return None
 
 
-def has_more(file: BinaryIO, end: int, num_bytes: int) -> bool:
+def _has_more(file: BinaryIO, end: int, num_bytes: int) -> bool:
     """Return whether sound follows behind the size that a RIFF, AU or CAF header names.
 
     Further chunks, tags and padding are no sound; another file behind it has some.
@@ -134,6 +135,17 @@ def has_more(file: BinaryIO, end: int, num_bytes: int) -> bool:
     tagged = is_text or _TAGS.match(head) is not None
     chunks = any(_only_chunks(file, end, num_bytes, form) for form in ("<4sI", _CAF_CHUNK))
     return any(head) and not tagged and not chunks
+
+
+def check_end(file: BinaryIO, end: int, num_bytes: int, where: str) -> None:
+    """Raise AudioError where sound follows behind the end that a header names."""
+    if _has_more(file, end, num_bytes):
+        raise AudioError(
+            "damaged",
+            f"has {num_bytes - end:,} bytes more than its header names. Decode and encode it "
+            "again.",
+            where,
+        )
 
 
 def has_half_sample(sound: Any, file: BinaryIO, num_bytes: int) -> bool:
