@@ -176,7 +176,7 @@ def test_another_recording_behind_the_first_is_told(first: str, behind: str) -> 
     if first == behind == "MP3":
         assert duration_s(content + other) == pytest.approx(3.0, abs=0.3)
     else:
-        assert fault(content + other).reason == "damaged"
+        assert fault(content + other).reason in ("damaged", "unreadable")
 
 
 def test_an_mp3_inside_a_wav() -> None:
