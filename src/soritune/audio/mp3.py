@@ -238,13 +238,13 @@ def _tag(header: bytes, count: int) -> bytes:
 
 
 def _runs_on(window: _Window, position: int, first: bytes, run: int = _RUN) -> bool:
-    """Return whether frames of one kind follow each other from `position`, or up to the end."""
+    """Return whether `run` frames of one kind follow each other from `position`."""
     header = first
     for _ in range(run - 1):
         position += frame_length(header)
         header = window.at(position, _HEADER)
         if len(header) < _HEADER:
-            return True
+            return run == _RUN  # the last ones of a file that begins with some
         if not frame_length(header) or _kind(header) != _kind(first):
             return header[:3] in (b"TAG", b"ID3", b"APE")
     return True
