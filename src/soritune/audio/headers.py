@@ -99,7 +99,8 @@ def claims_more(sound: Any, file: BinaryIO) -> bool:
 
 
 def sound_end(file: BinaryIO, num_bytes: int) -> int | None:
-    """Return where the sound of an AU or CAF file ends by its header; None where it does not say.
+    """Return where the sound of an AU or CAF file ends by its header; None where it does not say
+    (a length of nothing was never filled in).
 
     AU: https://pubs.opengroup.org/external/auformat.html; CAF: Apple Core Audio Format 1.0.
     """
@@ -107,7 +108,7 @@ def sound_end(file: BinaryIO, num_bytes: int) -> int | None:
     head = file.read(12)
     if head[:4] == b".snd":
         start, size = struct.unpack(">II", head[4:].ljust(8, b"\xff"))
-        return None if size == _UNKNOWN else start + size
+        return None if size in (0, _UNKNOWN) else start + size
     position = 8 if head[:4] == b"caff" else num_bytes
     while position + 12 <= num_bytes:
         file.seek(position)
@@ -115,8 +116,8 @@ def sound_end(file: BinaryIO, num_bytes: int) -> int | None:
         if size < 0:
             return None
         position += 12 + size
-        if name == b"data":
-            return int(position)
+        if name == b"data":  # begins with a number of edits, of 4 bytes
+            return int(position) if size > 4 else None
     return None
 
 
