@@ -142,6 +142,12 @@ def test_live_sessions_are_counted_and_given_up(
         assert first.close_code == 1008
 
 
+def test_a_live_session_that_heard_nothing_closes(engine: HeldEngine) -> None:
+    with served(engine) as address, session(address) as found:
+        say(found, {"type": "session.close"})
+        assert json.loads(found.recv(10))["type"] == "session.closed"
+
+
 def test_live_turns_count_as_requests_at_work(engine: HeldEngine) -> None:
     with served(engine, max_requests=1) as address, session(address) as one:
         with session(address) as two:
