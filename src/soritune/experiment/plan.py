@@ -30,13 +30,12 @@ from soritune.experiment.fingerprint import (
     SCORING_FORMAT,
     TRAINING_FORMAT,
     base_identity,
-    fingerprint,
     split_identity,
 )
 from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
-from soritune.files import write_atomically
+from soritune.files import json_sha256, write_atomically
 from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE
 from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
@@ -202,7 +201,7 @@ class Plan:
         }
         return Stage(
             stamp=folder / "train.json",
-            fingerprint=fingerprint(depends_on),
+            fingerprint=json_sha256(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
             scratch=tuple(self._of_training(case)),
@@ -258,7 +257,7 @@ class Plan:
         }
         stamp = path.with_suffix(".json")
         return Stage(
-            stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
+            stamp, json_sha256(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
         )
 
     def system(self, case: str, evaluation: str) -> str:
@@ -289,7 +288,7 @@ class Plan:
         path = self.utterances_path(case, evaluation)
         return Stage(
             path.with_suffix(".json"),
-            fingerprint(depends_on),
+            json_sha256(depends_on),
             ScoringOutcome,
             outputs=(path,),
             inputs=inputs,

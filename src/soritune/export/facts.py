@@ -9,7 +9,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from soritune.corpus.card import read_card
-from soritune.errors import UserError
 from soritune.hub import is_hub_id
 from soritune.recipe import Evaluation, Recipe
 from soritune.scoring.records import RetentionVerdict
@@ -103,10 +102,7 @@ def _corpora(run: Path, recipe: Recipe, case: str) -> list[TrainedCorpus]:
     names = dict.fromkeys(part.corpus for part in settings.train) if settings else {}
     found = []
     for name in names:
-        try:
-            card = read_card(run / "corpora" / name)
-        except UserError:
-            card = None
+        card = read_card(run / "corpora" / name)
         train = None if card is None else card.splits.get("train")
         found.append(
             TrainedCorpus(
