@@ -66,6 +66,12 @@ def test_phases_that_are_done_are_not_trained_again(made: Path) -> None:
     assert (again / "model.safetensors").read_bytes() == (made / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
+def test_phases_side_by_side_end_in_the_same_bits(made: Path, tmp_path: Path) -> None:
+    base = pretrain(made.parent.parent / "mini.yaml", tmp_path, workers=2)
+    assert (base / "model.safetensors").read_bytes() == (made / "model.safetensors").read_bytes()
+
+
 class Killed(Exception):  # noqa: N818
     """Stands for a kill -9: nothing is written after it."""
 

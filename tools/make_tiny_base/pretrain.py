@@ -113,6 +113,8 @@ ALONE: tuple[PhaseName, ...] = ("audio", "text")  # phases that start from nothi
 def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     """Make a small base in `out/base` and return that folder.
 
+    With several workers, the two phases that start from nothing are trained at the same time.
+
     Raises UserError for a wrong recipe.
     """
     recipe = read_base_recipe(recipe_path)
@@ -122,7 +124,7 @@ def pretrain(recipe_path: Path, out: Path, *, workers: int = 2) -> Path:
     with track("prepare English", source.train + source.dev + source.test, "clips") as advance:
         prepare("english", source, out / "english", workers=workers, advance=advance)
     waiting = [name for name in ALONE if not _Pretrainer.is_done(out, name)]
-    if len(waiting) == len(ALONE):
+    if workers > 1 and len(waiting) == len(ALONE):
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(len(ALONE), mp_context=spawn) as pool:
             list(pool.map(partial(_run_alone, recipe, out), waiting))
