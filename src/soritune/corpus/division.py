@@ -16,7 +16,7 @@ from pyarrow.lib import ArrowException
 from soritune.corpus.card import CorpusCard, Division, PreviousTest, Sealed
 from soritune.corpus.shard import open_shard
 from soritune.errors import UserError
-from soritune.files import write_atomically
+from soritune.files import read_regular, write_atomically
 from soritune.seeding import stable_hash
 from soritune.sources.formats.division import DivisionBasis, DivisionMemory
 from soritune.sources.split import Assignments
@@ -39,7 +39,7 @@ class StoredDivision:
         """Read the division; where none was kept (earlier versions), what `card` tests is known."""
         self._stored: _Stored | None = None
         try:
-            self._stored = _Stored.parse((folder / DIVISION_FILE).read_bytes())
+            self._stored = _Stored.parse(read_regular(folder / DIVISION_FILE))
         except (OSError, ValueError):
             if card is not None:
                 self._stored = _stored_from(folder, card)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from soritune.experiment.plan import Plan
-from soritune.files import open_to_append, storage_error
+from soritune.files import open_to_append, read_regular, storage_error
 from soritune.scoring.score import RAW
 
 HISTORY_FILE = "history.jsonl"
@@ -52,7 +52,7 @@ _LINE = TypeAdapter(Replaced)
 def read_history(output: Path) -> list[Replaced]:
     """Return what was replaced in a run's folder, the oldest first; damaged lines are left out."""
     try:
-        lines = (output / HISTORY_FILE).read_bytes().splitlines()
+        lines = read_regular(output / HISTORY_FILE).splitlines()
     except OSError:
         return []
     found = []

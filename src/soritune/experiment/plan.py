@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from soritune.corpus.card import CorpusCard, read_card
 from soritune.corpus.leakage import Folders, LeftOut, LeftOutFinder
 from soritune.errors import UserError
@@ -35,7 +33,7 @@ from soritune.experiment.fingerprint import (
 from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
-from soritune.files import json_sha256, write_atomically
+from soritune.files import json_sha256, read_regular, write_atomically
 from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE
 from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
@@ -84,7 +82,7 @@ class Plan:
         """Return the plan of what ran in `folder`, even if that was moved. Raises UserError."""
         path = folder / EXPERIMENT_FILE
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(path))
             if content["format"] != EXPERIMENT_FORMAT:
                 raise ValueError(f"format {content['format']}")
             recipe = Recipe.model_validate_json(json.dumps(content["recipe"]))
@@ -93,7 +91,7 @@ class Plan:
             raise UserError(
                 f"{folder}: no experiment ran here; give a recipe or a recipe's output folder"
             ) from None
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"{path}: cannot be read ({reason}); run the recipe again with this version"

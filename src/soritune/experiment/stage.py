@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from soritune.experiment.differences import differences
-from soritune.files import json_sha256, remove_files, write_atomically
+from soritune.files import json_sha256, read_regular, remove_files, write_atomically
 
 OutcomeT = TypeVar("OutcomeT")
 EARLIER_STAMP = "settings, data or this version changed; the earlier stamp does not say which"
@@ -176,7 +176,7 @@ class Stage(Generic[OutcomeT]):
     def _read_any(self) -> _Stamp | None:
         """Return the stamp of any fingerprint; None where there is none that can be read."""
         try:
-            stamp = _Stamp.model_validate_json(self.stamp.read_bytes())
+            stamp = _Stamp.model_validate_json(read_regular(self.stamp))
             checksum = stamp.computed_checksum()
         except (OSError, ValueError, RecursionError):
             return None

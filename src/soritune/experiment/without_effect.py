@@ -56,14 +56,13 @@ def _of_model(file: RecipeFile, family: Family) -> Found:
         model.base.startswith(BUILTIN_PREFIX) or Path(model.base).expanduser().is_dir()
     ):
         yield ("model", "revision"), '"revision"', "it is for the hub, and the base is here"
-    given = file.root.child("model").child("lora") if file.root.child("model") else None
-    for key in _SIZE if given is not None and cases else ():
+    for key in _SIZE if cases else ():
         users = [
             case
             for name, case in cases.items()
             if _trains_lora(family, case.mode) and not _given(file, name, "lora", key)
         ]
-        if given.child(key) is not None and not users:
+        if _at(file, "model", "lora", key) is not None and not users:
             why = "no case trains a LoRA that takes it from the model"
             yield ("model", "lora", key), f'"lora.{key}"', why
 
@@ -132,8 +131,12 @@ def _of_evaluations(file: RecipeFile) -> Found:
 
 def _given(file: RecipeFile, case: str, *keys: str) -> Node | None:
     """Return the value that a recipe gives in a case, or that the case takes over."""
-    node = file.root.child("cases")
-    for key in (case, *keys):
+    return _at(file, "cases", case, *keys)
+
+
+def _at(file: RecipeFile, *keys: str) -> Node | None:
+    node: Node | None = file.root
+    for key in keys:
         node = None if node is None else node.child(key)
     return node
 

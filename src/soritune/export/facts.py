@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from soritune.corpus.card import read_card
+from soritune.files import read_regular
 from soritune.hub import is_hub_id
 from soritune.recipe import Evaluation, Recipe
 from soritune.scoring.records import RetentionVerdict
@@ -91,7 +92,7 @@ def _of(results: Results, case: str) -> tuple[Score, ...]:
 
 def _recipe(run: Path) -> Recipe | None:
     try:
-        content = json.loads((run / "experiment.json").read_bytes())
+        content = json.loads(read_regular(run / "experiment.json"))
         return Recipe.model_validate_json(json.dumps(content["recipe"]))
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return None

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from soritune.files import open_to_append, write_atomically
+from soritune.files import open_to_append, read_regular, write_atomically
 
 CURVE_FILE = "log.jsonl"
 MAX_STEPS_BETWEEN_POINTS = 10
@@ -58,7 +58,7 @@ def steps_between_points(num_steps: int) -> int:
 def read_curve(folder: Path) -> tuple[CurvePoint, ...]:
     """Return the points in the folder of a case, in their order; damaged lines are left out."""
     try:
-        lines = (folder / CURVE_FILE).read_bytes().splitlines()
+        lines = read_regular(folder / CURVE_FILE).splitlines()
     except OSError:
         return ()
     points = []
