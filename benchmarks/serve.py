@@ -122,7 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--clips", type=int, default=64)
-    parser.add_argument("--requests", type=int, default=128, help="for each number of clients")
+    parser.add_argument(
+        "--requests", type=int, default=128, help="for each number of clients, at least one each"
+    )
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--language", default="en", help="of the clips; empty to have it found out")
     parser.add_argument("--soak", type=int, default=0, help="further requests, for memory")
@@ -160,14 +162,16 @@ def main() -> None:
             load(address, name, clips, 1, 1, language)  # not counted
             alone = 0.0
             for clients in options.clients:
-                found = load(address, name, clips, clients, options.requests, language)
+                requests = max(options.requests, clients)
+                found = load(address, name, clips, clients, requests, language)
                 alone = alone or found["rate"]
-                wanted = [expected[i % len(expected)] for i in range(options.requests)]
+                wanted = [expected[i % len(expected)] for i in range(requests)]
                 equal = sum(a == b for a, b in zip(found["texts"], wanted, strict=True))
                 print(
-                    f"| {title} | {clients} | {found['rate']:.1f} | {found['rate'] / alone:.2f} | "
+                    f"| {title} | {clients} | {found['rate']:.2f} | {found['rate'] / alone:.2f} | "
                     f"{1000 * found['p50']:.0f} | {1000 * found['p95']:.0f} | "
-                    f"{equal}/{options.requests} |"
+                    f"{equal}/{requests} |",
+                    flush=True,
                 )
         if options.soak:
             soak(server.pid, url, [shortened(clip, options.soak_s) for clip in clips], options.soak)

@@ -6,6 +6,7 @@ import asyncio
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,17 @@ from soritune.sources.corpora.demo.source import DemoSource, read
 from soritune.tasks import Answer, Request
 from soritune.utterance import RenderedAudio
 
+WAIT_S = 60.0
+"""For what comes soon on an idle machine, and late on a busy one."""
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something holds: a server goes on after its client has the answer."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
 
 @dataclass
 class HeldEngine:
@@ -47,7 +59,7 @@ class HeldEngine:
 
     def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded]]:
         for piece in pieces:
-            assert self.go.wait(10)
+            assert self.go.wait(WAIT_S)
             self.asked.append(piece.request)
             yield piece, Decoded("heard", Answer("heard", "heard"), None)
 
@@ -118,7 +130,7 @@ def started(
             yield f"http://{host}:{port}", server, thread
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(WAIT_S)
 
 
 def tiny() -> object:

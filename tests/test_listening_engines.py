@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -182,6 +183,27 @@ def test_a_server_that_hangs_costs_the_recording_alone(
     kind.ended.set()
     assert found[0] == Refused(f"{url}: no answer within 0.2 s", failing=True)
     assert isinstance(found[1], Decoded)
+
+
+@pytest.mark.parametrize("leaves", ["while it waits", "after the first answer"])
+def test_who_leaves_does_not_wait_for_a_server_that_hangs(
+    server: tuple[str, type[Server]], leaves: str
+) -> None:
+    url, kind = server
+    kind.answers, kind.ended = [(HANGS, "")], threading.Event()
+    gone = threading.Event()
+    found = OpenAIEngine(url, "m").until(gone).decode(pieces()[:2])
+    assert isinstance(next(found)[1], Decoded)
+    started_s = time.monotonic()
+    if leaves == "while it waits":
+        gone.set()
+        ((_, last),) = found
+        assert isinstance(last, Refused)
+        assert last.failing
+    else:
+        found.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started_s < 8
+    kind.ended.set()
 
 
 def test_what_the_server_never_answers_costs_its_recording_alone(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving_server import WAIT_S, wait_for
 from small_model import noise
 
 from soritune.decoding.engine import Decoded, Piece
@@ -42,7 +42,7 @@ def batches(
     def decode(
         model: object, batch: Sequence[Piece], *, watch: Watch = lambda texts: [False] * len(texts)
     ) -> list[Decoded]:
-        assert gate.wait(10)
+        assert gate.wait(WAIT_S)
         if broken:
             raise broken[0]
         seen.append(list(batch))
@@ -61,7 +61,7 @@ def batcher(load_small: Callable[[], Any], gate: threading.Event) -> Any:
     found = Batcher(load_small(), batch_size=4, wait_s=0.05, max_waiting=20)
     yield found
     gate.set()
-    found.close(10)
+    found.close(WAIT_S)
 
 
 def piece(number: int, request: Request = ENGLISH, samples: int = 16_000) -> Piece:
@@ -73,7 +73,7 @@ def test_waiting_clips_of_one_request_share_a_batch(
 ) -> None:
     jobs = [batcher.submit(piece(n, KOREAN if n % 3 == 2 else ENGLISH)) for n in range(9)]
     gate.set()
-    assert [job.future.result(10).output for job in jobs] == [f"({n}, {n})" for n in range(9)]
+    assert [job.future.result(WAIT_S).output for job in jobs] == [f"({n}, {n})" for n in range(9)]
     assert all(len({each.request for each in batch}) == 1 for batch in batches)
     assert len(batches) < 9
     taken = [each.key[0] for batch in batches for each in batch]
@@ -84,10 +84,10 @@ def test_a_batch_keeps_to_its_budget(
     batcher: Batcher, batches: list[list[Piece]], gate: threading.Event
 ) -> None:
     longest = int(16_000 * batcher.model.family.clip_limits.max_duration_s)
-    jobs = [batcher.submit(piece(n, samples=longest)) for n in range(6)]
+    jobs = [batcher.submit(piece(n, samples=longest)) for n in range(12)]
     gate.set()
     for job in jobs:
-        job.future.result(10)
+        job.future.result(WAIT_S)
     assert max(len(batch) for batch in batches) <= 4
 
 
@@ -96,10 +96,10 @@ def test_a_bad_clip_costs_only_itself(
 ) -> None:
     jobs = [batcher.submit(piece(n)) for n in (1, 66, 2)]
     gate.set()
-    assert jobs[0].future.result(10).output == "(1, 1)"
-    assert jobs[2].future.result(10).output == "(2, 2)"
+    assert jobs[0].future.result(WAIT_S).output == "(1, 1)"
+    assert jobs[2].future.result(WAIT_S).output == "(2, 2)"
     with pytest.raises(RuntimeError, match="out of memory"):
-        jobs[1].future.result(10)
+        jobs[1].future.result(WAIT_S)
     assert batcher.answers
 
 
@@ -120,22 +120,16 @@ def test_a_model_that_fails_is_tried_until_it_answers(
     error: str,
     lasts: bool,
 ) -> None:
-    def becomes(answers: bool) -> None:
-        deadline = time.monotonic() + 5
-        while batcher.answers is not answers:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
     monkeypatch.setattr(module, "TRY_EVERY_S", 0.05)
     gate.set()
     broken.append(RuntimeError(error))
     with pytest.raises(RuntimeError):
-        batcher.submit(piece(1)).future.result(10)
-    becomes(False)
+        batcher.submit(piece(1)).future.result(WAIT_S)
+    wait_for(lambda: not batcher.answers)
     assert (batcher.problem is not None) is lasts
     assert batcher.problem in (None, f"the GPU failed ({error[:40]}). Start the server again.")
     broken.clear()
-    becomes(True)  # though nobody asks
+    wait_for(lambda: batcher.answers)  # though nobody asks
     assert batches == [[module.TRIAL]]
 
 
@@ -150,9 +144,9 @@ def test_a_cancelled_clip_is_not_decoded_and_a_full_line_refuses(
         batcher.submit(piece(99))
     jobs[-1].cancel()
     gate.set()
-    assert first.future.result(10)
-    assert jobs[0].future.result(10)
-    batcher.close(10)
+    assert first.future.result(WAIT_S)
+    assert jobs[0].future.result(WAIT_S)
+    batcher.close(WAIT_S)
     assert jobs[-1].future.cancelled()
     assert all(jobs[-1].piece is not each for batch in batches for each in batch)
     with pytest.raises(ClosedError):
@@ -163,11 +157,13 @@ def test_a_clip_that_nobody_waits_for_ends_at_the_next_token(
     batcher: Batcher, batches: list[list[Piece]], gate: threading.Event
 ) -> None:
     left, wanted = batcher.submit(piece(1)), batcher.submit(piece(2))
-    while batcher.waiting:
-        time.sleep(0.01)
+    wait_for(left.future.running)
     left.cancel()
     gate.set()
-    assert [left.future.result(10).output, wanted.future.result(10).output] == ["", "(2, 2)"]
+    assert [left.future.result(WAIT_S).output, wanted.future.result(WAIT_S).output] == [
+        "",
+        "(2, 2)",
+    ]
 
 
 def test_nobody_waits_for_a_thread_that_has_ended(
@@ -183,9 +179,9 @@ def test_nobody_waits_for_a_thread_that_has_ended(
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     jobs = [batcher.submit(piece(n, KOREAN if n else ENGLISH)) for n in range(3)]
     gate.set()
-    assert jobs[0].future.result(10).output == "(0, 0)"
+    assert jobs[0].future.result(WAIT_S).output == "(0, 0)"
     with pytest.raises(ClosedError):
-        jobs[1].future.result(10)
+        jobs[1].future.result(WAIT_S)
     assert not batcher.alive or batcher._thread.join(30) is None
     with pytest.raises(ClosedError):
         batcher.submit(piece(9))
@@ -196,5 +192,5 @@ def test_closing_answers_what_waits(
 ) -> None:
     jobs = [batcher.submit(piece(n)) for n in range(8)]
     gate.set()
-    batcher.close(10)
+    batcher.close(WAIT_S)
     assert all(job.future.done() for job in jobs)

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the server needs soritune[serve]")
 
-from serving_server import HeldEngine, started, wav
+from serving_server import WAIT_S, HeldEngine, started, wait_for, wav
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -53,7 +53,7 @@ def served(engine: HeldEngine, **settings: Any) -> Iterator[str]:
 
 def post(address: str, **form: Any) -> httpx2.Response:
     url, files = f"{address}/v1/audio/transcriptions", {"file": ("a.wav", wav(NOISE))}
-    return httpx2.post(url, files=files, data=form, timeout=30)
+    return httpx2.post(url, files=files, data=form, timeout=WAIT_S)
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def say(connection: ClientConnection, event: dict[str, Any]) -> None:
 
 def hear(connection: ClientConnection, kind: str) -> dict[str, Any]:
     """Return the next event of a kind."""
-    while (event := json.loads(connection.recv(10)))["type"] != kind:
+    while (event := json.loads(connection.recv(WAIT_S)))["type"] != kind:
         pass
     return dict(event)
 
@@ -116,18 +116,36 @@ def test_half_a_letter_waits_for_its_other_half() -> None:
     assert [json.loads(event[6:])["delta"] for events in sent for event in events] == ["가", "나"]
 
 
+def test_a_segment_follows_its_text() -> None:
+    stream = TextStream(token_by_token=False)
+    segments = [Segment(0.0, 1.0, "one", None, 0.0), Segment(1.0, 2.0, "two", None, 0.0)]
+    events = [json.loads(event[6:]) for each in segments for event in stream.add(each)]
+    found = [
+        (event["type"].removeprefix("transcript.text."), event.get("delta")) for event in events
+    ]
+    assert found == [("delta", "one"), ("segment", None), ("delta", " two"), ("segment", None)]
+
+
 def test_live_sessions_are_counted_and_given_up(
     engine: HeldEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(realtime, "IDLE_S", 0.4)
     with served(engine, max_sessions=1) as address, session(address) as first:
         with connect(address.replace("http", "ws") + "/v1/realtime") as second:
             with pytest.raises(ConnectionClosed):
-                second.recv(10)
+                second.recv(WAIT_S)
             assert second.close_code == 1013
+        monkeypatch.setattr(realtime, "IDLE_S", 0.1)
+        say(first, {"type": "input_audio_buffer.clear"})  # after it the time counts again
+        assert hear(first, "input_audio_buffer.cleared")
         with pytest.raises(ConnectionClosed):
-            first.recv(10)
+            first.recv(WAIT_S)
         assert first.close_code == 1008
+
+
+def test_a_live_session_that_heard_nothing_closes(engine: HeldEngine) -> None:
+    with served(engine) as address, session(address) as found:
+        say(found, {"type": "session.close"})
+        assert json.loads(found.recv(10))["type"] == "session.closed"
 
 
 def test_live_turns_count_as_requests_at_work(engine: HeldEngine) -> None:
@@ -135,8 +153,8 @@ def test_live_turns_count_as_requests_at_work(engine: HeldEngine) -> None:
         with session(address) as two:
             say(one, APPEND)
             say(one, COMMIT)
-            while "soritune_requests_busy 1.0" not in httpx2.get(f"{address}/metrics").text:
-                pass
+            busy = "soritune_requests_busy 1.0"
+            wait_for(lambda: busy in httpx2.get(f"{address}/metrics").text)
             say(two, APPEND)
             say(two, COMMIT)
             failed = hear(two, "conversation.item.input_audio_transcription.failed")

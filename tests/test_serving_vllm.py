@@ -14,9 +14,8 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import soundfile
-from serving_server import english_clips, wav
+from serving_server import WAIT_S, english_clips, wait_for, wav
 from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
@@ -84,13 +83,6 @@ def ended(pid: int) -> bool:
     return True
 
 
-def within(seconds: float, what: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while not what() and time.monotonic() < end:
-        time.sleep(0.02)
-    return what()
-
-
 def test_vllm_gets_the_options_that_keep_its_texts_right_and_ours_come_last(
     there: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -105,9 +97,9 @@ def test_vllm_gets_the_options_that_keep_its_texts_right_and_ours_come_last(
         assert running.family.name == "phi4mm"
         kept = processes(there)
         os.kill(kept[0], signal.SIGKILL)
-        assert within(5, lambda: running.problem() is not None)
+        wait_for(lambda: running.problem() is not None)
         assert "vLLM ended (-9)" in str(running.problem())
-    assert within(20, lambda: all(map(ended, kept)))
+    wait_for(lambda: all(map(ended, kept)))
 
 
 def test_a_folder_that_vllm_cannot_read_costs_no_start(there: Path, tmp_path: Path) -> None:
@@ -179,7 +171,7 @@ input()
         pid = int(parent.stdout.readline())
         assert not ended(pid)
         parent.kill()
-    assert within(5, lambda: ended(pid))
+    wait_for(lambda: ended(pid))
 
 
 @contextmanager
@@ -204,7 +196,7 @@ def test_sigterm_and_the_end_of_vllm_end_all_of_it(there: Path, model: Path) -> 
 
     def ask(url: str, kind: str, **fields: str) -> httpx2.Response:
         file = {"file": ("a.wav", sound)}
-        return httpx2.post(f"{url}/v1/audio/{kind}", files=file, data=fields, timeout=30)
+        return httpx2.post(f"{url}/v1/audio/{kind}", files=file, data=fields, timeout=WAIT_S)
 
     chat = family_named("phi4mm", "").vllm_chat(model)
     assert chat is not None
@@ -232,19 +224,19 @@ def test_sigterm_and_the_end_of_vllm_end_all_of_it(there: Path, model: Path) -> 
         ]
         kept = processes(there)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) in (0, 143)
-        assert within(20, lambda: all(map(ended, kept)))
+        assert process.wait(WAIT_S) in (0, 143)
+        wait_for(lambda: all(map(ended, kept)))
     (there / "asked").unlink()
     (there / "slow").touch()
     with served(model) as (url, process), ThreadPoolExecutor(3) as pool:
         begun = [pool.submit(ask, url, "transcriptions") for _ in range(3)]
-        assert within(20, (there / "asked").exists)
+        wait_for((there / "asked").exists)
         kept = processes(there)
         os.kill(kept[0], signal.SIGKILL)
         for each in begun:
             answer = each.result()
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
             assert answer.headers["retry-after"]
-        assert process.wait(30) == 2
+        assert process.wait(WAIT_S) == 2
         assert "vLLM ended (-9)" in process.stderr.read()  # type: ignore[union-attr]
-        assert within(20, lambda: all(map(ended, kept)))
+        wait_for(lambda: all(map(ended, kept)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from soritune.recipe import Case, ModelConfig
 from soritune.training import run as run_module
 from soritune.training import trainer as trainer_module
 from soritune.training.checkpoints import last_checkpoint
+from soritune.training.curve import DevScore
 from soritune.training.run import train_case
 from soritune.training.trainability import (
     TrainabilityError,
@@ -140,7 +142,11 @@ def test_a_tensor_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
 
 
 def test_several_gpus_without_torchrun_train_on_one_and_say_so(
-    train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small_base: Path,
+    small_corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     class TwoGpus(TrainingArguments):
         def __post_init__(self) -> None:
@@ -154,7 +160,24 @@ def test_several_gpus_without_torchrun_train_on_one_and_say_so(
 
     monkeypatch.setattr(run_module, "TrainingArguments", TwoGpus)
     monkeypatch.setattr(nn, "DataParallel", Forbidden)
-    train(case_of(epochs=0.2))
+    # Whoever asks another GPU for its random numbers takes memory of it: here that fails.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    scored: list[int] = []
+
+    def score(_: object) -> DevScore:
+        scored.append(1)
+        return DevScore("cer", 1.0, 1)
+
+    train_case(
+        case_of(epochs=0.2, dev={"every": 1}),
+        name="case",
+        model=ModelConfig(base=str(small_base), dtype="float32"),
+        corpora={"talks": small_corpus},
+        out=tmp_path,
+        seed=7,
+        score_dev=score,
+    )
+    assert scored
     assert "torchrun --nproc-per-node 2" in capsys.readouterr().err
 
 
@@ -204,9 +227,15 @@ def test_each_mode_trains_a_bfloat16_whisper_on_a_cpu(
     assert (out / "model" / "soritune.json").is_file()
 
 
+@pytest.mark.parametrize("ends", [None, RuntimeError, KeyboardInterrupt])
 def test_the_trained_model_is_freed_with_the_end_of_its_training(
-    small_base: Path, small_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_base: Path,
+    small_corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: type[BaseException] | None,
 ) -> None:
+    """Also where it fails, while the error is kept, as a notebook does."""
     seen: list[weakref.ref[nn.Module]] = []
 
     def watched(*args: object, **kwargs: object) -> object:
@@ -214,19 +243,27 @@ def test_the_trained_model_is_freed_with_the_end_of_its_training(
         seen.append(weakref.ref(model.module))
         return model
 
+    def failing(*_: object, **__: object) -> None:
+        assert ends is not None
+        raise ends
+
     monkeypatch.setattr(run_module, "load", watched)
+    if ends is not None:
+        monkeypatch.setattr(Phi4mm, "loss", failing)
     gc.collect()
     gc.disable()  # only what frees it itself counts
     try:
-        train_case(
-            case_of(epochs=0.2),
-            name="case",
-            model=ModelConfig(base=str(small_base), dtype="bfloat16"),  # under autocast
-            corpora={"talks": small_corpus},
-            out=tmp_path,
-            seed=7,
-        )
+        with nullcontext() if ends is None else pytest.raises(ends) as kept:
+            train_case(
+                case_of(epochs=0.2),
+                name="case",
+                model=ModelConfig(base=str(small_base), dtype="bfloat16"),  # under autocast
+                corpora={"talks": small_corpus},
+                out=tmp_path,
+                seed=7,
+            )
         assert seen[0]() is None
+        assert (kept is None) == (ends is None)
     finally:
         gc.enable()
 

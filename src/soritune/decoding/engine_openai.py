@@ -26,6 +26,7 @@ import numpy as np
 import soundfile
 
 from soritune.audio import SAMPLE_RATE_HZ
+from soritune.decoding.connections import Connections
 from soritune.decoding.engine import Decoded, Piece, Refused
 from soritune.decoding.records import Token
 from soritune.errors import UserError
@@ -38,6 +39,9 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 TRIES = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 TIMEOUT_S = 300.0  # a server that decodes on a CPU answers late
+CONNECT_S = 10.0
+LOOK_S = 0.2
+"""How often a request that is waited for looks whether somebody still wants it."""
 READY_S = 5.0  # one that works lists its models at once
 PIECE_S = 30.0
 """What such servers take without cutting again."""
@@ -120,8 +124,11 @@ class OpenAIEngine:
         Raises:
             UserError: the server cannot be reached, or refuses the key or the model.
         """
+        connections = Connections()
+        timeout = httpx2.Timeout(TIMEOUT_S, connect=CONNECT_S)
+        hooks = {"request": [connections.watch]}
         with (
-            httpx2.Client(headers=self._headers, timeout=TIMEOUT_S) as client,
+            httpx2.Client(headers=self._headers, timeout=timeout, event_hooks=hooks) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
         ):
             asked: dict[Future[Decoded | Refused], Piece] = {}
@@ -130,13 +137,24 @@ class OpenAIEngine:
                 for piece in pieces:
                     asked[pool.submit(self._answer, client, piece, ended)] = piece
                     if len(asked) >= 2 * self.concurrency:
-                        yield from _finished(asked)
+                        yield from self._finished(asked, connections)
                 while asked:
-                    yield from _finished(asked)
+                    yield from self._finished(asked, connections)
             finally:
                 ended.set()  # nobody waits for a next try
                 for future in asked:
                     future.cancel()
+                connections.end()
+
+    def _finished(
+        self, asked: dict[Future[Decoded | Refused], Piece], connections: Connections
+    ) -> Iterator[tuple[Piece, Decoded | Refused]]:
+        """Yield what is answered next, or what ends where nobody waits any more."""
+        while not (done := wait(asked, LOOK_S, return_when=FIRST_COMPLETED).done):
+            if self.gone.is_set():
+                connections.end()
+        for future in done:
+            yield asked.pop(future), future.result()
 
     def _answer(self, client: httpx2.Client, piece: Piece, ended: Event) -> Decoded | Refused:
         wait_s, problem, unreachable = FIRST_WAIT_S, "", False
@@ -254,16 +272,8 @@ def _wait(seconds: float, *events: Event) -> bool:
     while not any(event.is_set() for event in events):
         if (left_s := end - time.monotonic()) <= 0:
             return False
-        events[0].wait(min(left_s, 0.2))
+        events[0].wait(min(left_s, LOOK_S))
     return True
-
-
-def _finished(
-    asked: dict[Future[Decoded | Refused], Piece],
-) -> Iterator[tuple[Piece, Decoded | Refused]]:
-    done, _ = wait(asked, return_when=FIRST_COMPLETED)
-    for future in done:
-        yield asked.pop(future), future.result()
 
 
 def _wav(piece: Piece) -> bytes:

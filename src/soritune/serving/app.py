@@ -18,6 +18,9 @@ from soritune.serving.settings import ServerSettings
 from soritune.serving.state import State
 from soritune.serving.work import Workers
 
+CLOSE_S = 3.0
+"""For a model to end what nobody waits for any more, at its next token."""
+
 
 def make_app(
     settings: ServerSettings, make_models: Callable[[Metrics], Sequence[ServedModel]]
@@ -34,8 +37,8 @@ def make_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         state.workers.close()
-        for model in state.models.by_name.values():
-            await asyncio.to_thread(model.close, settings.drain_s)
+        models = state.models.by_name.values()
+        await asyncio.gather(*(asyncio.to_thread(model.close, CLOSE_S) for model in models))
 
     app = FastAPI(
         title="soritune",

@@ -103,6 +103,7 @@ class LiveSession:
         """Take what is heard as the last turn; `work` ends when it is answered."""
         await self._commit(empty_is_error=False)
         await self._finals.put(None)
+        self._partial_wanted.set()
 
     async def close(self) -> None:
         """End `work` at once."""

@@ -42,7 +42,7 @@ async def _serve(socket: WebSocket, settings: SessionSettings) -> None:
     offered = socket.scope.get("subprotocols", [])
     await socket.accept(PROTOCOL if PROTOCOL in offered else None)
     if state.sessions >= state.settings.max_sessions:
-        await socket.close(TRY_AGAIN, "too many live sessions")
+        await _close(socket, TRY_AGAIN, "too many live sessions")
         return
     lock = asyncio.Lock()
 
@@ -59,8 +59,13 @@ async def _serve(socket: WebSocket, settings: SessionSettings) -> None:
         return
     finally:
         state.sessions -= 1
-    with suppress(RuntimeError):
-        await socket.close()
+    await _close(socket)
+
+
+async def _close(socket: WebSocket, code: int = 1000, reason: str = "") -> None:
+    """Close a connection that the client, or a server without more time, may have closed before."""
+    with suppress(RuntimeError, WebSocketDisconnect):
+        await socket.close(code, reason)
 
 
 async def _session(socket: WebSocket, state: State, settings: SessionSettings, send: Any) -> None:
@@ -70,13 +75,14 @@ async def _session(socket: WebSocket, state: State, settings: SessionSettings, s
     except Exception as error:
         told = as_api_error(error)
         await send({"type": "error", "event_id": "event_0", "error": told.body["error"]})
-        await socket.close(INVALID_DATA, told.message[:100])
+        await _close(socket, INVALID_DATA, told.message[:100])
         return
     work = asyncio.create_task(session.work())
     stopping = asyncio.create_task(state.stopping.wait())
     try:
         while True:
             coming = asyncio.create_task(_event(socket, send))
+            coming.add_done_callback(_noticed)
             done, _ = await asyncio.wait(
                 (coming, stopping), timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED
             )
@@ -84,10 +90,10 @@ async def _session(socket: WebSocket, state: State, settings: SessionSettings, s
                 coming.cancel()
             if stopping in done:
                 await _finish(session, work)
-                await socket.close(RESTARTS, "the server is stopping")
+                await _close(socket, RESTARTS, "the server is stopping")
                 return
             if not done:
-                await socket.close(INVALID_DATA, f"no event for {IDLE_S:.0f} s")
+                await _close(socket, INVALID_DATA, f"no event for {IDLE_S:.0f} s")
                 return
             event = coming.result()
             if event is not None and not await session.handle(event):
@@ -98,6 +104,12 @@ async def _session(socket: WebSocket, state: State, settings: SessionSettings, s
         await session.close()
         work.cancel()
         stopping.cancel()
+
+
+def _noticed(coming: asyncio.Task[Any]) -> None:
+    """Take notice of an end that nobody else may: the server may stop at the same moment."""
+    if not coming.cancelled():
+        coming.exception()
 
 
 async def _finish(session: LiveSession, work: asyncio.Task[None]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import signal
 import sys
 import time
 from collections.abc import Callable
 from socket import socket
+from types import FrameType
 
 import uvicorn
 
@@ -17,6 +20,8 @@ from soritune.serving.gate import Gate
 
 STOP_S = 3
 """What is not finished when the time to finish is over may still say so."""
+SAME_S = 1.0
+"""Two SIGTERM so close are one: some supervisors tell a group and its processes."""
 
 
 class Server(uvicorn.Server):
@@ -36,11 +41,20 @@ class Server(uvicorn.Server):
         self.outcome = "stopped"
         self._state = app.state
         self._behind = problem
+        self._asked_s = math.inf  # when it was asked to stop
 
     def problem(self) -> str | None:
         """Return why it cannot go on; None while it can."""
         models = self._state.models.by_name.values()
         return self._behind() or next((m.problem for m in models if m.problem), None)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See `uvicorn.Server`, for which a second Ctrl-C ends at once; a later SIGTERM as well."""
+        now_s = time.monotonic()
+        if sig != signal.SIGINT and now_s - self._asked_s > SAME_S:
+            self.force_exit = True
+        self._asked_s = min(self._asked_s, now_s)
+        super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
         """See `uvicorn.Server`."""
@@ -66,7 +80,7 @@ class Server(uvicorn.Server):
         if begun and self.problem() is None:
             print(
                 f"stopping: {begun} requests and live sessions are finished first, for up to "
-                f"{state.settings.drain_s:g} s (Ctrl-C again stops at once)",
+                f"{state.settings.drain_s:g} s (a second signal stops at once)",
                 file=sys.stderr,
                 flush=True,
             )
@@ -80,6 +94,8 @@ class Server(uvicorn.Server):
             self.outcome = f"stopped: {begun - dropped} were finished, {dropped} dropped"
         state.workers.give_up()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn leaves it out, and it complains in the log
+            await self.lifespan.shutdown()
 
 
 def make_server(app: Gate, problem: Callable[[], str | None] = lambda: None) -> Server:

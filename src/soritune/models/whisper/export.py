@@ -62,15 +62,21 @@ def _write(
 def generation(model: StoredModel) -> dict[str, Any]:
     """Return generation_config.json of an export: with the language and task of a trained model.
 
-    Without them transformers guesses the language of every clip, and `forced_decoder_ids` of the
-    base would name another one.
+    Without a language transformers guesses that of every clip, and `forced_decoder_ids` of the base
+    would name another one. Without a task, and without those ids, its prompt has none, which no
+    Whisper has been trained on: it repeats words, or ends after a few.
     """
     settings = generation_settings(model.base.folder)
+    if not is_multilingual(settings, model.base.config):
+        return settings
     language, task = model.record.get("language"), model.record.get("task")
-    if language is not None and is_multilingual(settings, model.base.config):
+    if language is not None:
         settings["language"] = f"<|{prompts.language_code(language)}|>"
+    if language is not None or task is not None:
         settings["task"] = "translate" if task == Task.AST else "transcribe"
         settings.pop("forced_decoder_ids", None)
+    elif not settings.get("forced_decoder_ids"):
+        settings.setdefault("task", "transcribe")
     return settings
 
 

@@ -6,6 +6,9 @@ export function setKey(value) {
   sessionStorage.setItem("key", key);
 }
 
+/** A server that is gone has no words of its own. */
+const orLost = (promise) => promise.catch(() => { throw Object.assign(new Error(), { lost: true }); });
+
 const headers = () => (key ? { Authorization: `Bearer ${key}` } : {});
 
 async function failure(response) {
@@ -19,7 +22,7 @@ async function failure(response) {
 }
 
 export async function modelNames() {
-  const response = await fetch("/v1/models", { headers: headers() });
+  const response = await orLost(fetch("/v1/models", { headers: headers() }));
   if (!response.ok) throw await failure(response);
   return (await response.json()).data.map((model) => model.id);
 }
@@ -30,12 +33,13 @@ export async function* events(path, file, fields) {
   form.append("file", file, file.name || "recording.wav");
   form.append("stream", "true");
   for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
-  const response = await fetch(`/v1/audio/${path}`, { method: "POST", headers: headers(), body: form });
+  const request = { method: "POST", headers: headers(), body: form };
+  const response = await orLost(fetch(`/v1/audio/${path}`, request));
   if (!response.ok) throw await failure(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await orLost(reader.read());
     if (done) return;
     waiting += value;
     const parts = waiting.split("\n\n");
@@ -48,8 +52,8 @@ export async function* events(path, file, fields) {
   }
 }
 
-/** Opens a live session; `onText` gets the text of all turns so far. */
-export function live({ rate, model, language, onText }) {
+/** Opens a live session; `onText` gets the text of all turns so far, `onLost` says that it broke. */
+export function live({ rate, model, language, onText, onLost }) {
   const protocols = ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])];
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/v1/realtime?intent=transcription`, protocols);
@@ -71,6 +75,7 @@ export function live({ rate, model, language, onText }) {
       onText([...turns.values()].filter(Boolean).join(" "));
     }
   };
+  socket.onclose = onLost;
   return {
     append(pcm) {
       let text = "";
@@ -79,6 +84,9 @@ export function live({ rate, model, language, onText }) {
       if (socket.readyState === WebSocket.OPEN) send(event);
       else if (socket.readyState === WebSocket.CONNECTING) waiting.push(event);
     },
-    close: () => socket.close(),
+    close() {
+      socket.onclose = null;
+      socket.close();
+    },
   };
 }

@@ -37,7 +37,8 @@ function fail(error) {
   if (error.status === 401) {
     $("access").open = true;
     say("needsKey", true);
-  } else say("failed", true, error.message);
+  } else if (error.lost) say("noServer", true);
+  else say("failed", true, error.message);
 }
 
 async function loadModels() {
@@ -64,11 +65,16 @@ async function toggleRecording() {
   }
   $("live").hidden = false;
   $("live").textContent = "";
+  let lost = false;
   const session = live({
     rate: RATE,
     model: $("model").value,
     language: $("language").value,
     onText: (text) => { $("live").textContent = text; },
+    onLost: () => {
+      lost = true;
+      if (state.stop) say("liveLost", true);
+    },
   });
   try {
     const stop = await startRecording((samples) => session.append(samples));
@@ -79,7 +85,7 @@ async function toggleRecording() {
       return file;
     };
     showRecording(true);
-    say("listening");
+    say(lost ? "liveLost" : "listening", lost);
   } catch (error) {
     session.close();
     say("noMicrophone", true, error.message);
@@ -114,9 +120,13 @@ async function transcribe(file) {
   }
   const results = await Promise.allSettled(asked);
   if (run !== state.run) return;
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed) fail(failed.reason);
+  const names = Object.keys(state.texts);
+  results.forEach(({ reason }, index) => {
+    if (reason) state.texts[names[index]].problem = reason.lost ? word("noServer") : reason.message;
+  });
+  if (results[0].reason) fail(results[0].reason);
   else say(state.segments.length ? "done" : "nothing");
+  showTexts(); // what else failed, such as a translation that the model has not, says so in its place
   remember();
 }
 
@@ -144,7 +154,7 @@ async function ask(run, name, path, fields) {
 function showResult(name, sound) {
   $("result").hidden = false;
   $("result-title").textContent = name;
-  $("wave").hidden = $("player").hidden = !sound;
+  $("wave").hidden = $("player").hidden = $("again").hidden = !sound;
 }
 
 function showTexts() {
@@ -156,13 +166,15 @@ function showTexts() {
     item.append(document.createElement("span"), transcript.text);
     $("segments").replaceChildren(...(transcript.text ? [item] : []));
   }
-  if (direct) $("direct-text").textContent = direct.text;
-  if (chain) {
-    $("chain-source").textContent = chain.source;
-    $("chain-text").textContent = chain.text;
+  for (const [name, found] of Object.entries({ direct, chain, other })) {
+    $(`${name}-text`).textContent = found?.text || found?.problem || "";
+    $(`${name}-text`).classList.toggle("bad", Boolean(found?.problem && !found.text));
   }
+  if (chain) $("chain-source").textContent = chain.source;
   if (other) {
     $("other-title").textContent = $("compare").value;
+  }
+  if (other?.text) {
     const whole = state.segments.map((segment) => segment.text).join(" ");
     const pieces = differences(whole, other.text).map(([kind, text]) => {
       const element = document.createElement(kind === "same" ? "span" : kind);
@@ -279,6 +291,7 @@ $("wave").onclick = (event) => {
 };
 $("player").ontimeupdate = follow;
 addEventListener("resize", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 for (const button of document.querySelectorAll("[data-format]")) {
   button.onclick = () => download(button.dataset.format);
 }
@@ -294,6 +307,7 @@ $("key-form").onsubmit = (event) => {
   $("access").open = false;
   loadModels();
 };
+$("again").onclick = () => transcribe(state.file);
 $("forget").onclick = () => {
   localStorage.removeItem("history");
   showHistory();

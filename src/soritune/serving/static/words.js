@@ -17,6 +17,8 @@ const WORDS = {
     failed: "That did not work: ",
     noMicrophone: "The microphone cannot be used: ", wave: "Sound of the recording; click to play",
     needsKey: "This server wants an API key.", recording: "Recording",
+    noServer: "The server does not answer. Try again in a moment.", again: "Transcribe again",
+    liveLost: "The live text has stopped; the recording goes on.",
   },
   ko: {
     access: "API 키", key: "키", use: "사용", other: "English",
@@ -35,6 +37,8 @@ const WORDS = {
     nothing: "들린 말이 없습니다.", failed: "실패했습니다: ",
     noMicrophone: "마이크를 쓸 수 없습니다: ", wave: "녹음의 소리, 누르면 재생합니다",
     needsKey: "이 서버에는 API 키가 필요합니다.", recording: "녹음",
+    noServer: "서버가 응답하지 않습니다. 잠시 뒤 다시 해 보세요.", again: "다시 받아쓰기",
+    liveLost: "실시간 글은 끊겼지만 녹음은 계속됩니다.",
   },
 };
 
