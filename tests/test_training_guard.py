@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -196,8 +197,13 @@ def test_the_line_of_an_error_in_a_process_that_reads_data_is_the_same(
 
     monkeypatch.setattr(run_module, "TrainingArguments", OneWorker)
     monkeypatch.setattr(Corpus, "samples", damaged)
-    with pytest.raises(UserError) as told:
-        train(case_of(epochs=0.2))
+    usual = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("fork", force=True)  # the worker has what is patched here
+    try:
+        with pytest.raises(UserError) as told:
+            train(case_of(epochs=0.2))
+    finally:
+        multiprocessing.set_start_method(usual, force=True)
     assert str(told.value) == "part-0.parquet: the audio cannot be read. Remove it"
 
 
@@ -318,7 +324,7 @@ def test_the_dropout_that_is_asked_for_is_that_of_the_bases_own_lora(
     first = train_on(small_base, small_corpus, case_of(epochs=0.2), tmp_path / "first")
     base = first.out / "model"
     for dropout in (0.0, 0.4):
-        lora = {"r": 4, "alpha": 8, "dropout": dropout}
+        lora = {"dropout": dropout}  # r and alpha are then the base's own, not the family's
         out = tmp_path / str(dropout)
         second = train_on(base, small_corpus, case_of(epochs=0.2, lora=lora), out)
         layers = [m for n, m in second.model.module.named_modules() if n.endswith("lora_dropout")]

@@ -113,7 +113,9 @@ def _train(
         lora=lora.start,
     )
     if LORA in speech_model.parts_of_mode(case.mode):
-        size = lora_size(lora, speech_model.family.lora)
+        brought = speech_model.lora
+        own = None if brought is None else (brought.r, brought.lora_alpha)
+        size = lora_size(lora, speech_model.family.lora, own)
         speech_model.add_lora(**asdict(size), seed=seed, mode=case.mode)
     trainable = set_trainable(speech_model, case.mode)
     large = trainable.parameters >= LARGE_MODEL
