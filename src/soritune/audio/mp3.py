@@ -39,7 +39,8 @@ _KBPS_OF_TAG = {3: 5, 2: 8, 0: 8}
 """Index of 64 kbit/s: at every rate a frame of it has room for a tag."""
 LOST_BYTES = 2 * 1_441
 """More than two of the longest frames (320 kbit/s at 32 kHz) that are no frames are lost speech."""
-_MAY_BEGIN = re.compile(rb"\xff|ID3|TAG|APETAGEX")
+_MAY_BEGIN = re.compile(rb"\xff[\xe2-\xe7\xf2-\xff]|ID3|TAG|APETAGEX")
+_LONGEST_MARK = 8
 _RUN = 3
 """Frames that must follow each other where a stream begins: two bytes alone may be anything."""
 _LATE_RUN = 10
@@ -87,7 +88,7 @@ class Frames:
 
 def ends_in_frames(file: BinaryIO, end: int) -> bool:
     """Return whether the end of a file holds an MP3."""
-    return has_frames(file, max(0, end - _MAX_LEAD), end)
+    return has_frames(file, max(0, end - (_LATE_RUN + 1) * LOST_BYTES // 2), end)
 
 
 def find_frames(file: BinaryIO, start: int, end: int, where: str) -> Frames | None:
@@ -303,4 +304,5 @@ class _Window:
         """Return the next place after `position` where a frame or a tag may begin."""
         block = self.at(position + 1, _BLOCK)
         found = _MAY_BEGIN.search(block)
-        return position + 1 + (found.start() if found else max(1, len(block)))
+        # A mark may begin in this block and end in the next.
+        return position + 1 + (found.start() if found else max(1, len(block) - _LONGEST_MARK))
