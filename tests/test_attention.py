@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from torch.nn import functional
 from transformers.masking_utils import causal_mask_function, sdpa_mask
 
 from soritune.models import load
-from soritune.models.attention import mask
+from soritune.models.attention import attention, mask
 from soritune.models.phi4mm.model import Phi4mm
 
 Attention = Callable[..., torch.Tensor]
@@ -55,6 +57,36 @@ def test_cudnn_is_never_chosen_in_any_layer_forward_or_recomputed(
     model.generate([model.processor.encode(noise(9_000), ASR)], [3])
     assert not any(allowed)
     assert torch.backends.cuda.cudnn_sdp_enabled()  # other models of the process have it
+
+
+@pytest.mark.usefixtures("cudnn")
+def test_cudnn_stays_off_until_the_last_thread_has_attended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The switch is of the process: who leaves first must not turn it on for the others."""
+    entered, left = threading.Event(), threading.Event()
+    allowed: list[bool] = []
+    layer, heads = torch.nn.Module(), torch.ones(1, 1, 2, 4)
+    layer.is_causal = False
+
+    def watched(*args: object, **kwargs: object) -> torch.Tensor:
+        if threading.current_thread() is threading.main_thread():
+            others.append(pool.submit(attention, layer, heads, heads, heads, None))
+            assert entered.wait(10)
+        else:
+            entered.set()
+            assert left.wait(10)
+            allowed.append(torch.backends.cuda.cudnn_sdp_enabled())
+        return SDPA(*args, **kwargs)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", watched)
+    others: list[Future[object]] = []
+    with ThreadPoolExecutor(1) as pool:
+        attention(layer, heads, heads, heads, None)
+        left.set()
+        others[0].result()
+    assert allowed == [False]
+    assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def test_the_bias_of_the_encoder_is_trained_and_reaches_attention(

@@ -116,7 +116,7 @@ def test_joined_mp3s_of_other_rates_are_refused() -> None:
     soundfile.write(buffer, talk(2.0, 24_000), 24_000, format="MP3")
     error = fault(mp3(talk(2.0)) + buffer.getvalue())
     assert error.reason == "damaged"
-    assert "another sample rate" in error.detail
+    assert "another layer, sample rate or number of channels" in error.detail
 
 
 def test_a_hole_in_an_mp3_is_found() -> None:
@@ -124,6 +124,59 @@ def test_a_hole_in_an_mp3_is_found() -> None:
     middle = len(content) // 2
     assert fault(content[:middle] + bytes(20_000) + content[middle + 20_000 :]).reason == "damaged"
     assert fault(content[:middle] + bytes(len(content) - middle)).reason == "truncated"
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [b"\r\n", b"\xef\xbb\xbf", b"ICY 200 OK\r\n\r\n", bytes(5000), ape(40_000), b"end of a frame"],
+)
+def test_what_stands_in_front_of_the_first_frame_is_no_sound(lead: bytes) -> None:
+    sound = untagged(mp3(talk(3.0)))
+    assert duration_s(lead + sound) == pytest.approx(duration_s(sound), abs=0.04)
+    assert fault(lead + random.Random(2).randbytes(9_000)).reason == "unreadable"
+
+
+def layer_2(count: int, kbps: int, layer: int = 2) -> bytes:
+    """Silent frames at 48 kHz, mono: no subband has any bits (ISO/IEC 11172-3, 2.4.1)."""
+    table = {2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192), 1: tuple(range(0, 321, 32))}[layer]
+    head = bytes([0xFF, {2: 0xFD, 1: 0xFF}[layer], table.index(kbps) << 4 | 1 << 2, 0xC0])
+    size = {2: 3 * kbps, 1: 12 * kbps // 48 * 4}[layer]
+    return count * head.ljust(size, b"\0")
+
+
+@pytest.mark.parametrize(("layer", "samples"), [(1, 384), (2, 1152)])
+def test_layers_1_and_2_are_counted_as_well(layer: int, samples: int) -> None:
+    sound = layer_2(100, 64, layer)
+    for content in (
+        sound,
+        id3(60_000) + sound,
+        sound + ape(9_000),
+        ape(900) + sound,
+        sound[1:] + sound,
+    ):
+        found, rate_hz = read_audio(content)
+        assert rate_hz == 48_000
+        frames = 199 if len(content) == 2 * len(sound) - 1 else 100
+        assert len(found) == frames * samples
+    for joined in (layer_2(60, 160, layer) + sound, sound + layer_2(60, 160, layer)):
+        error = fault(joined)
+        assert "changing bit rates, which is not read. Convert it" in error.detail
+    assert fault(sound[:9_000] + bytes(9_000) + sound).reason == "damaged"
+    assert "another layer" in fault(sound + layer_2(100, 64, 3 - layer)).detail
+
+
+@pytest.mark.parametrize("behind", ["WAV", "FLAC", "OGG", "AIFF", "AU", "W64", "CAF", "MP3"])
+@pytest.mark.parametrize("first", ["WAV", "RF64", "FLAC", "MP3", "AIFF", "AU", "W64", "CAF"])
+def test_another_recording_behind_the_first_is_told(first: str, behind: str) -> None:
+    content, other = (
+        untagged(mp3(talk(length_s))) if form == "MP3" else encoded(talk(length_s), form)
+        for form, length_s in ((first, 1.0), (behind, 2.0))
+    )
+    assert duration_s(content) == pytest.approx(1.0, abs=0.15)
+    if first == behind == "MP3":
+        assert duration_s(content + other) == pytest.approx(3.0, abs=0.3)
+    else:
+        assert fault(content + other).reason in ("damaged", "unreadable")
 
 
 def test_an_mp3_inside_a_wav() -> None:
@@ -171,9 +224,18 @@ def test_a_flac_longer_than_its_header_says_is_refused() -> None:
 
 def test_a_wav_with_more_sound_than_its_header_says_is_refused() -> None:
     content = encoded(talk(2.0), "WAV", "PCM_16")
-    start = content.index(b"data") + 4
-    short = content[:start] + struct.pack("<I", 16_000) + content[start + 4 :]
-    for longer in (short, content + content):
+
+    def short(form: str, subtype: str, mark: bytes, place: int, size: str, value: int) -> bytes:
+        whole = encoded(talk(2.0), form, subtype)
+        start = whole.index(mark) + place
+        return whole[:start] + struct.pack(size, value) + whole[start + struct.calcsize(size) :]
+
+    for longer in (
+        short("WAV", "PCM_16", b"data", 4, "<I", 16_000),
+        short("WAV", "ULAW", b"data", 4, "<I", 8_000),  # bytes that may be letters
+        short("RF64", "PCM_16", b"ds64", 16, "<Q", 16_000),
+        content + content,
+    ):
         error = fault(longer)
         assert error.reason == "damaged"
         assert "bytes more than its header names" in error.detail
@@ -314,6 +376,26 @@ def test_channels_that_cancel_each_other_are_not_averaged(factor: float, is_mean
     content = encoded(np.stack([samples, factor * samples], axis=1), "WAV", "FLOAT")
     expected = (1 + factor) / 2 * samples if is_mean else samples
     assert np.allclose(load_mono_16k(content), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("turned", [slice(0, 24_000), slice(44_000, None), slice(20_000, 40_000)])
+def test_channels_that_cancel_each_other_in_a_part_are_not_averaged(turned: slice) -> None:
+    samples = talk(4.0) * np.where(np.arange(64_000) < 32_000, 1.0, 0.1).astype(np.float32)
+    samples += 0.01 * np.sin(np.arange(64_000) * 0.1, dtype=np.float32)
+    other = samples.copy()
+    other[turned] *= -1
+    content = encoded(np.stack([samples, other], axis=1), "WAV", "FLOAT")
+    # Of either channel: a wave and its mirror image sound alike.
+    assert np.allclose(np.abs(load_mono_16k(content)), np.abs(samples), atol=1e-6)
+
+
+def test_one_speaker_in_each_channel_is_averaged_though_a_part_cancels() -> None:
+    """Either channel alone would lose a speaker."""
+    left, right = np.zeros((2, 160_000), np.float32)
+    left[:70_000], right[70_000:140_000] = talk(10)[:70_000], talk(10)[:70_000]
+    left[140_000:], right[140_000:] = talk(10)[:20_000], -talk(10)[:20_000]
+    content = encoded(np.stack([left, right], axis=1), "WAV", "FLOAT")
+    assert np.allclose(load_mono_16k(content), (left + right) / 2, atol=1e-6)
 
 
 def test_channels_with_noise_of_their_own_are_averaged() -> None:

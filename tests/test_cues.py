@@ -304,6 +304,12 @@ def test_times_with_another_arrow_are_no_text(arrow: str) -> None:
         ("\n3\n", "\n\u200e3\n"),
         ("\n2\n", "\n2.\n"),
         ("\n2\n", "\n#2\n"),
+        ("\n2\n", "\nNo. 2\n"),
+        ("\n2\n", "\n(2)\n"),
+        ("\n2\n", "\n2,\n"),
+        ("\n2\n", "\n2/3\n"),
+        ("내일", "{y:i}내일"),
+        ("내일 ", "내일<br />"),
         ("\n2\n", "\n２\n"),
         ("\n2\n", "\n2\n\n2\n"),
         ("\n2\n", "\n2\n\n2\n\n2\n"),
@@ -320,6 +326,25 @@ def test_no_counter_in_any_form_becomes_text(old: str, new: str) -> None:
 def test_numbers_that_are_said_stay() -> None:
     said = CUES.replace("안녕", "3").replace("내일 봐요.", "하나\n2").replace("끝", "10")
     assert [cue[2] for cue in cues(said, "srt")] == ["3", "하나 2", "10"]
+
+
+@pytest.mark.parametrize("mark", ["{\\an8}", "{y:i}", "{\\c&HFFFFFF&}"])
+def test_marks_of_other_forms_are_no_text_in_webvtt(mark: str) -> None:
+    said = cues(f"WEBVTT\n\n00:01.000 --> 00:02.000\n{mark}하나<br>둘\n", "vtt")
+    assert [cue[2] for cue in said] == ["하나 둘"]
+
+
+def test_captions_that_slide_are_said_once() -> None:
+    texts = (
+        "오늘은 날씨가",
+        "오늘은 날씨가 아주 좋습니다.",
+        "아주 좋습니다 그래서",
+        "그래서 밖에 나갑니다.",
+    )
+    found = [cue[2] for cue in cues(live(*texts, "밖에 나갑니다. 네."), "srt")]
+    assert " ".join(found) == "오늘은 날씨가 아주 좋습니다. 그래서 밖에 나갑니다. 네."
+    said = ("네.", "네.", "그래 가자.", "가자.", "어디?")  # people, not captions
+    assert [cue[2] for cue in cues(live(*said), "srt")] == list(said)
 
 
 def live(*texts: str) -> str:

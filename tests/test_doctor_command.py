@@ -108,6 +108,19 @@ def test_no_html_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_link_as_the_page_is_refused_before_anything_is_listened_to(
+    clean: Path, tmp_path: Path
+) -> None:
+    link, letter = tmp_path / "page.html", tmp_path / "letter"
+    letter.write_text("kept")
+    link.symlink_to(letter)
+    for option in ("--html", "--json"):
+        result = invoke(clean, option, str(link), "--workers", "1")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "page.html: is a link" in result.stderr
+    assert letter.read_text() == "kept"
+
+
 def test_ctrl_c_leaves_nothing_half_written(
     clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

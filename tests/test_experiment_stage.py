@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from soritune.errors import UserError
-from soritune.experiment.fingerprint import base_identity, fingerprint
+from soritune.experiment.fingerprint import base_identity
 from soritune.experiment.stage import Stage
-from soritune.files import locked
+from soritune.files import json_sha256, locked, open_to_append, write_atomically
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,27 @@ def stage(folder: Path, key: str = "one") -> Stage[Made]:
 def make(folder: Path, content: str = "x") -> Made:
     (folder / "made").write_text(content)
     return Made(content)
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe", "device"])
+@pytest.mark.parametrize("write", [lambda path: write_atomically(path, "new"), open_to_append])
+def test_only_a_file_is_written_over(
+    tmp_path: Path, kind: str, write: Callable[[Path], object]
+) -> None:
+    path, other = tmp_path / "named", tmp_path / "other"
+    other.write_text("a user's")
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path = Path(os.ttyname(os.openpty()[1]))
+    with pytest.raises(UserError, match=f"{path}: is a .*{kind}.* Name another file"):
+        write(path)
+    assert other.read_text() == "a user's"
+    assert stat.S_IFMT(path.lstat().st_mode) != stat.S_IFREG
 
 
 def test_a_stage_that_never_ran_has_no_outcome(tmp_path: Path) -> None:
@@ -120,10 +142,10 @@ def test_a_stamp_that_cannot_be_read_means_not_done(tmp_path: Path, content: str
 def test_the_fingerprint_is_that_of_canonical_json() -> None:
     # sha256 of '{"a":1,"b":"가"}' in UTF-8, from coreutils' sha256sum.
     known = "2742f2bcd69b5394460fb5d7d830e806"
-    made = fingerprint({"b": "가", "a": 1})
-    assert made == fingerprint({"a": 1, "b": "가"})
+    made = json_sha256({"b": "가", "a": 1})
+    assert made == json_sha256({"a": 1, "b": "가"})
     assert made[:32] == known
-    assert made != fingerprint({"a": 1, "b": "나"})
+    assert made != json_sha256({"a": 1, "b": "나"})
 
 
 @pytest.fixture

@@ -212,3 +212,20 @@ def test_units_of_other_kinds_are_named_before_letters_are(written: str, said: s
     form = {"numerals": "words", "letters": "hangul", "punctuation": "keep", "spacing": "keep"}
     if said != written:
         assert normalize(written, **form) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("1,2위를 했다", "일, 이 위를 했다"),
+        ("3,4월에는", "삼, 사월에는"),
+        ("1,2차 대전", "일, 이 차 대전"),
+        ("10,20대 남성", "십, 이십 대 남성"),
+        ("1,2,3등", "일, 이, 삼등"),
+        ("사과 4,5개", "사과 네, 다섯 개"),
+        ("1,200명과 3,4명", "천이백 명과 세, 네 명"),
+        ("비타민 20㎍", "비타민 이십 마이크로그램"),
+    ],
+)
+def test_numbers_with_one_counter_are_all_read(written: str, said: str) -> None:
+    assert normalize(written, numerals="words") == said

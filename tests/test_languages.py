@@ -69,6 +69,12 @@ def test_codes_and_names_give_the_name(given: str, name: str) -> None:
         ("fr", ["Français", "fre", "fra"]),
         ("ro", ["mo", "Moldavian", "rum"]),
         ("nan", ["nan", "Southern Min Chinese"]),
+        # What Whisper writes, and what Koreans and others write in their lists.
+        ("jv", ["jw", "jav"]),
+        ("ko", ["<|ko|>", "조선어", "한글", "韓国語", "South Korean", "Korean language"]),
+        ("en", ["영어", "American English", "British English"]),
+        ("zh", ["중국어", "Mandarin Chinese", "Simplified Chinese"]),
+        ("pt", ["Brazilian Portuguese", "포르투갈어"]),
     ],
 )
 def test_however_a_language_is_written_it_has_one_code(code: str, written: list[str]) -> None:
@@ -77,7 +83,7 @@ def test_however_a_language_is_written_it_has_one_code(code: str, written: list[
 
 
 @pytest.mark.parametrize(
-    "text", ["und", "Unknown", "null", "None", "N/A", "", "-", "1", "kp", "ko,en"]
+    "text", ["und", "Unknown", "null", "None", "N/A", "", "-", "1", "kp", "ko,en", "ko/en", "i-ko"]
 )
 def test_what_names_no_language_is_none(text: str) -> None:
     assert not is_language(language_code(text))

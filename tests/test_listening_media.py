@@ -53,6 +53,25 @@ def test_the_sound_of_an_m4a_is_heard(tmp_path: Path) -> None:
         assert loudest == pytest.approx(440, abs=2)
 
 
+@pytest.mark.parametrize("turned", [0, len(TONE) // 2])
+def test_channels_of_a_film_that_cancel_each_other_are_not_averaged(
+    tmp_path: Path, turned: int
+) -> None:
+    other = TONE.copy()
+    other[turned:] *= -1
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=RATE_HZ, layout="stereo")
+        both = (np.stack([TONE, other], axis=1).reshape(1, -1) * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(both, "s16", "stereo")
+        frame.sample_rate = RATE_HZ
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    with open_recording(path) as recording:
+        samples = recording.read(30)
+    assert np.abs(samples - TONE).max() < 1e-3
+
+
 @pytest.mark.parametrize(
     ("name", "default", "taken"), [("a.mp4", None, 1), ("a.mp4", 1, 2), ("a.mkv", 1, 2)]
 )

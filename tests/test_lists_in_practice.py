@@ -69,6 +69,14 @@ def test_tables_that_keep_the_rules_are_read_as_ever(table: str) -> None:
     assert found == list(csv.reader(lines))
 
 
+def test_two_columns_of_one_name_are_told(tmp_path: Path) -> None:
+    """Else the last of them is taken, without a word."""
+    path = tmp_path / "l.csv"
+    path.write_text("audio,text,Text\n0.wav,이것,저것\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 1: two columns are called text\. Rename one"):
+        entries(path)
+
+
 def test_one_object_over_many_lines_is_one_message(tmp_path: Path) -> None:
     path = tmp_path / "l.jsonl"
     path.write_text(json.dumps({"audio": "a.wav", "text": "글"}, indent=2), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +146,16 @@ def test_a_trim_that_would_cut_speech_is_refused(seconds: float) -> None:
 
 
 def test_excluded_ids_are_quarantined_with_their_note(tmp_path: Path) -> None:
-    source = recordings(tmp_path, {name: tone(1.0 + 0.1 * i) for i, name in enumerate("abcd")})
-    ids = ids_in(tmp_path / "ids.txt", "b\tother-text", "d", "", "gone")
+    names = ("a", "b", "c", "다")
+    source = recordings(tmp_path, {name: tone(1.0 + 0.1 * i) for i, name in enumerate(names)})
+    decomposed = unicodedata.normalize("NFD", "다")  # as macOS writes it
+    ids = ids_in(tmp_path / "ids.txt", "b\tother-text", decomposed, "", "gone")
     card = prepare("mine", given(source, exclude=ids), tmp_path / "out")
     assert set(stored(tmp_path / "out")) == {"a", "c"}
     assert (card.read, card.taken, card.reasons) == (4, 2, {"excluded": 2})
     assert card.notes == {"excluded-not-there": 1}
     lines = (tmp_path / "out" / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["id"] for line in lines] == ["b", "d"]
+    assert [json.loads(line)["id"] for line in lines] == ["b", "다"]
     assert "other-text" in json.loads(lines[0])["detail"]
 
 

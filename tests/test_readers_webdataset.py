@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 import tracemalloc
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,13 @@ def test_files_are_grouped_as_webdataset_groups_them(tmp_path: Path) -> None:
         ("two.seg.wav", b"3"),
         ("two.wav", b"4"),
         ("two.pkl", b"5"),
+        (unicodedata.normalize("NFD", "셋.wav"), b"6"),
+        (unicodedata.normalize("NFC", "셋.txt"), b"7"),
     )
-    one, two = read_samples(shard, ["wav", "txt"])
+    one, two, three = read_samples(shard, ["wav", "txt"])
     assert (one.key, one.files) == ("v1.0/one", {"wav": b"1", "txt": b"2"})
     assert (two.key, two.files) == ("two", {"seg.wav": b"", "wav": b"4", "pkl": b""})
+    assert (three.key, three.files) == ("셋", {"wav": b"6", "txt": b"7"})
 
 
 def test_transcripts_come_from_text_files_or_from_json(tmp_path: Path) -> None:

@@ -153,6 +153,59 @@ def test_a_case_s_lora_keeps_the_model_s_where_it_says_nothing(tmp_path: Path) -
     assert (lora.r, lora.alpha, lora.dropout) == (8, 64, 0.01)
 
 
+def test_a_lora_that_the_base_brings_gives_the_size_that_the_recipe_leaves_out(
+    tmp_path: Path, native: Path
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    for given, expected in (("", (4, 8)), (", lora: {alpha: 6}", (4, 6))):
+        path.write_text(MINIMAL.replace("builtin:tiny", f"{native}{given}"), encoding="utf-8")
+        lora = load_experiment(path).model.lora
+        assert (lora.r, lora.alpha) == expected
+
+
+WITHOUT_EFFECT = """\
+name: small
+output: runs/small
+language: ko
+model: {base: builtin:tiny, revision: v2, lora: {r: 32}}
+corpora:
+  korean: {source: demo, language: ko, augment: fast-slow}
+  others: {source: demo, language: ko, augment: fast-slow}
+cases:
+  first: {mode: projector, train: [korean], lora: {alpha: 4}, learning_rate: 1e-3}
+  second: {like: first, audio_learning_rate: 1e-4}
+  third: {mode: lora, train: [korean], audio_learning_rate: 1e-4, lora: {r: 8}}
+  fourth: {mode: full, train: [korean], audio_learning_rate: 1e-4, learning_rate: 1e-3}
+  fifth: {mode: lora, train: [korean], audio_learning_rate: 1e-5, lora: {r: 16}}
+  sixth: {like: fifth, mode: lora+audio}
+evaluate:
+  korean: {corpus: korean, task: asr, metrics: [wer], variants: [raw, reading]}
+"""
+
+
+def test_what_is_given_and_changes_nothing_is_said_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(WITHOUT_EFFECT, encoding="utf-8")
+    said: list[str] = []
+    load_experiment(path, say=said.append)
+    found = [line.removeprefix(f"warning: {path}:").partition(" has no effect")[0] for line in said]
+    assert found == [
+        '4: "lora.r"',
+        '4: "revision"',
+        '7: "augment" of corpus "others"',
+        '9: "lora.alpha" of case "first"',
+        '11: "audio_learning_rate" of case "third"',
+        '16: variant "reading" of evaluation "korean"',
+    ]
+
+
+@pytest.mark.parametrize("name", ["phi4", "qwen3-asr", "tiny", "whisper"])
+def test_all_that_a_shipped_recipe_says_has_an_effect(name: str) -> None:
+    said: list[str] = []
+    load_experiment(Path(f"recipes/{name}-korean.yaml"), say=said.append)
+    assert not said
+
+
 def test_metrics_follow_the_task_unless_given() -> None:
     asr = Evaluation(corpus="korean", task=Task.ASR)
     ast = Evaluation(corpus="korean", task=Task.AST, source_language="ko", to="en")

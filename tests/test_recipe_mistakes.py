@@ -255,6 +255,30 @@ CASES = [
         '5: "path" in corpus "korean": /nowhere/list.jsonl does not exist; fix the path',
     ),
     (
+        "{source: demo, language: ko, train: 10}",
+        "{source: hub, path: a/b/c}",
+        '5: "path" in corpus "korean": a/b/c is not here, and is not a hub id; it must be a '
+        "folder or a hub id of the form owner/name",
+    ),
+    (
+        "{source: demo, language: ko, train: 10}",
+        "{source: hub, path: squad}",
+        '5: "path" in corpus "korean": squad is not here, and is not a hub id; it must be a '
+        "folder or a hub id of the form owner/name",
+    ),
+    (
+        "{source: demo, language: ko, train: 10}",
+        "{source: minds14, locale: ko-KR, path: /dev/null}",
+        '5: "path" in corpus "korean": /dev/null is a pipe or a device; it must be a folder '
+        "or a hub id of the form owner/name",
+    ),
+    (
+        "{source: demo, language: ko, train: 10}",
+        "{source: common-voice, path: cv 22}",
+        '5: "path" in corpus "korean": cv 22 is not here, and is not a hub id; it must be a '
+        "folder or a tar archive or a hub id of the form owner/name",
+    ),
+    (
         "builtin:tiny",
         "builtin:tny",
         '3: model: no built-in model builtin:tny: did you mean "builtin:tiny"?; '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import multiprocessing
 import pickle
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import soundfile
 from made_source import prepare_made
 
+from soritune.corpus.card import read_card
 from soritune.corpus.store import Corpus, Record
 from soritune.errors import UserError
 from soritune.utterance import Utterance
@@ -134,3 +136,21 @@ def test_a_missing_shard_a_damaged_shard_and_a_strange_card_are_named(
         (tmp_path / "corpus.json").write_text(strange, encoding="utf-8")
         with pytest.raises(UserError, match=r"corpus\.json"):
             Corpus.open(tmp_path)
+
+
+def test_any_changed_character_of_a_card_is_one_line(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "corpus.json"
+    card = (folder / "corpus.json").read_text(encoding="utf-8")
+    meant = json.loads(card)
+    for place in range(0, len(card), 7):
+        changed = f"{card[:place]}{'8' if card[place] != '8' else '9'}{card[place + 1 :]}"
+        path.write_text(changed, encoding="utf-8")
+        with pytest.raises(UserError, match=r"corpus\.json: .*soritune prepare RECIPE"):
+            read_card(tmp_path)
+    path.write_text(json.dumps(meant), encoding="utf-8")  # written in another way, the same card
+    assert read_card(tmp_path) == read_card(folder)
+    del meant["checksum"]  # as earlier versions wrote it
+    path.write_text(json.dumps(meant), encoding="utf-8")
+    earlier = read_card(tmp_path)
+    assert earlier is not None
+    assert earlier.sealed() == read_card(folder)

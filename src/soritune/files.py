@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
+import stat
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from soritune.errors import UserError
 
@@ -27,10 +29,38 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     The file has the mode that any new file gets from the umask.
 
     Raises:
-        UserError: the folder cannot be written (disk full, no permission).
+        UserError: the folder cannot be written (disk full, no permission), or `path` is there and
+            is not a file.
     """
     with atomic_file(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def require_place(path: Path) -> None:
+    """Raise UserError where something stands at `path` that is not a file of its own.
+
+    A file that is named for writing is replaced. A folder, a pipe or a device is not, and neither
+    is a link: what it leads to was not named.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return  # nothing is there, or writing says what is wrong
+    if not stat.S_ISREG(mode):
+        kind = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else ""
+        raise UserError(
+            f"{path}: is {kind or 'a pipe or a device'}, and would be replaced by a file. Name "
+            "another file, or remove it first."
+        )
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a file to read it and to write at its end; made if missing.
+
+    Raises OSError, and UserError where `path` is not a file.
+    """
+    require_place(path)
+    return path.open("a+b")
 
 
 @contextmanager
@@ -38,8 +68,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of `path` once the block ends without an error.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or `path` is there and is not a file.
     """
+    require_place(path)
     # Processes on several machines may write into one folder: a process id is not enough.
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -88,6 +119,17 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_sha256(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the canonical JSON of `content`; the order of keys does not matter.
+
+    Raises ValueError where a number is not finite.
+    """
+    canonical = json.dumps(
+        content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -162,7 +204,7 @@ def _lock(folder: Path) -> IO[bytes]:
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+b")
+            file = open_to_append(path)
         except OSError as error:
             raise storage_error(error, folder) from error
         try:

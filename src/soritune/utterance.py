@@ -81,3 +81,11 @@ def sentence_key(text: str) -> str:
     """Return letters and digits only: punctuation, spacing and case make no other sentence."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(c for c in folded if c.isalnum())
+
+
+def same_id(written: str) -> str:
+    """Return an id in the one form of Unicode in which ids are compared.
+
+    macOS gives names of files decomposed (NFD), lists have them composed.
+    """
+    return unicodedata.normalize("NFC", written)

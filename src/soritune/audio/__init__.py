@@ -53,7 +53,7 @@ def load_mono_16k(
 ) -> Samples:
     """Return the samples of a recording at 16 kHz, shape (num_samples,), float32 in [-1, 1].
 
-    Channels are averaged; where they cancel each other, the loudest is taken. What exceeds full
+    Channels are averaged; where they cancel each other, one is taken. What exceeds full
     scale (float files, overshoot of the resampling) is scaled down to it, not clipped. Of an
     excerpt, only that part is decoded where its format can seek; the limits are those of the part.
     Raises AudioError.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import numpy as np
 
 from soritune.audio.decode import END_SLACK_S, FORMS, MAX_RATE_HZ, MIN_RATE_HZ
 from soritune.audio.errors import AudioError
-from soritune.audio.levels import Samples
+from soritune.audio.levels import Levels, Samples
 from soritune.audio.ogg import MAGIC as OGG_MAGIC
 from soritune.audio.ogg import check_ogg
 
@@ -70,7 +71,8 @@ def open_container(
                 f"({spoken}) is taken"
             )
         note = "\n".join(filter(None, notes))
-        yield rate_hz, length_s, _blocks(container, track, rate_hz, where), note
+        channel = _instead_of_mean(file, track, rate_hz, where)
+        yield rate_hz, length_s, _blocks(container, track, rate_hz, where, channel), note
 
 
 def _open(file: BinaryIO, where: str) -> Any:
@@ -152,15 +154,40 @@ def _is_default(track: Any) -> bool:
     return "default" in str(getattr(disposition, "name", disposition)).lower()
 
 
-def _blocks(container: Any, track: Any, rate_hz: int, where: str) -> Iterator[Samples]:
+def _instead_of_mean(file: BinaryIO, track: Any, rate_hz: int, where: str) -> int | None:
+    """Return the channel to take where the channels of a track cancel each other, else None."""
     import av
 
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
+    if track.codec_context.channels < 2:
+        return None
+    levels = Levels()
+    place = file.tell()  # where the track's own container reads on
+    with _open(file, where) as container:
+        several, mono = (
+            av.AudioResampler(format="flt", layout=layout, rate=rate_hz)
+            for layout in (track.codec_context.layout, "mono")
+        )
+        # What is wrong is said when it is decoded for its sound.
+        with contextlib.suppress(av.FFmpegError, ValueError):
+            for frame in container.decode(container.streams[track.index]):
+                for each, mean in zip(several.resample(frame), mono.resample(frame), strict=True):
+                    levels.add(_samples(each), _samples(mean)[:, 0])
+    file.seek(place)
+    return levels.instead_of_mean()
+
+
+def _blocks(
+    container: Any, track: Any, rate_hz: int, where: str, channel: int | None
+) -> Iterator[Samples]:
+    import av
+
+    layout = "mono" if channel is None else track.codec_context.layout
+    resampler = av.AudioResampler(format="flt", layout=layout, rate=rate_hz)
     waiting: list[Samples] = []
     count = total = 0
     try:
         for frame in _frames(container, track, resampler):
-            samples = frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            samples = _samples(frame)[:, channel or 0]
             waiting.append(samples)
             count += len(samples)
             if count >= BLOCK_S * rate_hz:
@@ -182,6 +209,12 @@ def _frames(container: Any, track: Any, resampler: Any) -> Iterator[Any]:
     for frame in container.decode(track):
         yield from resampler.resample(frame)
     yield from resampler.resample(None)
+
+
+def _samples(frame: Any) -> Samples:
+    """Return samples of a frame, (num_samples, channels)."""
+    samples: Samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    return samples.astype(np.float32, copy=False)
 
 
 def _words(error: Exception) -> str:

@@ -17,14 +17,24 @@ from soritune.audio.flac import flac_length, with_length
 from soritune.audio.headers import (
     MP3_IN_WAV,
     UNFINISHED_BYTES,
+    check_end,
     claims_more,
     data_chunk,
     finished,
+    foreign_form,
     has_half_sample,
-    has_more,
+    sound_end,
 )
+from soritune.audio.joined import MAGIC_BYTES, holds_another, joined
 from soritune.audio.levels import Levels, Samples
-from soritune.audio.mp3 import Frames, find_frames, frame_length
+from soritune.audio.mp3 import (
+    Frames,
+    ends_in_frames,
+    find_frames,
+    frame_length,
+    has_frames,
+    tag_length,
+)
 from soritune.audio.ogg import check_ogg
 from soritune.audio.views import Part, View
 from soritune.utterance import Excerpt
@@ -35,6 +45,8 @@ READ_BLOCK = 1 << 18
 """Values of all channels that are read at a time: a header may claim a thousand channels."""
 LOSSY_READ_BLOCK = 1 << 22  # 87 s at 48 kHz
 UNKNOWN_FRAMES = 1 << 60
+MIN_IN_FRAMES = 0.9
+"""Of what follows the first frame: else a film or another container has its sound in MP3."""
 MP3_LENGTH_TOLERANCE = 0.05
 """Of layers I and II the length is estimated from the bit rate."""
 END_SLACK_S = 0.5
@@ -75,9 +87,9 @@ def decode(
     with _open(file, num_bytes, part, where) as sound:
         read = _read(sound, file, num_bytes, part, channel, max_duration_s, where, levels)
         samples = _joined(list(read))
-    if (loudest := levels.louder_than_mean()) is not None:
+    if (instead := levels.instead_of_mean()) is not None:
         with _open(file, num_bytes, part, where) as sound:
-            read = _read(sound, file, num_bytes, part, loudest, max_duration_s, where, levels)
+            read = _read(sound, file, num_bytes, part, instead, max_duration_s, where, levels)
             samples = _joined(list(read))
     return samples, sound.samplerate
 
@@ -104,11 +116,11 @@ def stream(
                 pass
     with _open(file, num_bytes, None, where) as sound:
         length_s = sound.frames / sound.samplerate if sound.frames < UNKNOWN_FRAMES else None
-        loudest = levels.louder_than_mean()
+        instead = levels.instead_of_mean()
         yield (
             sound.samplerate,
             length_s or None,
-            _read(sound, file, num_bytes, None, loudest, None, where, levels),
+            _read(sound, file, num_bytes, None, instead, None, where, levels),
         )
 
 
@@ -126,13 +138,8 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
         parts = [(chunk.start, chunk.end)] if frames is None else frames.parts()
         return _sound(file, parts or [(chunk.start, chunk.end)], where)
     if chunk is not None:
-        if has_more(chunk, file, num_bytes):
-            raise AudioError(
-                "damaged",
-                f"has {num_bytes - chunk.end:,} bytes more than its header names. Decode and "
-                "encode it again.",
-                where,
-            )
+        if not chunk.format:
+            check_end(file, chunk.end, num_bytes, where)
         parts = finished(chunk, num_bytes)
     elif (flac := flac_length(file, num_bytes)) is not None:
         if flac.named == 0 and flac.real is None:
@@ -145,25 +152,68 @@ def _open(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> A
                 where,
             )
         parts = None if flac.named else with_length(file, num_bytes, flac.real or 0)
+    elif (end := sound_end(file, num_bytes)) is not None:
+        check_end(file, end, num_bytes, where)
     elif _begins_like_mp3(file):
         found = _walk(file, num_bytes, "MP3", part, where)
         if isinstance(found, AudioError):
             raise found
         if found is not None:
-            # libsndfile gives up at two tags.
-            return _sound(file, found.parts() or [(found.start, num_bytes)], where)
-    sound = _sound(file, parts or whole, where)
-    if sound.format not in LOSSY or sound.subtype in ("MPEG_LAYER_I", "MPEG_LAYER_II"):
+            return _mpeg(file, num_bytes, found, where)
+    try:
+        sound = _sound(file, parts or whole, where)
+    except AudioError:
+        found = _late_frames(file, num_bytes, part, where)
+        if found is None:
+            raise
+        return _mpeg(file, num_bytes, found, where)
+    if sound.format not in LOSSY:
+        if part is None and chunk is None:
+            _check_alone(file, num_bytes, where)
         return sound
     found = _walk(file, num_bytes, sound.format, part, where)
     if isinstance(found, AudioError):
         sound.close()
         raise found
-    parts = None if found is None else found.parts()
-    if parts is None:
+    if found is None:
         return sound
     sound.close()
-    return _sound(file, parts, where)
+    return _mpeg(file, num_bytes, found, where)
+
+
+def _check_alone(file: BinaryIO, num_bytes: int, where: str) -> None:
+    """Raise AudioError where another recording follows the one at the beginning of a file."""
+    start = tag_length(file, num_bytes) + MAGIC_BYTES
+    if holds_another(file, start, num_bytes) or ends_in_frames(file, num_bytes):
+        raise joined(None, where)
+
+
+def _mpeg(file: BinaryIO, num_bytes: int, frames: Frames, where: str) -> Any:
+    """Return MPEG audio opened by libsndfile, without what is between its frames."""
+    # libsndfile gives up at two tags.
+    sound = _sound(file, frames.parts() or [(frames.start, num_bytes)], where)
+    if not frames.is_layer_3 and frames.guessed_wrong(sound.frames):
+        sound.close()
+        raise AudioError(
+            "unreadable",
+            "is MPEG layer I or II of changing bit rates, which is not read. Convert it: "
+            "ffmpeg -i FILE FILE.flac",
+            where,
+        )
+    return sound
+
+
+def _late_frames(file: BinaryIO, num_bytes: int, part: Excerpt | None, where: str) -> Frames | None:
+    """Return the frames of an MP3 that begins with something else, None where it is none."""
+    file.seek(0)
+    head = file.read(MAGIC_BYTES)
+    if head[:4] == b"RIFF" or foreign_form(head) or not has_frames(file, 0, num_bytes):
+        return None
+    found = _walk(file, num_bytes, "MP3", part, where)
+    if found is None or isinstance(found, AudioError):
+        return None
+    in_frames = sum(end - start for start, end in found.spans)
+    return found if in_frames > MIN_IN_FRAMES * (num_bytes - found.start) else None
 
 
 def _sound(file: BinaryIO, parts: list[Part], where: str) -> Any:
@@ -178,7 +228,7 @@ def _sound(file: BinaryIO, parts: list[Part], where: str) -> Any:
     except soundfile.SoundFileError as error:
         detail = f"is not audio that can be read ({FORMS})"
         file.seek(0)
-        form = _foreign_form(file.read(16))
+        form = foreign_form(file.read(16))
         if form:
             detail = f"is {form}, which is not read. Convert it: ffmpeg -i FILE FILE.flac"
         raise AudioError("unreadable", detail, where) from error
@@ -186,16 +236,6 @@ def _sound(file: BinaryIO, parts: list[Part], where: str) -> Any:
         sound.close()
         raise AudioError("unreadable", _UNJUDGED.format(sound.format), where)
     return sound
-
-
-def _foreign_form(head: bytes) -> str:
-    """Return what a file is that libsndfile does not read, by its first bytes; "" where unknown."""
-    if head[4:8] == b"ftyp":  # ISO/IEC 14496-12
-        return "MPEG-4 (m4a, mp4, 3gp)"
-    marks = {b"\x1a\x45\xdf\xa3": "WebM or Matroska", b"\x30\x26\xb2\x75": "Windows Media (wma)"}
-    marks |= {b"caff": "CAF that breaks off, or with a codec that libsndfile lacks"}
-    marks |= {b"#!AM": "AMR", b"\xff\xf1": "AAC", b"\xff\xf9": "AAC"}
-    return next((form for mark, form in marks.items() if head.startswith(mark)), "")
 
 
 def _begins_like_mp3(file: BinaryIO) -> bool:

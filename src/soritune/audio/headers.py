@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from soritune.audio.errors import AudioError
+from soritune.audio.joined import begins_recording
 from soritune.audio.views import Part
 
 STREAMED_SIZE = 0x7FFF_0000
@@ -14,6 +16,11 @@ STREAMED_SIZE = 0x7FFF_0000
 UNFINISHED_BYTES = 4096
 """So much behind a header that names no sound is sound."""
 MP3_IN_WAV = 0x55
+_UNKNOWN = 0xFFFF_FFFF
+_CAF_CHUNK = ">4sq"
+_TEXT_BYTES = 256
+"""So many printable ones in a row are no samples: those of 8 bits often are printable."""
+_TAGS = re.compile(rb"\0?(?:TAG|ID3|APETAGEX|LYRICS)")
 _EVEN_WIDTHS = {"PCM_16": 2, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _RIFF = {b"RIFF": "<", b"RF64": "<", b"BW64": "<", b"RIFX": ">"}
 
@@ -43,16 +50,19 @@ def data_chunk(file: BinaryIO, num_bytes: int) -> DataChunk | None:
     order = _RIFF.get(head[:4])
     if order is None or head[8:] != b"WAVE":
         return None
-    position, code = 12, 0
+    position, code, long_size = 12, 0, 0
     while position + 8 <= num_bytes:
         file.seek(position)
         name, size = struct.unpack(f"{order}4sI", file.read(8))
         start = position + 8
+        if name == b"ds64":  # EBU Tech 3306: the sizes that 32 bits do not hold
+            long_size = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
         if name == b"fmt ":
             code = int.from_bytes(file.read(2), "little" if order == "<" else "big")
         if name == b"data":
-            if size == 0 and not _only_chunks(file, start, num_bytes, order):
+            if size == 0 and not _only_chunks(file, start, num_bytes, f"{order}4sI"):
                 return DataChunk(code, start, num_bytes, position + 4, f"{order}I")
+            size = long_size or size
             return DataChunk(code, start, min(start + size, num_bytes), position + 4, "")
         position = start + size + size % 2
     return None
@@ -88,19 +98,55 @@ def claims_more(sound: Any, file: BinaryIO) -> bool:
     return _sphere_frames(file) > int(sound.frames)
 
 
-def has_more(chunk: DataChunk, file: BinaryIO, num_bytes: int) -> bool:
-    """Return whether sound follows behind the size that a RIFF header names.
+def sound_end(file: BinaryIO, num_bytes: int) -> int | None:
+    """Return where the sound of an AU or CAF file ends by its header; None where it does not say
+    (a length of nothing was never filled in).
+
+    AU: https://pubs.opengroup.org/external/auformat.html; CAF: Apple Core Audio Format 1.0.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == b".snd":
+        start, size = struct.unpack(">II", head[4:].ljust(8, b"\xff"))
+        return None if size in (0, _UNKNOWN) else start + size
+    position = 8 if head[:4] == b"caff" else num_bytes
+    while position + 12 <= num_bytes:
+        file.seek(position)
+        name, size = struct.unpack(_CAF_CHUNK, file.read(12))
+        if size < 0:
+            return None
+        position += 12 + size
+        if name == b"data":  # begins with a number of edits, of 4 bytes
+            return int(position) if size > 4 else None
+    return None
+
+
+def _has_more(file: BinaryIO, end: int, num_bytes: int) -> bool:
+    """Return whether sound follows behind the size that a RIFF, AU or CAF header names.
 
     Further chunks, tags and padding are no sound; another file behind it has some.
     """
-    if chunk.format or chunk.end > num_bytes - UNFINISHED_BYTES:
+    if end > num_bytes - UNFINISHED_BYTES:
         return False
-    file.seek(chunk.end)
+    file.seek(end)
     head = file.read(UNFINISHED_BYTES)
-    tagged = re.match(rb"\0?[ -~]{3}", head) is not None
-    if head.startswith(tuple(_RIFF)):
+    if begins_recording(head):
         return True
-    return any(head) and not tagged and not _only_chunks(file, chunk.end, num_bytes, "<")
+    is_text = re.match(rb"[\s -~]{%d}" % _TEXT_BYTES, head) is not None
+    tagged = is_text or _TAGS.match(head) is not None
+    chunks = any(_only_chunks(file, end, num_bytes, form) for form in ("<4sI", _CAF_CHUNK))
+    return any(head) and not tagged and not chunks
+
+
+def check_end(file: BinaryIO, end: int, num_bytes: int, where: str) -> None:
+    """Raise AudioError where sound follows behind the end that a header names."""
+    if _has_more(file, end, num_bytes):
+        raise AudioError(
+            "damaged",
+            f"has {num_bytes - end:,} bytes more than its header names. Decode and encode it "
+            "again.",
+            where,
+        )
 
 
 def has_half_sample(sound: Any, file: BinaryIO, num_bytes: int) -> bool:
@@ -128,12 +174,22 @@ def _sphere_frames(file: BinaryIO) -> int:
     return int(count[1]) if head.startswith(b"NIST_1A") and count else 0
 
 
-def _only_chunks(file: BinaryIO, position: int, num_bytes: int, order: str) -> bool:
+def _only_chunks(file: BinaryIO, position: int, num_bytes: int, form: str) -> bool:
     """Return whether nothing but chunks is left from `position` on."""
-    while position + 8 <= num_bytes:
+    while position + struct.calcsize(form) <= num_bytes:
         file.seek(position)
-        name, size = struct.unpack(f"{order}4sI", file.read(8))
-        if not re.fullmatch(rb"[ -~]{4}", name):
+        name, size = struct.unpack(form, file.read(struct.calcsize(form)))
+        if size < 0 or not re.fullmatch(rb"[ -~]{4}", name):
             return False
-        position += 8 + size + size % 2
+        position += struct.calcsize(form) + size + size % 2
     return num_bytes - 1 <= position <= num_bytes + 1
+
+
+def foreign_form(head: bytes) -> str:
+    """Return what a file is that libsndfile does not read, by its first bytes; "" where unknown."""
+    if head[4:8] == b"ftyp":  # ISO/IEC 14496-12
+        return "MPEG-4 (m4a, mp4, 3gp)"
+    marks = {b"\x1a\x45\xdf\xa3": "WebM or Matroska", b"\x30\x26\xb2\x75": "Windows Media (wma)"}
+    marks |= {b"caff": "CAF that breaks off, or with a codec that libsndfile lacks"}
+    marks |= {b"#!AM": "AMR", b"\xff\xf1": "AAC", b"\xff\xf9": "AAC"}
+    return next((form for mark, form in marks.items() if head.startswith(mark)), "")

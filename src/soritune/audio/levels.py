@@ -9,37 +9,49 @@ Samples = npt.NDArray[np.float32]
 CANCELLED = 0.2
 """Of what the mean of unlike channels would have: below, one is the other turned over (two
 microphones wired the wrong way round)."""
+LOST_SHARE = 0.01
+"""Of all amplitudes: so much in windows that cancel is no chance of quiet noise."""
+WINDOW = 8_192
+"""Samples, about half a second: channels may cancel each other in a part of a recording."""
 
 
 class Levels:
-    """The power of each channel and of their mean, without constant offsets."""
+    """The energy of each channel and of their mean in each window, without constant offsets."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._sums: npt.NDArray[np.float64] | float = 0.0
-        self._squares: npt.NDArray[np.float64] | float = 0.0
+        self._energies: list[npt.NDArray[np.float64]] = []
 
     def add(self, block: Samples, mean: Samples) -> None:
         """Add a block of shape (num_samples, channels) and its mean (num_samples,)."""
-        both = np.concatenate([block, mean[:, None]], axis=1, dtype=np.float64)
-        self._count += len(both)
-        self._sums = self._sums + both.sum(axis=0)
-        self._squares = self._squares + np.einsum("ij,ij->j", both, both)
+        for start in range(0, len(block), WINDOW):
+            end = start + WINDOW
+            both = np.concatenate([block[start:end], mean[start:end, None]], axis=1)
+            with np.errstate(invalid="ignore"):  # what is not finite is refused elsewhere
+                self._energies.append(both.var(axis=0, dtype=np.float64) * len(both))
 
-    def louder_than_mean(self) -> int | None:
-        """Return the loudest channel where the channels cancel each other, else None."""
-        if not self._count:
+    def instead_of_mean(self) -> int | None:
+        """Return the channel that loses least where channels cancel each other, else None.
+
+        A window is lost in a channel, or in the mean, that has next to nothing of its energy. Quiet
+        speech counts: each window by its amplitude.
+        """
+        if not self._energies:
             return None
-        power = self._squares / self._count - (self._sums / self._count) ** 2
-        channels, mean = np.asarray(power)[:-1], float(np.asarray(power)[-1])
-        unlike = float(channels.mean()) / len(channels)
-        return int(channels.argmax()) if 0 <= mean < CANCELLED * unlike else None
+        energies = np.stack(self._energies)
+        channels = energies[:, :-1]
+        heard = channels.mean(axis=1)
+        is_lost = energies < CANCELLED / channels.shape[1] * heard[:, None]
+        loud = np.sqrt(heard)
+        lost = loud @ is_lost
+        if not lost[-1] > LOST_SHARE * loud.sum() or lost[:-1].min() >= lost[-1]:
+            return None
+        return int(np.lexsort((-channels.sum(axis=0), lost[:-1]))[0])
 
 
 def to_mono(samples: Samples) -> Samples:
     """Return (num_samples,) or (num_samples, channels) as the mean of the channels.
 
-    Where they cancel each other, it is the loudest.
+    Where they cancel each other, it is the one that loses least.
     """
     if samples.ndim == 1:
         return samples
@@ -48,5 +60,5 @@ def to_mono(samples: Samples) -> Samples:
     mean: Samples = samples.mean(axis=1, dtype=np.float32)
     levels = Levels()
     levels.add(samples, mean)
-    loudest = levels.louder_than_mean()
-    return mean if loudest is None else samples[:, loudest]
+    channel = levels.instead_of_mean()
+    return mean if channel is None else samples[:, channel]

@@ -1,10 +1,11 @@
-"""MP3: how many frames a file really has.
+"""MPEG audio (MP3 and layers I and II): how many frames a file really has.
 
 An MP3 has no header. libsndfile (mpg123) takes its length from the Xing or LAME tag in the first
 frame, and without one guesses it from the first frame's bit rate and the size of the file: too
 short where the bit rate varies, too long where a picture or a tag is in the file. It never reads
 beyond its guess. So the frame headers are walked here (ISO/IEC 11172-3, 2.4.2.3), and where there
-is no right count, one is put in front.
+is no right count, one is put in front. Layers I and II have no such tag: they are read where
+what is between the frames is left out and the guess is right.
 """
 
 from __future__ import annotations
@@ -15,20 +16,36 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from soritune.audio.errors import AudioError
+from soritune.audio.joined import MAGIC_BYTES, begins_recording, joined
 from soritune.audio.views import Part
 
 _BLOCK = 1 << 20
-_KBPS_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_KBPS_MPEG2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_LAYER_3, _LAYER_2, _LAYER_1 = 1, 2, 3
+"""As headers have them."""
+_KBPS_MPEG1 = {
+    _LAYER_3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    _LAYER_2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    _LAYER_1: tuple(range(0, 449, 32)),
+}
+_KBPS_MPEG2 = {
+    **dict.fromkeys(
+        (_LAYER_3, _LAYER_2), (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+    ),
+    _LAYER_1: (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+}
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _HEADER = 4
 _KBPS_OF_TAG = {3: 5, 2: 8, 0: 8}
 """Index of 64 kbit/s: at every rate a frame of it has room for a tag."""
 LOST_BYTES = 2 * 1_441
 """More than two of the longest frames (320 kbit/s at 32 kHz) that are no frames are lost speech."""
-_MAY_BEGIN = re.compile(rb"\xff|ID3|TAG|APETAGEX")
+_MAY_BEGIN = re.compile(rb"\xff[\xe2-\xe7\xf2-\xff]|ID3|TAG|APETAGEX")
+_LONGEST_MARK = 8
 _RUN = 3
 """Frames that must follow each other where a stream begins: two bytes alone may be anything."""
+_LATE_RUN = 10
+_MAX_LEAD = 1 << 16
+"""Bytes in front of the first frame (the end of one, a line of a web radio) that are no loss."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +61,38 @@ class Frames:
     count: int
     tagged: int | None
 
+    @property
+    def is_layer_3(self) -> bool:
+        return _layer(self.header) == _LAYER_3
+
+    @property
+    def num_samples(self) -> int:
+        return self.count * _samples(self.header)
+
+    def guessed_wrong(self, num_samples: int) -> bool:
+        """Return whether a length that was guessed from the first frame is not that of all."""
+        slack = _samples(self.header)
+        return not -slack <= num_samples - self.num_samples <= 2 * slack
+
     def parts(self) -> list[Part] | None:
         """Return what to read in place of the file; None where its own tag is right.
 
         Some encoders count the frame of the tag as well.
         """
+        if not self.is_layer_3:
+            return list(self.spans)
         if self.tagged is not None and self.count <= self.tagged <= self.count + 1:
             return None
         return [_tag(self.header, self.count), *self.spans]
 
 
+def ends_in_frames(file: BinaryIO, end: int) -> bool:
+    """Return whether the end of a file holds an MP3."""
+    return has_frames(file, max(0, end - (_LATE_RUN + 1) * LOST_BYTES // 2), end)
+
+
 def find_frames(file: BinaryIO, start: int, end: int, where: str) -> Frames | None:
-    """Return the frames of Layer III between two places of a file; None where there are none.
+    """Return the frames between two places of a file; None where there are none.
 
     Args:
         file: seekable.
@@ -65,7 +102,8 @@ def find_frames(file: BinaryIO, start: int, end: int, where: str) -> Frames | No
 
     Raises:
         AudioError: truncated (fewer frames than the tag names), damaged (a hole between frames,
-            another sample rate or number of channels from some frame on).
+            another layer, sample rate or number of channels from some frame on, another recording
+            behind them).
     """
     window = _Window(file, end)
     first = b""
@@ -78,6 +116,8 @@ def find_frames(file: BinaryIO, start: int, end: int, where: str) -> Frames | No
         length = frame_length(header)
         if not length or ((lost or not first) and not _runs_on(window, position, header)):
             skipped = _tag_length(window, position, header)
+            if first and not skipped and begins_recording(window.at(position, MAGIC_BYTES)):
+                raise joined(_seconds(count, first), where)
             lost = 0 if skipped else lost + window.to_next_sync(position) - position
             position += skipped or window.to_next_sync(position) - position
             continue
@@ -92,8 +132,9 @@ def find_frames(file: BinaryIO, start: int, end: int, where: str) -> Frames | No
         if _kind(header) != _kind(first):
             raise AudioError(
                 "damaged",
-                f"has another sample rate or number of channels after {_seconds(count, first):.2f} "
-                f"s: several recordings were joined. Give them one by one.",
+                "has another layer, sample rate or number of channels after "
+                f"{_seconds(count, first):.2f} s: several recordings were joined. Give them one "
+                "by one.",
                 where,
             )
         in_tag = _tagged_count(window.at(position, min(length, 64)), header)
@@ -114,25 +155,53 @@ def find_frames(file: BinaryIO, start: int, end: int, where: str) -> Frames | No
 
 
 def frame_length(header: bytes) -> int:
-    """Return the bytes of the Layer III frame that begins with `header`, 0 where it is none."""
-    if len(header) < _HEADER or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+    """Return the bytes of the frame that begins with `header`, 0 where it is none."""
+    if len(header) < _HEADER or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return 0
-    version, rate = header[1] >> 3 & 3, header[2] >> 2 & 3
+    version, layer, rate = header[1] >> 3 & 3, _layer(header), header[2] >> 2 & 3
     kbps = header[2] >> 4
-    if version == 1 or rate == 3 or kbps in (0, 15):
+    if version == 1 or layer == 0 or rate == 3 or kbps in (0, 15):
         return 0
-    table, words = (_KBPS_MPEG1, 144) if version == 3 else (_KBPS_MPEG2, 72)
-    return words * 1000 * table[kbps] // _RATES_HZ[version][rate] + (header[2] >> 1 & 1)
+    rate_hz = _RATES_HZ[version][rate]
+    bits = 1000 * (_KBPS_MPEG1 if version == 3 else _KBPS_MPEG2)[layer][kbps]
+    padding = header[2] >> 1 & 1
+    if layer == _LAYER_1:  # in words of four bytes
+        return 4 * (12 * bits // rate_hz + padding)
+    return _samples(header) // 8 * bits // rate_hz + padding
+
+
+def has_frames(file: BinaryIO, start: int, end: int) -> bool:
+    """Return whether many frames follow each other near a place of a file, or behind tags there."""
+    window = _Window(file, end)
+    position, tags = start, 0
+    while position - start - tags < _MAX_LEAD and position + _HEADER <= end:
+        header = window.at(position, _HEADER)
+        if frame_length(header) and _runs_on(window, position, header, _LATE_RUN):
+            return True
+        skipped = _tag_length(window, position, header)
+        tags += skipped
+        position += skipped or window.to_next_sync(position) - position
+    return False
+
+
+def _layer(header: bytes) -> int:
+    return header[1] >> 1 & 3
+
+
+def _samples(header: bytes) -> int:
+    """Return the samples of a frame."""
+    if _layer(header) == _LAYER_1:
+        return 384
+    return 576 if _layer(header) == _LAYER_3 and header[1] >> 3 & 3 != 3 else 1152
 
 
 def _kind(header: bytes) -> tuple[int, int, bool]:
-    """Return what must be the same in all frames: version, sample rate, mono or not."""
-    return header[1] >> 3 & 3, header[2] >> 2 & 3, header[3] >> 6 == 3
+    """Return what must be the same in all frames: version and layer, sample rate, mono or not."""
+    return header[1] >> 1 & 15, header[2] >> 2 & 3, header[3] >> 6 == 3
 
 
 def _seconds(count: int, header: bytes) -> float:
-    version = header[1] >> 3 & 3
-    return count * (1152 if version == 3 else 576) / _RATES_HZ[version][header[2] >> 2 & 3]
+    return count * _samples(header) / _RATES_HZ[header[1] >> 3 & 3][header[2] >> 2 & 3]
 
 
 def _tag_place(header: bytes) -> int:
@@ -145,6 +214,8 @@ def _tag_place(header: bytes) -> int:
 
 def _tagged_count(frame: bytes, header: bytes) -> int | None:
     """Return the number of frames that a tag names (0: it does not), None for a sound frame."""
+    if _layer(header) != _LAYER_3:
+        return None
     place = _tag_place(header)
     if frame[place : place + 4] in (b"Xing", b"Info"):
         has_count = frame[place + 7] & 1 if len(frame) >= place + 12 else 0
@@ -167,17 +238,23 @@ def _tag(header: bytes, count: int) -> bytes:
     return bytes(frame)
 
 
-def _runs_on(window: _Window, position: int, first: bytes) -> bool:
-    """Return whether frames of one kind follow each other from `position`, or up to the end."""
+def _runs_on(window: _Window, position: int, first: bytes, run: int = _RUN) -> bool:
+    """Return whether `run` frames of one kind follow each other from `position`."""
     header = first
-    for _ in range(_RUN - 1):
+    for _ in range(run - 1):
         position += frame_length(header)
         header = window.at(position, _HEADER)
         if len(header) < _HEADER:
-            return True
+            return run == _RUN  # the last ones of a file that begins with some
         if not frame_length(header) or _kind(header) != _kind(first):
             return header[:3] in (b"TAG", b"ID3", b"APE")
     return True
+
+
+def tag_length(file: BinaryIO, end: int) -> int:
+    """Return the length of the tag that a file begins with, 0 where there is none."""
+    window = _Window(file, end)
+    return _tag_length(window, 0, window.at(0, _HEADER))
 
 
 def _tag_length(window: _Window, position: int, header: bytes) -> int:
@@ -227,4 +304,5 @@ class _Window:
         """Return the next place after `position` where a frame or a tag may begin."""
         block = self.at(position + 1, _BLOCK)
         found = _MAY_BEGIN.search(block)
-        return position + 1 + (found.start() if found else max(1, len(block)))
+        # A mark may begin in this block and end in the next.
+        return position + 1 + (found.start() if found else max(1, len(block) - _LONGEST_MARK))

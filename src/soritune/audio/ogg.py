@@ -12,7 +12,7 @@ from soritune.audio.errors import AudioError
 
 MAGIC = b"OggS"
 _HEADER = 27
-_LAST_PAGE = 4
+_FIRST_PAGE, _LAST_PAGE = 2, 4
 _MAX_HEADER = _HEADER + 255
 _MAX_PAGE = _MAX_HEADER + 255 * 255
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -47,7 +47,7 @@ def check_ogg(file: BinaryIO, num_bytes: int, where: str) -> None:
         if _checksum(page) != int.from_bytes(page[22:26], "little"):
             raise AudioError("damaged", _hole(position, num_bytes), where)
         serial, number = (int.from_bytes(page[i : i + 4], "little") for i in (14, 18))
-        if serial not in numbers:
+        if serial not in numbers or (ended and page[5] & _FIRST_PAGE):
             if ended:
                 raise AudioError(
                     "damaged",

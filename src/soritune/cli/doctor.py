@@ -85,6 +85,7 @@ def doctor(
     from soritune.doctor.remedies import RECIPE
     from soritune.doctor.terminal import print_audit
     from soritune.experiment.audited import find_corpora
+    from soritune.files import require_place
     from soritune.progress import track
 
     checks = exclude or []
@@ -93,8 +94,11 @@ def doctor(
 
         check_names(checks)
     for path in (None if no_html else html, json):
-        if path is not None and not path.parent.is_dir():
+        if path is None:
+            continue
+        if not path.parent.is_dir():
             raise UserError(f"{path}: folder {path.parent} does not exist; make it first")
+        require_place(path)
     found = find_corpora(corpora, language, say, workers=workers)
     sources = open_sources(found.folders, found.outdated)
     speech_model = None

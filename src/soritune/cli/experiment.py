@@ -53,7 +53,7 @@ def run(
         from soritune.experiment.check import check as check_run
         from soritune.experiment.loading import load_experiment
 
-        print_check(check_run(load_experiment(recipe), only or ()))
+        print_check(check_run(load_experiment(recipe, say=say), only or ()))
         return
 
     def work(experiment: Experiment) -> None:
@@ -214,7 +214,7 @@ def _experiment(
 
     if World.from_environment().size != num_processes:
         raise UserError("under torchrun only run and train work; start this command without it")
-    recipe = load_experiment(path, download=download)
+    recipe = load_experiment(path, download=download, say=say)
     with locked(recipe.output):
         yield Experiment(recipe, say, source=path)
 

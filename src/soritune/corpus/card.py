@@ -8,16 +8,42 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soritune.audio import SAMPLE_RATE_HZ
 from soritune.errors import UserError
+from soritune.files import json_sha256, read_regular
 
 CARD_FILE = "corpus.json"
 FORMAT_VERSION = 1
 SPLITS = ("train", "dev", "test")
+
+
+class Sealed(BaseModel):
+    """A file of JSON with a checksum of all the rest, so that no damage of it goes unseen.
+
+    `checksum` is "" in files of earlier versions, whose content is taken as it stands.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    checksum: str = ""
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Raises ValueError where the content is not such a record, or not as it was written."""
+        found = cls.model_validate_json(content)
+        if found.checksum not in (found._computed(), ""):
+            raise ValueError("has changed since it was written")
+        return found
+
+    def sealed(self) -> Self:
+        """Return the record with its checksum, as it is written."""
+        return self.model_copy(update={"checksum": self._computed()})
+
+    def _computed(self) -> str:
+        return json_sha256(self.model_dump(mode="json", exclude={"checksum"}))
 
 
 class Shard(BaseModel):
@@ -68,7 +94,7 @@ class Division(BaseModel):
     previous: PreviousTest | None = None
 
 
-class CorpusCard(BaseModel):
+class CorpusCard(Sealed):
     """taken + quarantined = read. An equal `fingerprint` means the same source and settings.
 
     `license` is that of the recordings, `speakers` counts named speakers, `notes` counts what the
@@ -76,7 +102,6 @@ class CorpusCard(BaseModel):
     splits (and for corpora of earlier versions).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     format_version: int
     name: str
     license: str
@@ -118,13 +143,12 @@ class QuarantineLine(BaseModel):
     where: str
 
 
-class ChunkResult(BaseModel):
+class ChunkResult(Sealed):
     """The outcome of a chunk; written after its shard, so it shows that the chunk is done.
 
     `contents` has the checksums of the utterances of each split, in their order.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     index: int
     read: int
     taken: list[TakenGroup]
@@ -197,20 +221,21 @@ def read_card(folder: Path) -> CorpusCard | None:
     """Return the card of a prepared folder, None where there is none.
 
     Raises:
-        UserError: the card cannot be read, or is of another version.
+        UserError: the card cannot be read, has changed since, or is of another version.
     """
     path = folder / CARD_FILE
+    advice = "Prepare the corpus again with: soritune prepare RECIPE"
     try:
-        content = path.read_bytes()
+        card = CorpusCard.parse(read_regular(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    advice = f"Remove {folder} and run soritune prepare again."
-    try:
-        card = CorpusCard.model_validate_json(content)
-    except ValidationError as error:
-        raise UserError(
-            f"{path}: is not a card that this version of soritune reads. {advice}"
-        ) from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error}). {advice}") from error
+    except ValueError as error:
+        problem = "is not a card that this version of soritune reads"
+        if not isinstance(error, ValidationError):
+            problem = "has changed since it was written"
+        raise UserError(f"{path}: {problem}. {advice}") from error
     if card.format_version != FORMAT_VERSION:
         raise UserError(
             f"{path}: has format {card.format_version}; this version of soritune reads "

@@ -12,12 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pyarrow.lib import ArrowException
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from soritune.corpus.card import CorpusCard, Division, PreviousTest
+from soritune.corpus.card import CorpusCard, Division, PreviousTest, Sealed
 from soritune.corpus.shard import open_shard
 from soritune.errors import UserError
-from soritune.files import write_atomically
+from soritune.files import read_regular, write_atomically
 from soritune.seeding import stable_hash
 from soritune.sources.formats.division import DivisionBasis, DivisionMemory
 from soritune.sources.split import Assignments
@@ -26,8 +25,7 @@ from soritune.utterance import Split
 DIVISION_FILE = "division.json"
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Stored(Sealed):
     basis: DivisionBasis | None  # None: the splits are known, how they were made is not
     speakers: dict[int, Split]
     sentences: dict[int, Split]
@@ -41,8 +39,8 @@ class StoredDivision:
         """Read the division; where none was kept (earlier versions), what `card` tests is known."""
         self._stored: _Stored | None = None
         try:
-            self._stored = _Stored.model_validate_json((folder / DIVISION_FILE).read_bytes())
-        except (OSError, ValidationError):
+            self._stored = _Stored.parse(read_regular(folder / DIVISION_FILE))
+        except (OSError, ValueError):
             if card is not None:
                 self._stored = _stored_from(folder, card)
 
@@ -77,7 +75,7 @@ class StoredDivision:
     def copy_to(self, folder: Path) -> None:
         """Write the division, if there is one, into another folder."""
         if self._stored is not None:
-            write_atomically(folder / DIVISION_FILE, self._stored.model_dump_json() + "\n")
+            write_atomically(folder / DIVISION_FILE, self._stored.sealed().model_dump_json() + "\n")
 
     @staticmethod
     def write(folder: Path, memory: DivisionMemory, tested: set[int]) -> None:
@@ -91,7 +89,7 @@ class StoredDivision:
             sentences=dict(sorted(memory.assignments.sentences.items())),
             tested=sorted(tested),
         )
-        write_atomically(folder / DIVISION_FILE, stored.model_dump_json() + "\n")
+        write_atomically(folder / DIVISION_FILE, stored.sealed().model_dump_json() + "\n")
 
 
 def _stored_from(folder: Path, card: CorpusCard) -> _Stored | None:

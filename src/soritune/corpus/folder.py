@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import ValidationError
-
 from soritune.corpus.card import CARD_FILE, ChunkResult, CorpusCard, Shard, Totals, read_card
 from soritune.corpus.division import DIVISION_FILE, StoredDivision, tested_ids
 from soritune.corpus.job import Job
@@ -115,13 +113,13 @@ class CorpusFolder:
         """Mark a chunk as done; its shard must have been written before."""
         if result.shard is None:
             (self.path / self.shard_name(result.index)).unlink(missing_ok=True)
-        write_atomically(self._result_path(result.index), result.model_dump_json())
+        write_atomically(self._result_path(result.index), result.sealed().model_dump_json())
 
     def result(self, index: int) -> ChunkResult | None:
         """Return the result of chunk `index`, None where it is still to do."""
         try:
-            result = ChunkResult.model_validate_json(self._result_path(index).read_bytes())
-        except (FileNotFoundError, ValidationError):
+            result = ChunkResult.parse(self._result_path(index).read_bytes())
+        except (FileNotFoundError, ValueError):
             return None
         return result if result.shard is None or self._is_whole(result.shard) else None
 
@@ -143,7 +141,8 @@ class CorpusFolder:
         tested: set[int] = set()
         if memory is not None and memory.basis is not None:
             tested = tested_ids(self.path, (shard.file for shard in totals.shards))
-        card = job.card(totals, None if memory is None else stored.record(memory, tested))
+        division = None if memory is None else stored.record(memory, tested)
+        card = job.card(totals, division).sealed()
         if not card.taken:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in card.reasons.items())
             raise UserError(

@@ -12,6 +12,7 @@ from soritune.corpus.store import Corpus, Record
 from soritune.decoding.engine import Decoded, Engine, Piece, Refused, decode_batch
 from soritune.decoding.hypotheses import Hypothesis, drop_damaged_lines, read_hypotheses
 from soritune.errors import UserError
+from soritune.files import open_to_append
 from soritune.models.speech_model import SpeechModel
 from soritune.tasks import Request, Task
 
@@ -110,11 +111,11 @@ def _append(
     done = {hypothesis.id: hypothesis for hypothesis in read_hypotheses(out)}
     waiting = [record for record in records if record.id not in done]
     advance(len(records) - len(waiting))
-    with out.open("a", encoding="utf-8") as file:
+    with open_to_append(out) as file:
         for batch in answers(waiting):
             for record, decoded in batch:
                 hypothesis = _hypothesis(record, task, decoded)
-                file.write(json.dumps(asdict(hypothesis), ensure_ascii=False) + "\n")
+                file.write(f"{json.dumps(asdict(hypothesis), ensure_ascii=False)}\n".encode())
                 done[record.id] = hypothesis
             file.flush()
             advance(len(batch))

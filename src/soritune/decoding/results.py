@@ -19,7 +19,7 @@ from soritune.decoding.formats import Format, shown
 from soritune.decoding.inputs import Input
 from soritune.decoding.records import Transcript
 from soritune.errors import UserError
-from soritune.files import NO_LOCKS, storage_error, write_atomically
+from soritune.files import NO_LOCKS, open_to_append, storage_error, write_atomically
 
 RESULTS_FILE = "results.jsonl"
 
@@ -51,7 +51,7 @@ class ResultFile:
         head = _encoded({"settings": settings})
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
+            self._file = open_to_append(path)
             self._lock()
             self._file.seek(0)
             content = self._file.read()

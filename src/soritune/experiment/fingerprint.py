@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 from soritune.corpus.card import CorpusCard
+from soritune.files import json_sha256
 
 # Raised by hand when the code of a stage changes so that old results must not stand beside new.
 TRAINING_FORMAT = 1
@@ -21,17 +21,9 @@ WHOLE_FILE_BYTES = 64 * 2**20
 END_BYTES = 2**20
 
 
-def fingerprint(content: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the canonical JSON of `content`; the order of keys does not matter."""
-    canonical = json.dumps(
-        content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 def corpus_identity(card: CorpusCard) -> str:
     """Return the identity of a corpus: its utterances, wherever it is and whatever its name."""
-    return fingerprint({"shards": [shard.sha256 for shard in card.shards]})
+    return json_sha256({"shards": [shard.sha256 for shard in card.shards]})
 
 
 def split_identity(card: CorpusCard, splits: Set[str]) -> str:
@@ -42,7 +34,7 @@ def split_identity(card: CorpusCard, splits: Set[str]) -> str:
     known = {name: summary.content for name, summary in card.splits.items()}
     if not all(known.values()):
         return corpus_identity(card)
-    return fingerprint({name: known.get(name, "") for name in splits})
+    return json_sha256({name: known.get(name, "") for name in splits})
 
 
 def base_identity(base: str, revision: str | None) -> str:
@@ -58,9 +50,9 @@ def base_identity(base: str, revision: str | None) -> str:
 
     folder = resolve(base) if base.startswith(BUILTIN_PREFIX) else Path(base).expanduser()
     if not folder.is_dir():
-        return fingerprint({"hub": base, "revision": revision})
+        return json_sha256({"hub": base, "revision": revision})
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return fingerprint(
+    return json_sha256(
         {str(path.relative_to(folder)): _content_identity(path) for path in files if _counts(path)}
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from soritune.experiment.plan import Plan
-from soritune.files import storage_error
+from soritune.files import open_to_append, read_regular, storage_error
 from soritune.scoring.score import RAW
 
 HISTORY_FILE = "history.jsonl"
@@ -52,7 +52,7 @@ _LINE = TypeAdapter(Replaced)
 def read_history(output: Path) -> list[Replaced]:
     """Return what was replaced in a run's folder, the oldest first; damaged lines are left out."""
     try:
-        lines = (output / HISTORY_FILE).read_bytes().splitlines()
+        lines = read_regular(output / HISTORY_FILE).splitlines()
     except OSError:
         return []
     found = []
@@ -90,7 +90,7 @@ def keep_figures(
         if stage is not None and stage[0] not in known
     ]
     try:
-        with (plan.output / HISTORY_FILE).open("ab") as file:
+        with open_to_append(plan.output / HISTORY_FILE) as file:
             # A line that a kill cut short must not swallow the next one.
             file.write(b"".join(b"\n" + _LINE.dump_json(each) + b"\n" for each in kept))
     except OSError as error:

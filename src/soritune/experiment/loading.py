@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from soritune.decoding.server import ServerModel, server_model
 from soritune.errors import RecipeProblem, UserError
+from soritune.experiment.without_effect import without_effect
 from soritune.recipe import LoraConfig, Recipe
 from soritune.recipe.load import RecipeFile, read_recipe
 from soritune.tasks import Request, Task
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 NO_BEAMS = 'a server decodes as it is set up there; leave out "beams"'
 
 
-def load_experiment(path: Path, *, download: bool = False) -> Recipe:
+def load_experiment(
+    path: Path, *, download: bool = False, say: Callable[[str], None] | None = None
+) -> Recipe:
     """Read a recipe; check modes and tasks, and complete the LoRA, by the family of its base.
 
     Args:
         download: get a base whose family is not known otherwise. Without it, the recipe of such a
             base is returned unchecked.
+        say: is called with a warning for each setting that has no effect.
 
     Raises:
         UserError: one line, `file:line: what`, for the first mistake in the file.
@@ -46,6 +50,9 @@ def load_experiment(path: Path, *, download: bool = False) -> Recipe:
     problems = list(_problems(file.recipe, family))
     if problems:
         raise file.error(problems)
+    if say is not None:
+        for line in without_effect(file, family):
+            say(f"warning: {line}")
     return complete(file.recipe, family)
 
 
@@ -60,24 +67,31 @@ def require_evaluations(recipe: Recipe) -> None:
 
 
 def complete(recipe: Recipe, family: Family) -> Recipe:
-    """Return the recipe with modes in the family's order and the family's size of a LoRA."""
+    """Return the recipe with modes in the family's order, and the size of each LoRA."""
     from soritune.models.modes import written_mode
+
+    model = recipe.model
+    own: dict[str, tuple[int, float] | None] = {}
+
+    def completed(lora: LoraConfig) -> LoraConfig:
+        if lora.start == "base" and None in (lora.r, lora.alpha) and not own:
+            from soritune.models.stored import brought_lora_size
+
+            own["base"] = brought_lora_size(model.base, model.revision)
+        brought = own.get("base") if lora.start == "base" else None
+        return lora.model_copy(update=asdict(lora_size(lora, family.lora, brought)))
 
     cases = {
         name: case.model_copy(
             update={
                 "mode": written_mode(family, case.mode),
-                "lora": case.lora and _completed(case.lora, family),
+                "lora": case.lora and completed(case.lora),
             }
         )
         for name, case in recipe.cases.items()
     }
-    model = recipe.model.model_copy(update={"lora": _completed(recipe.model.lora, family)})
-    return recipe.model_copy(update={"model": model, "cases": cases})
-
-
-def _completed(lora: LoraConfig, family: Family) -> LoraConfig:
-    return lora.model_copy(update=asdict(lora_size(lora, family.lora)))
+    completed_model = model.model_copy(update={"lora": completed(model.lora)})
+    return recipe.model_copy(update={"model": completed_model, "cases": cases})
 
 
 def _family(file: RecipeFile, *, download: bool) -> Family | None:
@@ -112,6 +126,9 @@ def _server_problems(recipe: Recipe, server: ServerModel) -> Iterator[RecipeProb
         )
     if recipe.model.revision is not None:
         yield RecipeProblem('"revision" is for the hub, not for a server', "model", "revision")
+    for key in {"lora", "dtype"} & recipe.model.model_fields_set:
+        problem = f'"{key}" is for a model on this machine; a server has its own'
+        yield RecipeProblem(problem, "model", key)
     for name, evaluation in recipe.evaluate.items():
         source = recipe.corpora[evaluation.corpus]
         task, to = evaluation.task, evaluation.to

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from soritune.decoding.server import ServerModel, server_model
 from soritune.errors import UserError
-from soritune.experiment.fingerprint import base_identity, fingerprint
+from soritune.experiment.fingerprint import base_identity
 from soritune.experiment.loading import NO_BEAMS
-from soritune.files import write_atomically
+from soritune.files import json_sha256, read_regular, write_atomically
 from soritune.recipe import Recipe
 from soritune.recipe.schema import ORIGINAL, Name
 from soritune.tasks import Request, Task
@@ -53,7 +53,7 @@ def read_other_models(output: Path) -> dict[str, OtherModel]:
     found = {}
     for path in sorted((output / FOLDER).glob(f"*/{_FILE}")):
         try:
-            model = _MODEL.validate_json(path.read_bytes())
+            model = _MODEL.validate_json(read_regular(path))
         except (OSError, ValidationError):
             continue
         found[path.parent.name] = model
@@ -109,7 +109,7 @@ def _identity(source: str) -> str:
     chain = open_chain(source)
     built_on = [str(addition.folder) for addition in chain.additions]
     identities = [base_identity(each, None) for each in (*built_on, str(chain.base_folder))]
-    return fingerprint({"built_on": identities})
+    return json_sha256({"built_on": identities})
 
 
 def _family_check(source: str) -> Callable[[Request], None]:

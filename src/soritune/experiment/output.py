@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.experiment.plan import EXPERIMENT_FILE
-from soritune.files import storage_error, write_atomically
+from soritune.files import read_regular, storage_error, write_atomically
 
 RECIPE_FILE = "recipe.yaml"
 # What a run writes, replaces and removes in its output folder.
@@ -49,14 +49,14 @@ def keep_recipe(source: Path, folder: Path) -> None:
     kept = folder / RECIPE_FILE
     try:
         if not (kept.exists() and kept.samefile(source)):
-            write_atomically(kept, source.read_bytes())
+            write_atomically(kept, read_regular(source))
     except OSError as error:
         raise storage_error(error, folder) from error
 
 
 def _is_experiment(path: Path) -> bool:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path))
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (ValueError, RecursionError):

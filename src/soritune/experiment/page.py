@@ -16,6 +16,7 @@ from soritune.errors import UserError
 from soritune.experiment.fingerprint import corpus_identity
 from soritune.experiment.output import RECIPE_FILE
 from soritune.experiment.plan import Plan
+from soritune.files import read_regular
 from soritune.recipe.schema import ORIGINAL
 from soritune.report.background import Background, CorpusSummary, FindingSummary
 from soritune.report.content import Report
@@ -121,7 +122,7 @@ def _background(plan: Plan) -> Background:
 def _findings(plan: Plan, corpora: list[CorpusSummary]) -> tuple[FindingSummary, ...] | None:
     """Return what an audit of exactly these corpora found; None where there is none."""
     try:
-        audit = Audit.model_validate_json(plan.audit_path.read_bytes())
+        audit = Audit.model_validate_json(read_regular(plan.audit_path))
     except (OSError, ValidationError):
         return None
     audited = {each.name: (each.utterances, round(each.duration_s)) for each in audit.corpora}

@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from soritune.corpus.card import CorpusCard, read_card
 from soritune.corpus.leakage import Folders, LeftOut, LeftOutFinder
 from soritune.errors import UserError
@@ -30,13 +28,12 @@ from soritune.experiment.fingerprint import (
     SCORING_FORMAT,
     TRAINING_FORMAT,
     base_identity,
-    fingerprint,
     split_identity,
 )
 from soritune.experiment.other_models import OtherModel
 from soritune.experiment.outcomes import DecodingOutcome, ScoringOutcome
 from soritune.experiment.stage import Stage
-from soritune.files import write_atomically
+from soritune.files import json_sha256, read_regular, write_atomically
 from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE
 from soritune.models.record import RECORD_FILE, TRAINED_FILE
 from soritune.recipe import Recipe
@@ -85,7 +82,7 @@ class Plan:
         """Return the plan of what ran in `folder`, even if that was moved. Raises UserError."""
         path = folder / EXPERIMENT_FILE
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(path))
             if content["format"] != EXPERIMENT_FORMAT:
                 raise ValueError(f"format {content['format']}")
             recipe = Recipe.model_validate_json(json.dumps(content["recipe"]))
@@ -94,7 +91,7 @@ class Plan:
             raise UserError(
                 f"{folder}: no experiment ran here; give a recipe or a recipe's output folder"
             ) from None
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"{path}: cannot be read ({reason}); run the recipe again with this version"
@@ -202,7 +199,7 @@ class Plan:
         }
         return Stage(
             stamp=folder / "train.json",
-            fingerprint=fingerprint(depends_on),
+            fingerprint=json_sha256(depends_on),
             kind=TrainingSummary,
             outputs=(self.model_folder(case), folder / "training.json"),
             scratch=tuple(self._of_training(case)),
@@ -258,7 +255,7 @@ class Plan:
         }
         stamp = path.with_suffix(".json")
         return Stage(
-            stamp, fingerprint(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
+            stamp, json_sha256(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
         )
 
     def system(self, case: str, evaluation: str) -> str:
@@ -289,7 +286,7 @@ class Plan:
         path = self.utterances_path(case, evaluation)
         return Stage(
             path.with_suffix(".json"),
-            fingerprint(depends_on),
+            json_sha256(depends_on),
             ScoringOutcome,
             outputs=(path,),
             inputs=inputs,

@@ -12,6 +12,7 @@ from soritune.corpus.split_warnings import split_warnings, splits_of
 from soritune.errors import UserError, nearest
 from soritune.experiment.corpus_state import corpus_state
 from soritune.experiment.plan import Plan
+from soritune.experiment.without_effect import division_without_effect
 from soritune.progress import duration_text, track
 from soritune.recipe import Recipe
 
@@ -59,7 +60,7 @@ def prepare_corpora(
                 )
         unchanged = state.card is not None
         say(f"corpus {name}: {'done before, ' if unchanged else ''}{card_text(card)}")
-        for line in _remarks(card, folder):
+        for line in [*_remarks(card, folder), *division_without_effect(source, card)]:
             say(f"  {line}")
         for warning in split_warnings(splits_of(name, card), tested_splits(plan.recipe, name)):
             if not unchanged or warning.kind != "other-test":

@@ -13,8 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from soritune.experiment.differences import differences
-from soritune.experiment.fingerprint import fingerprint
-from soritune.files import remove_files, write_atomically
+from soritune.files import json_sha256, read_regular, remove_files, write_atomically
 
 OutcomeT = TypeVar("OutcomeT")
 EARLIER_STAMP = "settings, data or this version changed; the earlier stamp does not say which"
@@ -58,7 +57,7 @@ class _Stamp(BaseModel):
 
     def computed_checksum(self) -> str:
         """Return the checksum. Raises ValueError where a number is not finite."""
-        return fingerprint(self.content())
+        return json_sha256(self.content())
 
     def content(self) -> dict[str, Any]:
         """Return all but the checksum; stamps of earlier versions have no inputs."""
@@ -177,7 +176,7 @@ class Stage(Generic[OutcomeT]):
     def _read_any(self) -> _Stamp | None:
         """Return the stamp of any fingerprint; None where there is none that can be read."""
         try:
-            stamp = _Stamp.model_validate_json(self.stamp.read_bytes())
+            stamp = _Stamp.model_validate_json(read_regular(self.stamp))
             checksum = stamp.computed_checksum()
         except (OSError, ValueError, RecursionError):
             return None

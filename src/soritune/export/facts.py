@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from soritune.corpus.card import read_card
-from soritune.errors import UserError
+from soritune.files import read_regular
 from soritune.hub import is_hub_id
 from soritune.recipe import Evaluation, Recipe
 from soritune.scoring.records import RetentionVerdict
@@ -92,7 +92,7 @@ def _of(results: Results, case: str) -> tuple[Score, ...]:
 
 def _recipe(run: Path) -> Recipe | None:
     try:
-        content = json.loads((run / "experiment.json").read_bytes())
+        content = json.loads(read_regular(run / "experiment.json"))
         return Recipe.model_validate_json(json.dumps(content["recipe"]))
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return None
@@ -103,10 +103,7 @@ def _corpora(run: Path, recipe: Recipe, case: str) -> list[TrainedCorpus]:
     names = dict.fromkeys(part.corpus for part in settings.train) if settings else {}
     found = []
     for name in names:
-        try:
-            card = read_card(run / "corpora" / name)
-        except UserError:
-            card = None
+        card = read_card(run / "corpora" / name)
         train = None if card is None else card.splits.get("train")
         found.append(
             TrainedCorpus(

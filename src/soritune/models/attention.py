@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import local
+from threading import Lock, local
 from typing import Any
 
 import torch
@@ -26,6 +26,31 @@ ATTENTION = "soritune_sdpa"
 # Called with the attention module, its queries, its keys and their scale.
 Watcher = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor, float | None], None]
 _watching = local()
+
+
+class _WithoutCudnn:
+    """Turns cuDNN's kernels off while any thread attends: the switch is of the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = bool(torch.backends.cuda.cudnn_sdp_enabled())  # type: ignore[no-untyped-call]
+                torch.backends.cuda.enable_cudnn_sdp(False)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.backends.cuda.enable_cudnn_sdp(self._before)
+
+
+_without_cudnn = _WithoutCudnn()
 
 
 @contextmanager
@@ -50,14 +75,10 @@ def attention(
     watcher: Watcher | None = getattr(_watching, "by", None)
     if watcher is not None:
         watcher(module, query, key, options.get("scaling"))
-    cudnn = bool(torch.backends.cuda.cudnn_sdp_enabled())  # type: ignore[no-untyped-call]
-    torch.backends.cuda.enable_cudnn_sdp(False)
-    try:
+    with _without_cudnn:
         result: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, **options
         )
-    finally:
-        torch.backends.cuda.enable_cudnn_sdp(cudnn)
     return result
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from soritune.errors import UserError
+from soritune.models.checkpoint import ADAPTER_FOLDER
 
 _REMEDY = "take the model again from where it came from"
 # How configurations call their numbers of layers: num_hidden_layers, encoder_layers, num_blocks.
@@ -32,6 +33,14 @@ def model_errors(source: object) -> Iterator[None]:
         raise UserError(
             f"model {source}: cannot be opened ({type(error).__name__}: {reason}); {_REMEDY}"
         ) from error
+
+
+def check_files(folder: Path) -> None:
+    """Raise UserError for a pipe or a device in a model folder: reading it may never end."""
+    for place in (folder, folder / ADAPTER_FOLDER):
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise UserError(f"{path}: is a pipe or a device, not a file; {_REMEDY}")
 
 
 def check_layers(config: Mapping[str, object], num_tensors: int, where: Path) -> None:

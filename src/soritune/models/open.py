@@ -24,7 +24,7 @@ from soritune.models.checkpoint import (
     read_json,
 )
 from soritune.models.family import Family, LoraStart
-from soritune.models.guard import check_layers, model_errors
+from soritune.models.guard import check_files, check_layers, model_errors
 from soritune.models.record import (
     BUILTIN_PREFIX,
     EXPORT_FILE,
@@ -153,6 +153,7 @@ def open_chain(
                 f"{folder}: names itself as its base; train or download the model again"
             )
         seen.add(folder.resolve())
+        check_files(folder)
         record = read_record(folder)
         adapter = adapter_folder(folder) if record is None else _adapter_of(folder)
         if record is None and adapter is None:
@@ -302,6 +303,7 @@ def _describe(name: str, revision: str | None) -> Summary:
             f"model {name}: no such folder, and not downloaded yet; soritune run with --check says "
             "what a recipe would download"
         )
+    check_files(folder)
     record = read_record(folder)
     adapter = adapter_folder(folder)
     if record is None and adapter is None:

@@ -11,7 +11,7 @@ from soritune import hub
 from soritune.errors import UserError, nearest
 from soritune.models.checkpoint import ADAPTER_CONFIG_FILE, CONFIG_FILE, read_json
 from soritune.models.family import Family
-from soritune.models.guard import model_errors
+from soritune.models.guard import check_files, model_errors
 from soritune.models.record import BUILTIN_PREFIX, RECORD_FILE
 
 # Module of each family; it has the family as FAMILY and does not import torch.
@@ -90,6 +90,7 @@ def _family_of(base: str, revision: str | None) -> Family | None:
         return _builtin(base)[0]
     folder = Path(base).expanduser()
     if folder.is_dir():
+        check_files(folder)
         if (folder / RECORD_FILE).is_file():
             record = read_json(folder / RECORD_FILE)
             return family_named(record.get("family"), str(folder / RECORD_FILE))

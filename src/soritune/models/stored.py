@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,13 +18,19 @@ from soritune.models.checkpoint import (
     read_header,
     read_json,
 )
-from soritune.models.family import Family
+from soritune.models.family import Family, LoraStart
 from soritune.models.guard import check_layers, model_errors
 from soritune.models.lora import Lora, configured_lora, join, merge_into, read_lora
 from soritune.models.lora_folder import write_lora
 from soritune.models.open import Addition, open_chain
 from soritune.models.other_files import check_links
-from soritune.models.record import RECORD_FILE, TRAINED_FILE, check_export, stable_name
+from soritune.models.record import (
+    BUILTIN_PREFIX,
+    RECORD_FILE,
+    TRAINED_FILE,
+    check_export,
+    stable_name,
+)
 from soritune.models.registry import loadable_name
 from soritune.models.tensors import LazyTensor
 
@@ -161,6 +168,33 @@ def _open_stored(name: str, revision: str | None, base: str | None) -> StoredMod
     for addition in chain.additions:
         model = _with_addition(model, addition)
     return model
+
+
+def brought_lora_size(source: str, revision: str | None = None) -> tuple[int, int] | None:
+    """Return r and alpha of the LoRA that a model on this machine brings to its training.
+
+    None where it brings none, where alpha is a fraction, and for what cannot be opened: `load` says
+    why.
+    """
+    source = os.path.expanduser(source)
+    if not source.startswith(BUILTIN_PREFIX) and not Path(source).is_dir():
+        return None
+    try:
+        with model_errors(source):
+            chain = open_chain(source, revision)
+            lora: Lora | None = None
+            start: LoraStart = "base"
+            for addition in reversed(chain.additions):
+                if lora is None and start == "base" and addition.adapter is not None:
+                    lora = read_lora(addition.adapter)
+                start = addition.start_below(start)
+            if lora is None and start == "base":
+                lora = chain.family.open_base(chain.base_folder).lora
+    except UserError:
+        return None
+    if lora is None or not float(lora.alpha).is_integer():
+        return None
+    return lora.r, int(lora.alpha)
 
 
 def check_base(family: Family, folder: Path) -> None:

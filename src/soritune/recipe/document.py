@@ -6,6 +6,7 @@ PyYAML's YAML 1.1: `4e-5` is a number, `no` (also Norwegian) and `1:30` are text
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from soritune.errors import UserError
+from soritune.files import open_regular
 from soritune.recipe.slips import (
     CURLY_QUOTES,
     FULL_WIDTH_COLON,
@@ -82,7 +84,8 @@ def read_document(path: Path, keys: Collection[str] = ()) -> Node:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the recipe's YAML file")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
+            text = file.read()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; name an existing recipe") from None
     except UnicodeDecodeError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from soritune.augment.files import SUFFIXES, has_sound_files
@@ -24,6 +25,7 @@ from soritune.recipe.messages import (
     is_misplaced,
 )
 from soritune.recipe.schema import Recipe
+from soritune.sources.hub_tables import HubOr
 from soritune.sources.options import options_of
 
 Loc = tuple[str | int, ...]
@@ -199,7 +201,7 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
     """
     for name, source in recipe.corpora.items():
         settings: BaseModel = source
-        for key in type(settings).model_fields:
+        for key, field in type(settings).model_fields.items():
             value = getattr(settings, key)
             is_local = isinstance(value, Path) or (
                 key == "path" and is_local_path(value, path.parent)
@@ -209,6 +211,10 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
                 raise UserError(
                     f'{path}:{line}: "{key}" in corpus "{name}": {_absence(str(value))}'
                 )
+            problem = _hub_problem(field, value)
+            if problem is not None:
+                line = root.line_of(("corpora", name, key))
+                raise UserError(f'{path}:{line}: "{key}" in corpus "{name}": {problem}')
         augmentation = options_of(source).augment
         for given in augmentation.paths() if augmentation is not None else ():
             _check_augment_file(path, root.line_of(("corpora", name, "augment")), given)
@@ -220,6 +226,12 @@ def _check_files(path: Path, root: Node, recipe: Recipe) -> None:
     base = recipe.model.base
     line = root.line_of(("model", "base"))
     require_folder(base, f"{path}:{line}: base {base}", path.parent)
+
+
+def _hub_problem(field: FieldInfo, value: object) -> str | None:
+    """Return why a setting that may be a hub id can be none of what its type allows."""
+    hub_or = next((each for each in field.metadata if isinstance(each, HubOr)), None)
+    return None if hub_or is None or not isinstance(value, str) else hub_or.problem(value)
 
 
 def _check_augment_file(path: Path, line: int, given: str) -> None:

@@ -15,6 +15,7 @@ from soritune.errors import UserError
 from soritune.scoring.normalised import TEXT_KEYS, declared
 from soritune.scoring.score import check_text
 from soritune.scoring.timed import Entry, joined, lines_of, numbered, read_ctm, read_stm, words_in
+from soritune.utterance import same_id
 
 _ADVICE = (
     "Score texts as they were written, or accept these with --normalised accept, which the "
@@ -145,8 +146,8 @@ def _by_id(
     hypothesis: Path,
     missing_as_empty: bool,
 ) -> list[str]:
-    texts = {str(entry.id): entry.text for entry in written}
-    wanted = [str(entry.id) for entry in said]
+    texts = {same_id(str(entry.id)): entry.text for entry in written}
+    wanted = [same_id(str(entry.id)) for entry in said]
     surplus = sorted(texts.keys() - set(wanted))
     if surplus:
         raise UserError(

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from soritune.errors import UserError
-from soritune.files import write_atomically
+from soritune.files import read_regular, write_atomically
 from soritune.scoring.records import (
     ConditionScore,
     Confusion,
@@ -62,7 +62,7 @@ def read_results(path: Path) -> Results:
     """
     advice = "write it again with: soritune report " + str(path.parent)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_regular(path))
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file; run the recipe first (soritune run RECIPE)"

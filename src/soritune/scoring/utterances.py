@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from soritune.files import write_atomically
+from soritune.files import read_regular, write_atomically
 from soritune.scoring.records import UtteranceScore
 from soritune.scoring.table import Table
 
@@ -39,7 +39,7 @@ def write_utterances(path: Path, utterances: Sequence[UtteranceScore]) -> None:
 def read_utterances(path: Path) -> list[UtteranceScore] | None:
     """Read what `write_utterances` wrote; None where it is missing or damaged."""
     try:
-        return [_LINE.validate_json(line) for line in path.read_bytes().splitlines()]
+        return [_LINE.validate_json(line) for line in read_regular(path).splitlines()]
     except (OSError, ValidationError):
         return None
 

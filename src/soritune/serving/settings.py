@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soritune.errors import UserError, visible
+from soritune.files import read_regular
 
 MEBIBYTE = 1 << 20
 
@@ -57,7 +58,7 @@ def read_keys(path: Path) -> tuple[str, ...]:
         UserError: the file cannot be read, or has no key.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not a text file"
         raise UserError(

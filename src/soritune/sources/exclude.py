@@ -12,7 +12,7 @@ from pathlib import Path
 
 from soritune.errors import UserError
 from soritune.files import read_regular
-from soritune.utterance import Rejected, Utterance
+from soritune.utterance import Rejected, Utterance, same_id
 
 
 def read_ids(path: Path) -> dict[str, str]:
@@ -32,7 +32,7 @@ def read_ids(path: Path) -> dict[str, str]:
         )
     # Not splitlines: an id may hold U+2028.
     rows = (line.rstrip("\r").partition("\t") for line in text.split("\n") if line.strip())
-    return {name: note.strip() for name, _, note in rows}
+    return {same_id(name): note.strip() for name, _, note in rows}
 
 
 def ids_identity(path: Path) -> str:
@@ -51,9 +51,10 @@ def leave_out(
     missing.clear()
     left = set(ids)
     for entry in entries:
-        left.discard(entry.id)
-        if isinstance(entry, Utterance) and entry.id in ids:
-            note = ids[entry.id]
+        name = same_id(entry.id)
+        left.discard(name)
+        if isinstance(entry, Utterance) and name in ids:
+            note = ids[name]
             detail = f"left out as asked ({note or 'it is in the list of exclude'})"
             yield Rejected(entry.id, "excluded", detail, f"split {entry.split}")
         else:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from soritune.files import file_sha256, remove_files, sync_folder, write_atomically
+from soritune.files import file_sha256, read_regular, remove_files, sync_folder, write_atomically
 
 SEAL_FILE = "checksums.json"
 STATE_FILE = "trainer_state.json"
@@ -50,7 +50,7 @@ def fault_of(checkpoint: Path, *, num_ranks: int = 1) -> str | None:
     With several ranks, each must also have written its random state.
     """
     try:
-        sums = json.loads((checkpoint / SEAL_FILE).read_bytes())
+        sums = json.loads(read_regular(checkpoint / SEAL_FILE))
     except FileNotFoundError:
         return "was not finished"
     except (OSError, ValueError, RecursionError):

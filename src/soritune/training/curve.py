@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from soritune.files import write_atomically
+from soritune.files import open_to_append, read_regular, write_atomically
 
 CURVE_FILE = "log.jsonl"
 MAX_STEPS_BETWEEN_POINTS = 10
@@ -58,7 +58,7 @@ def steps_between_points(num_steps: int) -> int:
 def read_curve(folder: Path) -> tuple[CurvePoint, ...]:
     """Return the points in the folder of a case, in their order; damaged lines are left out."""
     try:
-        lines = (folder / CURVE_FILE).read_bytes().splitlines()
+        lines = read_regular(folder / CURVE_FILE).splitlines()
     except OSError:
         return ()
     points = []
@@ -87,8 +87,8 @@ class CurveLog:
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add a point; other entries of the history are not of the curve."""
         if is_point(entry):
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(_line(entry))
+            with open_to_append(self._path) as file:
+                file.write(_line(entry).encode())
             self._show(entry)
 
     def remark(self) -> str:

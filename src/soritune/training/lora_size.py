@@ -1,4 +1,4 @@
-"""The size of a LoRA: what the recipe gives, completed by the model family."""
+"""The size of a LoRA: what the recipe gives, completed by the base or the model family."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoraSize:
-    """Rank, alpha and dropout of a fresh LoRA."""
+    """Rank, alpha and dropout of a LoRA that is trained."""
 
     r: int
     alpha: float
     dropout: float
 
 
-def lora_size(lora: LoraConfig, defaults: LoraDefaults) -> LoraSize:
-    """Return the size that a recipe asks for, with the family's values for what it leaves out."""
+def lora_size(
+    lora: LoraConfig, defaults: LoraDefaults, own: tuple[int, float] | None = None
+) -> LoraSize:
+    """Return the size that a recipe asks for, with the family's values for what it leaves out.
+
+    Args:
+        own: r and alpha of the LoRA that the base brings and that is trained on, if there is one;
+            they come before the family's.
+    """
+    r, alpha = own or (defaults.r, defaults.alpha)
     return LoraSize(
-        r=defaults.r if lora.r is None else lora.r,
-        alpha=defaults.alpha if lora.alpha is None else lora.alpha,
+        r=r if lora.r is None else lora.r,
+        alpha=alpha if lora.alpha is None else lora.alpha,
         dropout=defaults.dropout if lora.dropout is None else lora.dropout,
     )

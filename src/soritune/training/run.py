@@ -21,7 +21,7 @@ from soritune.files import remove_files, write_atomically
 from soritune.interrupts import StopRequest, postponed
 from soritune.models import load
 from soritune.models.family import LORA, ClipLimits
-from soritune.models.memory import free_memory, peak_bytes, reset_peak
+from soritune.models.memory import forget_frames, free_memory, peak_bytes, reset_peak
 from soritune.progress import Advance, track
 from soritune.recipe import Case, ModelConfig
 from soritune.training.batching import DEFAULT_MAX_TOKENS
@@ -82,6 +82,9 @@ def train_case(
             score_dev=score_dev,
             stop=stop or StopRequest(),
         )
+    except BaseException as error:
+        forget_frames(error)
+        raise
     finally:
         # The evaluation loads a model of its own.
         free_memory()
@@ -110,7 +113,9 @@ def _train(
         lora=lora.start,
     )
     if LORA in speech_model.parts_of_mode(case.mode):
-        size = lora_size(lora, speech_model.family.lora)
+        brought = speech_model.lora
+        own = None if brought is None else (brought.r, brought.lora_alpha)
+        size = lora_size(lora, speech_model.family.lora, own)
         speech_model.add_lora(**asdict(size), seed=seed, mode=case.mode)
     trainable = set_trainable(speech_model, case.mode)
     large = trainable.parameters >= LARGE_MODEL

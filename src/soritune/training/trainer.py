@@ -182,7 +182,14 @@ class SpeechTrainer(Trainer):
         """Return the score on dev; weights and random numbers stay as they are."""
         assert self._score_dev is not None
         self.speech_model.module.eval()  # training_step trains again
-        with torch.random.fork_rng(), torch.no_grad(), self.autocast_smart_context_manager():
+        # Of no other GPU: to ask for its random state takes memory of it, and of another's rank.
+        device = self.args.device
+        devices = [] if device.type == "cpu" else [device]
+        with (
+            torch.random.fork_rng(devices),
+            torch.no_grad(),
+            self.autocast_smart_context_manager(),
+        ):
             return self._score_dev(self.speech_model)
 
     def _stop(self, what: str, number: int | None = None) -> NoReturn:

@@ -38,6 +38,7 @@ UNITS = {
     **{"km/h": "킬로미터", "m/s": "미터"},
     **{"㎢": "제곱킬로미터", "km2": "제곱킬로미터", "m2": "제곱미터", "㎥": "세제곱미터"},
     **{"m3": "세제곱미터", "cm²": "제곱센티미터", "cm³": "세제곱센티미터"},
+    **{"μg": "마이크로그램", "μL": "마이크로리터", "μl": "마이크로리터"},
     **{"μm": "마이크로미터", "nm": "나노미터", "dL": "데시리터", "dl": "데시리터"},
     **{"kV": "킬로볼트", "kWh": "킬로와트시", "mAh": "밀리암페어시", "Ω": "옴"},
     **{"ft": "피트", "oz": "온스", "lb": "파운드", "min": "분", "sec": "초"},
@@ -48,6 +49,8 @@ UNITS = {
 _BEFORE = {"℃": "섭씨 ", "℉": "화씨 ", "km/h": "시속 ", "m/s": "초속 "}
 """What is said before the number; 표준국어대사전 has ℃ as the sign of 섭씨."""
 _CURRENCIES = {"₩": "원", "$": "달러", "€": "유로", "£": "파운드", "¥": "엔"}
+_BOTH_IN_LISTS = ("대", "번")
+"""20대 is an age, 2번 a number: the sentence decides."""
 _NAMED_DAYS = {
     **{"3·1": "삼일", "4·19": "사일구", "5·18": "오일팔", "6·10": "육십", "6·25": "육이오"},
     **{"8·15": "팔일오", "10·26": "십이육", "12·12": "십이십이"},
@@ -95,6 +98,16 @@ def _time(found: re.Match[str]) -> str:
         return f"{hour}분 {minute}초" if not found[3] else found.group()
     parts = [f"{hour}시", f"{minute}분" if minute else "", f"{second}초" if second else ""]
     return " ".join(part for part in parts if part)
+
+
+def _listed(found: re.Match[str]) -> str:
+    """4,5개 → 네, 5개; a comma in front of one or two digits stands between numbers."""
+    *firsts, last = found.group().split(",")
+    counter = find_counter(found.string, found.end())
+    native = counter is not None and counter.native_up_to and counter.word not in _BOTH_IN_LISTS
+    if counter is not None and native:
+        firsts = [counter.read(int(each)) if int(each) < 10 else each for each in firsts]
+    return ", ".join([*firsts, last])
 
 
 def _range(found: re.Match[str]) -> str:
@@ -150,6 +163,7 @@ _RULES: list[tuple[re.Pattern[str], Rule]] = [
     (re.compile(r"(?<![\d-])(?:\d{6}-\d{7}|\d{3,6}(?:-\d{2,6}){2,3})(?![\d-])(?<!-\d\d)"), _digits),
     (re.compile(r"(?<![\d.])(\d{4})(?:-|/|\. ?)(\d{1,2})(?:-|/|\. ?)(\d{1,2})(?![\d])\.?"), _date),
     (re.compile(r"(?<![\d:])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])"), _time),
+    (re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{1,2})+(?![\d,])"), _listed),
     (re.compile(r"(?<=\d) ?: ?(?=\d)"), lambda found: " 대 "),
     (re.compile(rf"(?<![\d.·])({_DAY})(?![\d.·])"), lambda found: _NAMED_DAYS[found[1]]),
     (

@@ -26,7 +26,7 @@ from soritune.sources.corpora.common_voice_release import (
     no_lists,
     open_release,
 )
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import HubOr, Published, download
 from soritune.sources.options import SourceOptions
 from soritune.utterance import Rejected, Split, Utterance, sentence_key
 
@@ -52,7 +52,7 @@ class CommonVoiceSource(SourceOptions):
     """
 
     source: Literal["common-voice"]
-    path: str
+    path: Annotated[str, HubOr("archive")]
     locale: Locale | None = None
     splits: list[ListName] = Field(["train", "dev", "test"], min_length=1)
     revision: str | None = None

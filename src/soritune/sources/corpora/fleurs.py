@@ -18,7 +18,7 @@ from soritune.hub import is_hub_id
 from soritune.languages.setting import written_as
 from soritune.sources.clips import bare_name, join_clips
 from soritune.sources.corpora.fleurs_files import HUB_ID, Line, find_part, read_lines
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import HubOr, Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import describe_files, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -45,10 +45,10 @@ class FleursSource(SourceOptions):
     """
 
     source: Literal["fleurs"]
-    path: str = HUB_ID
+    path: Annotated[str, HubOr()] = HUB_ID
     languages: list[LanguageName] = Field(min_length=1, max_length=2)
     splits: list[Split] = Field(["train", "dev", "test"], min_length=1)
-    ids: str | None = None
+    ids: Annotated[str | None, HubOr("any")] = None
     test_recordings: Literal["first", "all"] = "first"
     transcription: Literal["raw", "plain"] = "raw"
     revision: str | None = None

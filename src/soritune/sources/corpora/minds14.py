@@ -11,7 +11,7 @@ from pydantic import Field
 from soritune.errors import UserError
 from soritune.hub import is_hub_id
 from soritune.languages.setting import written_as
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import HubOr, Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.sources.split import Keys, Shares, split_entries
@@ -36,7 +36,7 @@ class Minds14Source(SourceOptions):
     """
 
     source: Literal["minds14"]
-    path: str = HUB_ID
+    path: Annotated[str, HubOr()] = HUB_ID
     locale: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$"), written_as({"ko": "ko-KR"})]
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     dev_share: Annotated[float, Field(ge=0, lt=1)] = 0.05

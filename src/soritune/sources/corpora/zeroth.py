@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from soritune.errors import UserError
 from soritune.hub import ARCHIVE_SUFFIXES, is_hub_id
@@ -19,7 +19,7 @@ from soritune.sources.corpora.zeroth_openslr import (
     read_folder,
     read_tarball,
 )
-from soritune.sources.hub_tables import Published, download
+from soritune.sources.hub_tables import HubOr, Published, download
 from soritune.sources.options import SourceOptions
 from soritune.sources.parquet import audio_of, describe_files, num_rows, read_rows
 from soritune.utterance import Rejected, Split, Utterance
@@ -42,7 +42,7 @@ class ZerothSource(SourceOptions):
     """
 
     source: Literal["zeroth"]
-    path: str = HUB_ID
+    path: Annotated[str, HubOr("archive")] = HUB_ID
     revision: str | None = None
 
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Literal
 
 from soritune.errors import UserError
-from soritune.sources.formats.rolling import BadCue, Block, Cue, merge_growing, unroll
+from soritune.sources.formats.rolling import BadCue, Block, Cue, merge_growing, unroll, unslide
 
 Kind = Literal["srt", "vtt"]
 
@@ -37,7 +37,7 @@ _SRT_START = re.compile(
     rf"\W*\d(?:[^-]*|\d*\s*:.*){_ARROW}"
     r"|\W*\d+:\d\d?:\d\d?(?:&gt;|[\W\d]){1,30}?\d+:\d\d?:\d\d?(?!\d)"  # another arrow
 )
-_COUNTER = re.compile(r"[#№]?\s*(\d{1,9})[.):]?")
+_COUNTER = re.compile(r"(?:[#№(]|[Nn]o\.?)?\s*(\d{1,9})(?:[.,:]|\)|\s*/\s*\d{1,9})?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]*)>")
 _RUBY_TEXT = re.compile(r"<rt[^>]*>.*?(?:</rt>|(?=</ruby>)|$)", re.DOTALL)
 # In WebVTT every < opens a tag; in SubRip it may be a plain sign (3 < 5).
@@ -45,8 +45,9 @@ _TAG: dict[Kind, re.Pattern[str]] = {
     "vtt": re.compile(r"<[^>]*>?"),
     "srt": re.compile(r"</?[A-Za-z][^<>]*>"),
 }
-_OVERRIDE = re.compile(r"\{\\[^}]*\}|\{/?[ibusIBUS]\}")
-"""What SubRip takes from other formats: {\\an8} (placement), {i}."""
+_OVERRIDE = re.compile(r"\{\\[^}]*\}|\{/?[ibusIBUS]\}|\{[a-zA-Z]:[^}]*\}")
+"""What subtitles take from other formats: {\\an8} (placement), {i}, {y:i}."""
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _MUSIC = re.compile("[♩-♯🎵🎶]")
 _SQUARE = re.compile(r"\[[^\[\]]*\]|【[^【】]*】")
 _ROUND = re.compile(r"^(?:\([^()]*\)|（[^（）]*）)|\s(?:\([^()]*\)|（[^（）]*）)$")
@@ -63,7 +64,7 @@ def read_cues(content: str, kind: Kind) -> Iterator[Cue | BadCue]:
     lines = content.replace("\r", "\n").split("\n")
     blocks = list(_vtt_blocks(lines) if kind == "vtt" else _srt_blocks(lines))
     rolled = unroll(blocks, lambda line: spoken_text(line, kind)[0])
-    yield from merge_growing(list(_cues(lines, rolled, kind)))
+    yield from unslide(merge_growing(list(_cues(lines, rolled, kind))))
 
 
 def _cues(lines: list[str], blocks: list[Block], kind: Kind) -> Iterator[Cue | BadCue]:
@@ -166,8 +167,7 @@ def spoken_text(text: str, kind: Kind) -> tuple[str, str | None]:
     """
     voices = {" ".join(html.unescape(name).split()) for name in _VOICE.findall(text)} - {""}
     text = _RUBY_TEXT.sub("", text)
-    if kind == "srt":
-        text = _OVERRIDE.sub("", text).replace("\\N", "\n").replace("\\h", " ")
+    text = _BREAK.sub("\n", _OVERRIDE.sub("", text)).replace("\\N", "\n").replace("\\h", " ")
     text = html.unescape(_TAG[kind].sub("", text))
     speaker = voices.pop() if len(voices) == 1 else None
     if _MUSIC.search(text):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import model_validator
 
@@ -29,7 +29,7 @@ from soritune.sources.formats.hub_rows import (
     split_columns,
 )
 from soritune.sources.formats.manifest import SPLITS
-from soritune.sources.hub_tables import Published
+from soritune.sources.hub_tables import HubOr, Published
 from soritune.sources.limits import lifted
 from soritune.utterance import Rejected, Split, Utterance
 
@@ -53,7 +53,7 @@ class HubSource(OwnRecordings):
     """
 
     source: Literal["hub"]
-    path: str
+    path: Annotated[str, HubOr()]
     config: str | None = None
     revision: str | None = None
     splits: dict[Split, SplitNames] | str | None = None

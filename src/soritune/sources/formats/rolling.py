@@ -1,9 +1,10 @@
-"""Captions that are shown several times: they roll or grow.
+"""Captions that are shown several times: they roll, grow or slide.
 
 Captions roll where each line is shown two or three times while it moves up: YouTube writes them of
 what it recognises, and so do programs that convert television's captions. A cue repeats the last
 lines of the one before it and adds a new one. Live captions grow: a cue repeats the one before it
-and adds a word or a letter to it.
+and adds a word or a letter to it. They slide where one line loses words at its beginning as it gets
+new ones.
 """
 
 from __future__ import annotations
@@ -66,6 +67,32 @@ def _grows(before: Cue | BadCue, cue: Cue | BadCue) -> bool:
         return False
     same = cue.text.startswith(before.text) and cue.speaker == before.speaker
     return same and before.start_s <= cue.start_s <= before.end_s + MAX_GAP_S
+
+
+def unslide(cues: Sequence[Cue | BadCue]) -> list[Cue | BadCue]:
+    """Return the cues without the words that each shares with the one before it.
+
+    All cues are returned where fewer than half of them begin as the one before ends.
+    """
+    shared = [0, *(_shared_words(before, cue) for before, cue in pairwise(cues))]
+    slides = sum(map(bool, shared))
+    if slides < MIN_GROWING or 2 * slides < len(cues) - 1:
+        return list(cues)
+    return [
+        replace(cue, text=" ".join(cue.text.split()[count:]))
+        if count and isinstance(cue, Cue)
+        else cue
+        for cue, count in zip(cues, shared, strict=False)
+    ]
+
+
+def _shared_words(before: Cue | BadCue, cue: Cue | BadCue) -> int:
+    if not (isinstance(before, Cue) and isinstance(cue, Cue)):
+        return 0
+    if not before.start_s <= cue.start_s <= before.end_s + MAX_GAP_S:
+        return 0
+    count = _repeated(*([*map(_letters, each.text.split())] for each in (before, cue)))
+    return 0 if count == len(cue.text.split()) else count  # all of it: said twice
 
 
 def unroll(blocks: Sequence[Block], plain: Callable[[str], str]) -> list[Block]:

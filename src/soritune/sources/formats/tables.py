@@ -12,6 +12,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -255,9 +256,13 @@ def parquet_lines(
 def check_columns(
     where: str, header: Sequence[str], needed: Sequence[tuple[str, Collection[str]]]
 ) -> None:
-    """Raises UserError where a table has no column of a name that is needed."""
+    """Raises UserError where a table has no column of a name that is needed, or two of one."""
     lacking = _lacking(header, needed)
     if not lacking:
+        used = {name.lower() for _, names in needed for name in names}
+        counts = Counter(name.lower() for name in header)
+        if twice := [name for name in used if counts[name] > 1]:
+            raise UserError(f"{where}: two columns are called {twice[0]}. Rename one of them")
         return
     meaning, names = lacking[0]
     if any(_AUDIO_NAME.search(name) for name in header):

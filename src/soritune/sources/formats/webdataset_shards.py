@@ -17,6 +17,7 @@ from soritune.errors import UserError
 from soritune.files import open_regular
 from soritune.sources.clips import GZIP_MAGIC, MAX_CLIP_BYTES, archive_errors, read_archive
 from soritune.sources.limits import LIFTED_BY, lifted
+from soritune.utterance import same_id
 
 AUDIO_EXTENSIONS = ("wav", "flac", "mp3", "ogg", "opus")
 MAX_TEXT_BYTES = 2**20
@@ -161,7 +162,7 @@ def read_samples(shard: Path, wanted: Collection[str]) -> Iterator[Sample]:
             match = _NAME.fullmatch(path.as_posix())
             if match is None or (path.name.startswith("__") and path.name.endswith("__")):
                 continue  # a README, a hidden file, meta data: part of no sample
-            key, extension = match[1], match[2].lower()
+            key, extension = same_id(match[1]), match[2].lower()
             if current is None or current.key != key:
                 if current is not None:
                     yield _sample(current)

@@ -67,6 +67,7 @@ sme=se sag=sg sin=si slk=sk slo=sk slv=sl smo=sm sna=sn som=so alb=sq als=sq sqi
 ssw=ss sot=st sun=su swe=sv swa=sw swh=sw tam=ta tel=te tgk=tg tha=th tir=ti tuk=tk tgl=tl
 tsn=tn ton=to tur=tr tso=ts tat=tt twi=tw tah=ty uig=ug ukr=uk urd=ur uzb=uz uzn=uz ven=ve
 vie=vi vol=vo wln=wa wol=wo xho=xh ji=yi ydd=yi yid=yi yor=yo zha=za chi=zh cmn=zh zho=zh zul=zu
+jw=jv
 """
 _SHORTER = dict(entry.split("=") for entry in _LONGER.split())
 # Other names in the list of ISO 639-2 and in Whisper's, and what some are called by those who speak
@@ -76,14 +77,24 @@ mandarin=zh castilian=es flemish=nl valencian=ca moldavian=ro moldovan=ro punjab
 sinhalese=si kyrgyz=ky khmer=km uyghur=ug odia=or farsi=fa myanmar=my maldivian=dv dhivehi=dv
 letzeburgesch=lb haitian_creole=ht scottish_gaelic=gd nynorsk=nn bokmål=nb slovene=sl frisian=fy
 modern_greek=el
-한국어=ko 한국말=ko 조선말=ko 日本語=ja 中文=zh 汉语=zh 漢語=zh 普通话=zh 普通話=zh 國語=zh 国语=zh
-deutsch=de español=es castellano=es français=fr francais=fr italiano=it português=pt portugues=pt
-русский=ru українська=uk العربية=ar हिन्दी=hi tiếng_việt=vi ภาษาไทย=th bahasa_indonesia=id türkçe=tr
+bokmal=nb corean=ko
+한국어=ko 한국말=ko 조선말=ko 조선어=ko 국어=ko 한글=ko 韓国語=ko 韩语=ko 韓語=ko 朝鲜语=ko
+영어=en 중국어=zh 일본어=ja 독일어=de 프랑스어=fr 스페인어=es 러시아어=ru 베트남어=vi
+태국어=th 몽골어=mn 인도네시아어=id 아랍어=ar 이탈리아어=it 포르투갈어=pt 힌디어=hi
+터키어=tr 日本語=ja 中文=zh 汉语=zh 漢語=zh 普通话=zh 普通話=zh 國語=zh 国语=zh
+deutsch=de español=es castellano=es français=fr francais=fr italiano=it português=pt
+portugues=pt русский=ru українська=uk العربية=ar हिन्दी=hi tiếng_việt=vi ภาษาไทย=th
+bahasa_indonesia=id türkçe=tr
 """
 _CODES = {name.lower(): code for code, name in LANGUAGE_NAMES.items()} | {
     name.replace("_", " "): code
     for name, code in (entry.split("=") for entry in _OTHER_NAMES.split())
 }
+# Countries and scripts in front of a name: American English, Simplified Chinese.
+_KIND = re.compile(
+    r"(?:american|australian|brazilian|british|canadian|european|indian|latin american|mandarin"
+    r"|mexican|modern|north|simplified|south|standard|traditional) (?=\w)"
+)
 # What stands where no language is known (ISO 639-2 has und).
 _UNKNOWN = frozenset({"und", "unknown", "undefined", "null", "none", "n/a"})
 
@@ -140,7 +151,8 @@ def language_code(language: str) -> str:
     language = re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFKC", language))
     language = language.strip().casefold()
     name = re.split(r"[(,]", language, maxsplit=1)[0].strip()  # Chinese (Simplified)
-    code = re.split(r"[-_.@]", language, maxsplit=1)[0].strip()
+    name = _KIND.sub("", name.removesuffix(" language"))
+    code = re.split(r"[-_.@]", language.strip("<|>[]{}"), maxsplit=1)[0].strip()
     if region := re.fullmatch(r"([a-z]{2,3}) [a-z]{2,4}", language):
         code = region[1]
     found = _CODES.get(language) or _CODES.get(name.replace("_", " ")) or _CODES.get(code)
@@ -151,7 +163,10 @@ def is_language(code: str) -> bool:
     """Return whether what `language_code` gave can be a language: a code, or a name without one."""
     if code in _COUNTRIES or code in _UNKNOWN:
         return False
-    return re.fullmatch(r"[^\W\d_][^\W_]*(?:[ '’-][^\W_]+)*", code) is not None and len(code) <= 40
+    return (
+        re.fullmatch(r"[^\W\d_][^\W_]*(?:[ '’-][^\W_]+)*", code) is not None
+        and 2 <= len(code) <= 40
+    )
 
 
 def language_name(code: str) -> str:
