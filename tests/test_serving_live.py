@@ -239,5 +239,7 @@ def test_a_bad_event_is_reported_and_the_session_goes_on(
 def test_a_live_session_needs_a_key(address: str) -> None:
     from websockets.exceptions import InvalidStatus
 
-    with pytest.raises(InvalidStatus):
+    with pytest.raises(InvalidStatus) as refused:
         connect(address.replace("http", "ws") + "/v1/realtime").close()
+    assert refused.value.response.status_code == 401
+    assert b'"code":"invalid_api_key"' in refused.value.response.body

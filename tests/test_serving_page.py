@@ -99,6 +99,16 @@ def test_a_correction_is_in_the_downloads_and_the_history(page: Any) -> None:
     assert page.run("document.querySelectorAll('#history b').length") == 0
 
 
+def test_a_recording_waits_for_a_server_that_is_gone(page: Any) -> None:
+    page.run("document.getElementById('to').value = document.getElementById('compare').value = ''")
+    page.run("globalThis.real = fetch; globalThis.fetch = () => Promise.reject(new TypeError())")
+    page.run("document.getElementById('again').click()")
+    page.wait_for("document.getElementById('status').textContent.startsWith('The server does not')")
+    page.run("globalThis.fetch = globalThis.real; document.getElementById('again').click()")
+    page.wait_for(DONE)
+    assert page.run("document.querySelector('#segments [contenteditable]').textContent")
+
+
 def test_the_microphone_is_heard_while_it_speaks(page: Any, spoken: tuple[Path, str]) -> None:
     page.run("document.getElementById('record').click()")
     page.wait_for("document.getElementById('live').textContent.length > 10")

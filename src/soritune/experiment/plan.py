@@ -255,7 +255,12 @@ class Plan:
         }
         stamp = path.with_suffix(".json")
         return Stage(
-            stamp, json_sha256(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
+            stamp,
+            json_sha256(depends_on),
+            DecodingOutcome,
+            outputs=(path,),
+            checked=(path,),
+            inputs=inputs,
         )
 
     def system(self, case: str, evaluation: str) -> str:
@@ -289,6 +294,7 @@ class Plan:
             json_sha256(depends_on),
             ScoringOutcome,
             outputs=(path,),
+            checked=(path,),
             inputs=inputs,
         )
 

@@ -98,8 +98,8 @@ class Gate:
         )
         try:
             self._check_key(scope["path"], key)
-        except ApiError:
-            await send({"type": "websocket.close", "code": 1008, "reason": "invalid API key"})
+        except ApiError as error:
+            await error.response()(scope, receive, send)  # in place of the upgrade
             return
         await self.app(scope, receive, send)
 
