@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -86,8 +87,15 @@ def describe_files(files: Iterable[Path], folder: Path) -> str:
 
 
 def check_packing(path: Path) -> None:
-    """Raise UserError for a Parquet file of which a part would fill the memory."""
-    _open(path, frozenset(), "").close()
+    """Raise UserError for a Parquet file of which a part would fill the memory.
+
+    One that cannot be read is left to its reader.
+    """
+    import pyarrow.parquet as pq
+
+    if path.is_file():
+        with suppress(OSError, ValueError):
+            _check_packing(pq.read_metadata(path), path)
 
 
 def _check_packing(metadata: Any, path: Path) -> None:
