@@ -56,7 +56,12 @@ def change(path: Path, **values: object) -> None:
                 "soritune.json",
                 b'{"family": "phi4mm", "base": "builtin:tiny", "tensors": {}, %s}' % key,
             )
-            for key in (b'"lora_start": "x"', b'"revision": 5', b'"base_beside": ["x"]')
+            for key in (
+                b'"lora_start": "x"',
+                b'"revision": 5',
+                b'"base_beside": ["x"]',
+                b'"format": 99',
+            )
         ],
         *[
             (

@@ -26,7 +26,17 @@ from soritune.models.checkpoint import (
 from soritune.models.tensors import LazyTensor
 
 # PEFT's options that make another delta than scale · B A.
-_OTHER_DELTAS = ("use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "modules_to_save")
+_OTHER_DELTAS = (
+    "use_dora",
+    "lora_bias",
+    "rank_pattern",
+    "alpha_pattern",
+    "modules_to_save",
+    "use_qalora",
+    "trainable_token_indices",
+    "target_parameters",
+    "layer_replication",
+)
 
 
 @dataclass(frozen=True)

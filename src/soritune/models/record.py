@@ -28,6 +28,7 @@ RECORD_FILE = "soritune.json"
 EXPORT_FILE = "soritune-export.json"  # of a complete model that soritune wrote
 TRAINED_FILE = "trained.safetensors"
 BUILTIN_PREFIX = "builtin:"
+_FORMAT = 1
 _LORA_STARTS = ("base", "merge", "fresh")  # `LoraStart`
 _LISTED = (TRAINED_FILE, f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS_FILE}")
 
@@ -56,7 +57,7 @@ def write_record(
         revision: of a hub id.
         about: what else to record, such as case and mode.
     """
-    record: dict[str, Any] = {"format": 1, "family": family, "base": stable_name(base)}
+    record: dict[str, Any] = {"format": _FORMAT, "family": family, "base": stable_name(base)}
     if Path(record["base"]).is_absolute():
         record["base_beside"] = os.path.relpath(record["base"], place.resolve())
     if revision is not None:
@@ -82,6 +83,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         raise UserError(f'{path}: names no "base"; train or download the model again')
     if not isinstance(record.get("tensors"), Mapping):
         raise UserError(f'{path}: lists no "tensors"; train or download the model again')
+    if record.get("format", _FORMAT) != _FORMAT:
+        raise UserError(f"{path}: is of another version of soritune; load the model with that one")
     for key in ("revision", "base_beside"):
         if not isinstance(record.get(key, ""), str):
             raise UserError(f'{path}: its "{key}" is no text; train or download the model again')

@@ -27,7 +27,17 @@ from soritune_vllm.soritune.models.checkpoint import (
 from soritune_vllm.soritune.models.tensors import LazyTensor
 
 # PEFT's options that make another delta than scale · B A.
-_OTHER_DELTAS = ("use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "modules_to_save")
+_OTHER_DELTAS = (
+    "use_dora",
+    "lora_bias",
+    "rank_pattern",
+    "alpha_pattern",
+    "modules_to_save",
+    "use_qalora",
+    "trainable_token_indices",
+    "target_parameters",
+    "layer_replication",
+)
 
 
 @dataclass(frozen=True)
