@@ -3,7 +3,6 @@
 
     python benchmarks/listening.py words MODEL        times of words beside those by width
     python benchmarks/listening.py joined MODEL       error rates beside cutting each 30 s
-    python benchmarks/listening.py seams MODEL        words lost or added where windows meet
     python benchmarks/listening.py silence MODEL      error rates of clips with silence around them
     python benchmarks/listening.py invented MODEL     words for sounds without speech
     python benchmarks/listening.py speed MODEL        x real time beside one clip at a time
@@ -30,7 +29,7 @@ import soxr
 from rapidfuzz.distance import Levenshtein
 
 import soritune
-from soritune.decoding.cutting import PAD_S, whole, windows
+from soritune.decoding.cutting import whole, windows
 from soritune.decoding.listening import PAUSE_FIXED_COST_S
 from soritune.decoding.records import Segment
 from soritune.decoding.subtitles import timed_words
@@ -164,43 +163,6 @@ def _texts(
     return [transcript.text for transcript in found]
 
 
-def seams_part(model: Transcriber, arguments: argparse.Namespace) -> None:
-    """Words lost or added within a word of where two windows meet, and elsewhere.
-
-    The truth is what the model writes for each clip alone, so its errors do not count.
-    """
-    language = arguments.language
-    parts = list(clips(arguments.clips, language))
-    padded = [np.pad(part.samples, int(PAD_S * RATE_HZ)) for part in parts]  # as windows are
-    alone = _texts(model, padded, language=language, keep=True)
-    expected = _plain(" ".join(alone))
-    print(
-        f"| {arguments.model} | s | words | seams | lost, added at seams | lost, added elsewhere |"
-    )
-    print("|---|---|---|---|---|---|")
-    for kind in ("pauses", "none"):
-        sound = joined(parts, gaps(kind, len(parts))).samples
-        (found,) = model.transcribe(
-            sound,
-            sampling_rate=RATE_HZ,
-            language=language,
-            window_s=arguments.window,
-            keep_unsure=True,
-        )
-        words = [_plain(segment.text) for segment in found.segments]
-        seams = np.cumsum([len(each) for each in words])[:-1]
-        counts = {(tag, near): 0 for tag in ("delete", "insert") for near in (True, False)}
-        for edit in Levenshtein.editops(expected, [word for each in words for word in each]):
-            if edit.tag != "replace":
-                near = bool(len(seams)) and np.abs(seams - edit.dest_pos).min() <= 1
-                counts[edit.tag, bool(near)] += 1
-        at, other = (
-            f"{counts['delete', near]}, {counts['insert', near]}" for near in (True, False)
-        )
-        seconds = len(sound) / RATE_HZ
-        print(f"| {kind} | {seconds:.0f} | {len(expected)} | {len(seams)} | {at} | {other} |")
-
-
 def silence_part(model: Transcriber, arguments: argparse.Namespace) -> None:
     """Error rates of clips with faint noise (-66 dB) before and behind them."""
     language, random = arguments.language, np.random.default_rng(1)
@@ -303,7 +265,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 PARTS = {
     "words": words_part,
     "joined": joined_part,
-    "seams": seams_part,
     "silence": silence_part,
     "invented": invented_part,
     "speed": speed_part,
@@ -317,8 +278,7 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("model")
     parser.add_argument("--clips", type=int, default=24)
-    parser.add_argument("--language", default="en", help="of seams and silence: en or ko")
-    parser.add_argument("--window", type=float, help="of seams: the longest, in seconds")
+    parser.add_argument("--language", default="en", help="of silence: en or ko")
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10])
     arguments = parser.parse_args()
     PARTS[arguments.part](soritune.load(arguments.model, device="cpu"), arguments)

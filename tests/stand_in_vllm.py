@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +24,9 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        (FOLDER / "asked").write_bytes(self.path.encode() + b"\n" + body)
+        written = FOLDER / f"asked-{threading.get_ident()}"  # two may come at once
+        written.write_bytes(self.path.encode() + b"\n" + body)
+        written.replace(FOLDER / "asked")
         if (FOLDER / "slow").exists():
             time.sleep(600)
         self._send(json.loads((FOLDER / "answer").read_text()))

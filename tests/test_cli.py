@@ -135,6 +135,7 @@ def wrapped_disk_full() -> Exception:
         ),
         (PermissionError(errno.EACCES, "Permission denied", "/a"), 2, "/a: this user may not"),
         (OSError(errno.EIO, "Input/output error", "/a"), 2, "/a: the disk failed"),
+        (UserError(f"model.json: shape {'9' * 100_000}; copy it again"), 2, "; copy it again"),
     ],
 )
 def test_how_a_command_ends(
@@ -145,6 +146,7 @@ def test_how_a_command_ends(
     assert done.exit_code == code
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert len(done.stderr) < 2100
     assert "Traceback" not in done.stderr
 
 

@@ -15,14 +15,21 @@ class Clock:
         return self.now_s
 
 
-def test_a_line_comes_every_fifteen_seconds() -> None:
+@pytest.mark.parametrize("known_from_s", [0, 20])
+def test_a_line_comes_every_fifteen_seconds(known_from_s: float) -> None:
     clock, lines = Clock(), list[str]()
-    progress = PlainProgress("train", 100, "steps", clock=clock, write=lines.append)
+
+    def total() -> float | None:
+        return 100 if clock.now_s >= known_from_s else None
+
+    progress = PlainProgress("train", total, "steps", clock=clock, write=lines.append)
     for _ in range(60):  # one step a second
         clock.now_s += 1
         progress.advance(1)
     assert len(lines) == 4
-    assert lines[0] == "train: 15/100 steps, 1 steps/s, 15 s elapsed, 1 min 25 s left"
+    of_total, left = ("/100", ", 1 min 25 s left") if known_from_s == 0 else ("", "")
+    assert lines[0] == f"train: 15{of_total} steps, 1 steps/s, 15 s elapsed{left}"
+    assert lines[1] == "train: 30/100 steps, 1 steps/s, 30 s elapsed, 1 min 10 s left"
 
 
 def test_the_last_line_says_how_long_it_took() -> None:

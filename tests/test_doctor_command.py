@@ -108,6 +108,21 @@ def test_no_html_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_listened_to(
+    clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    result = invoke(clean, "--html", str(tmp_path / "page.html"), "--workers", "1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "cannot be written; name another file" in result.stderr
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    (tmp_path / "list.jsonl").touch()
+    result = invoke(tmp_path / "list.jsonl", "--language", "ko", "--no-html", "--workers", "1")
+    assert result.exit_code == 2
+    assert "XDG_CACHE_HOME" in result.stderr
+
+
 def test_a_link_as_the_page_is_refused_before_anything_is_listened_to(
     clean: Path, tmp_path: Path
 ) -> None:

@@ -142,6 +142,23 @@ def test_a_corpus_of_an_earlier_version_counts_as_a_whole(folder: Path) -> None:
     assert split_identity(old, {"test"}) == split_identity(old, {"train"}) == corpus_identity(card)
 
 
+def test_a_damaged_card_is_prepared_again_and_nothing_else(
+    folder: Path, stand_ins: StandIns
+) -> None:
+    run(folder)
+    card = folder / "out/corpora/mine/corpus.json"
+    whole = card.read_text()
+    card.write_text(whole.replace('"license": "u', '"license": "v'))
+    assert card.read_text() != whole
+    (corpus,) = checked(folder).corpora
+    assert corpus.reasons == ("its card is damaged, or of another version",)
+    stand_ins.trained.clear()
+    lines = run(folder)
+    assert "prepare mine again: its card is damaged, or of another version" in lines
+    assert card.read_text() == whole
+    assert not stand_ins.trained
+
+
 def test_a_training_says_which_setting_made_it_again_and_keeps_the_figures(
     folder: Path, stand_ins: StandIns
 ) -> None:

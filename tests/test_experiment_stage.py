@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -240,6 +240,25 @@ def test_any_changed_character_of_a_stamp_means_not_done(tmp_path: Path) -> None
             continue  # between the values it says nothing
         path.write_text(f"{whole[:place]}#{whole[place + 1 :]}", encoding="utf-8")
         assert stage(tmp_path).done() is None, place
+
+
+def test_a_changed_character_of_what_was_made_means_not_done(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    checked = replace(stage(tmp_path), checked=(made,))
+    checked.run(lambda: make(tmp_path, "가 1"))
+    assert checked.done() is not None
+    made.write_text("가 7")
+    assert checked.done() is None
+    assert checked.why() == ["made changed after it was written"]
+
+    def work() -> Made:
+        assert not made.exists()  # nothing is continued from what changed
+        return make(tmp_path, "가 1")
+
+    checked.run(work)
+    assert checked.done() is not None
+    stage(tmp_path).run(lambda: make(tmp_path, "나"))  # as earlier versions did
+    assert checked.done() is not None
 
 
 @dataclass(frozen=True)

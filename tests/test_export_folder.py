@@ -118,6 +118,9 @@ def test_links_out_of_a_model_are_not_followed(
     (model / place).symlink_to(model / place)
     assert "leads nowhere" in refusal(model, tmp_path / "out")
     (model / place).unlink()
+    (model / place).symlink_to(model / "deep")  # leads around in a circle, inside the model
+    assert "is a link to a folder" in refusal(model, tmp_path / "out")
+    (model / place).unlink()
     (model / place).symlink_to(model / "config.json")
     export(str(model), "native", tmp_path / "out")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from spoken_numbers import RATE_HZ, WORD_S, LevelDetector, LevelEngine, spoken, 
 
 from soritune.audio.stream import Sound, Source
 from soritune.decoding import cutting
+from soritune.decoding.engine import Decoded, Piece
 from soritune.decoding.guard import Guard
 from soritune.decoding.joining import cut_apart, one_text
 from soritune.decoding.listening import Listening, listen, segments
@@ -181,6 +182,20 @@ def test_nothing_is_asked_where_nobody_speaks() -> None:
     assert len(engine.pieces) == 1
 
 
+def test_what_nobody_speaks_is_done_while_it_is_read() -> None:
+    done: list[float] = []
+
+    class Late(LevelEngine):
+        def decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Decoded]]:
+            waiting = list(pieces)
+            assert sum(done) == pytest.approx(200, abs=2)
+            yield from super().decode(waiting)
+
+    sound = np.concatenate([silence(100), spoken([1, 2]), silence(100), spoken([3])])
+    list(listen(Late(), [Sound(sound, RATE_HZ)], ASR, advance=done.append))
+    assert sum(done) == pytest.approx(len(sound) / RATE_HZ)
+
+
 def test_what_the_guard_holds_back_is_reported_and_can_be_kept() -> None:
     recording = Sound(spoken([1, 2, 3]), RATE_HZ)
     found = heard(recording, LevelEngine(logprob=-2.5))
@@ -255,12 +270,12 @@ def test_reasons_of_the_guard(
         ("one two, three four", "Two three. Four five", "one two, three Four five"),
         ("저는 학생 입니다 그리", "학생입니다 그리고 갑니다", "저는 학생 입니다 그리고 갑니다"),
         ("今日はいい天気で", "いい天気ですね", "今日はいい天気ですね"),
-        ("one two three four", "five six seven eight", "one two three six seven eight"),
+        ("one two three four", "five six seven eight", "one two three four five six seven eight"),
         ("", "one two", "one two"),
     ],
 )
 def test_texts_meet_where_they_agree(before: str, after: str, whole: str) -> None:
-    """By hand. Where they agree nowhere, half of what both could have heard is given up by each."""
+    """By hand. Where they agree nowhere, one of them did not write what both have heard."""
     assert one_text(list(cut_apart(before, after, 0.5, 0.5))) == whole
 
 

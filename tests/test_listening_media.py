@@ -72,6 +72,52 @@ def test_channels_of_a_film_that_cancel_each_other_are_not_averaged(
     assert np.abs(samples - TONE).max() < 1e-3
 
 
+@pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.mov", "a.flv", "a.tta"])
+def test_films_behind_each_other_are_told(tmp_path: Path, name: str) -> None:
+    """FFmpeg hears the first of them."""
+    path = tmp_path / name
+    if name == "a.tta":
+        with av.open(str(path), "w") as container:
+            sound = container.add_stream("tta", rate=RATE_HZ, layout="mono")
+            frame = av.AudioFrame.from_ndarray((TONE * 9e3).astype(np.int16)[None], "s16", "mono")
+            frame.sample_rate = RATE_HZ
+            container.mux(sound.encode(frame))
+            container.mux(sound.encode())
+    else:
+        film(path)
+    with open_recording(path) as recording:
+        recording.read(30)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(AudioError, match="another recording behind the first"):
+        open_recording(path).__enter__()
+
+
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 24_000])
+def test_a_stream_that_changes_its_channels_or_rate_is_heard_to_the_end(
+    tmp_path: Path, rate_hz: int
+) -> None:
+    path = tmp_path / "a.aac"
+    content = b""
+    for layout, rate in (("mono", RATE_HZ), ("stereo", rate_hz)):
+        part = io.BytesIO()
+        with av.open(part, "w", format="adts") as container:
+            sound = container.add_stream("aac", rate=rate, layout=layout)
+            tone = np.sin(2 * np.pi * 440 * np.arange(3 * rate) / rate).astype(np.float32) / 2
+            for start in range(0, len(tone) - 1023, 1024):
+                both = np.stack([tone[start : start + 1024]] * (1 if layout == "mono" else 2))
+                frame = av.AudioFrame.from_ndarray(both, "fltp", layout)
+                frame.sample_rate, frame.pts = rate, start
+                container.mux(sound.encode(frame))
+            container.mux(sound.encode())
+        content += part.getvalue()
+    path.write_bytes(content)
+    with open_recording(path) as recording:
+        samples = recording.read(30)
+    assert isinstance(samples, np.ndarray)
+    assert len(samples) / RATE_HZ == pytest.approx(6, abs=0.3)
+    assert np.abs(samples[-20_000:-4_000]).max() > 0.3
+
+
 @pytest.mark.parametrize(
     ("name", "default", "taken"), [("a.mp4", None, 1), ("a.mp4", 1, 2), ("a.mkv", 1, 2)]
 )

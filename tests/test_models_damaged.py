@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from soritune.errors import UserError
-from soritune.models import describe, load
+from soritune.models import describe, load, tokenizers
 from soritune.models.lora import Lora
 from soritune.models.registry import family_of
 from soritune.models.stored import open_stored
@@ -49,12 +50,87 @@ def change(path: Path, **values: object) -> None:
         ("chat_template.jinja", b"\xff"),
         ("model.safetensors", b"\xff" * 64),
         ("soritune.json", b"null"),
+        ("config.json", b'{"model_type": "phi4_multimodal", "rms_norm_eps": 1e999}'),
+        *[
+            (
+                "soritune.json",
+                b'{"family": "phi4mm", "base": "builtin:tiny", "tensors": {}, %s}' % key,
+            )
+            for key in (b'"lora_start": "x"', b'"revision": 5', b'"base_beside": ["x"]')
+        ],
+        *[
+            (
+                "soritune.json",
+                b'{"family": "phi4mm", "base": "builtin:tiny", "tensors": {%s}}' % key,
+            )
+            for key in (b'"../../pipe": {}', b'"/dev/zero": {}', b'"trained.safetensors": 5')
+        ],
         ("soritune.json", b'{"family": "phi4mm", "base": "x", "tensors": {"a": 5}}'),
     ],
 )
 def test_damaged_files_are_one_line(model: Path, name: str, content: bytes) -> None:
     (model / name).write_bytes(content)
     one_line(load, model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "soritune.json"])
+@pytest.mark.parametrize("action", [load, describe, open_stored, family_of])
+def test_a_pipe_is_not_waited_for(model: Path, action: object, name: str) -> None:
+    (model / name).unlink(missing_ok=True)
+    os.mkfifo(model / name)
+    assert f"{name}: is a pipe or a device" in one_line(action, model)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"r": 0},
+        {"r": 4.7},
+        {"r": [4]},
+        {"lora_alpha": "nan"},
+        {"lora_alpha": 10**400},
+        {"lora_dropout": 2},
+        {"lora_dropout": "x"},
+    ],
+)
+def test_the_size_of_a_lora_is_a_number(
+    native: Path, tmp_path: Path, values: dict[str, object]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(native, folder)
+    change(folder / "speech-lora/adapter_config.json", **values)
+    assert 'needs a whole number "r"' in one_line(open_stored, folder)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
+        "{{ 'a' * 1000000000000000 }}",
+        "{% for %}",
+        "{{ missing.key.key }}",
+    ],
+)
+def test_a_chat_template_that_does_not_end_or_fails_is_one_line(
+    small_qwen3_asr: Path, tmp_path: Path, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizers, "TEMPLATE_TIMEOUT_S", 0.3)
+    folder = tmp_path / "model"
+    shutil.copytree(small_qwen3_asr, folder)
+    (folder / "chat_template.jinja").write_text(template)
+    assert "its chat template cannot be used" in one_line(load, folder)
+
+
+def test_a_tokenizer_whose_pattern_takes_years_is_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizers, "PATTERN_TIMEOUT_S", 0.3)
+    settings = json.loads((model / "tokenizer.json").read_text())
+    split = {"type": "Split", "behavior": "Isolated", "invert": False}
+    slow = {**split, "pattern": {"Regex": "(a|aa)+$"}}
+    both = {"type": "Sequence", "pretokenizers": [slow, settings["pre_tokenizer"]]}
+    change(model / "tokenizer.json", pre_tokenizer=both)
+    assert "takes too long over short texts" in one_line(load, model)
 
 
 @pytest.mark.parametrize("action", [load, describe, open_stored, family_of])

@@ -108,7 +108,7 @@ def test_a_name_that_is_neither_folder_nor_hub_id_asks_no_network(name: str) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not JSON"),
+        ("{", "no readable soritune.json"),
         ('{"family": "other"}', "unknown model family 'other'"),
         ('{"family": "phi4mm"}', 'names no "base"'),
         ('{"family": "phi4mm", "base": "builtin:tiny"}', 'lists no "tensors"'),

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from soritune.corpus.card import CorpusCard, Division, SplitSummary
 from soritune.errors import UserError
 from soritune.experiment.check import check
 from soritune.experiment.loading import load_experiment
+from soritune.experiment.without_effect import division_without_effect
 from soritune.recipe import Evaluation, Recipe, TrainPart, load_recipe
+from soritune.sources.formats.manifest import ManifestSource
 from soritune.tasks import Task
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
@@ -199,10 +202,21 @@ def test_what_is_given_and_changes_nothing_is_said_with_its_line(tmp_path: Path)
     ]
 
 
+@pytest.mark.parametrize("division", [None, Division(by=["speaker"], test_share=0.2, dev_share=0)])
+def test_shares_of_a_source_that_names_its_splits_change_nothing(division: Division | None) -> None:
+    train = SplitSummary(utterances=1, duration_s=1, speakers=0, content="known")
+    card = CorpusCard.model_construct(division=division, splits={"train": train})
+    source = ManifestSource(source="manifest", path=Path("list"), test_share=0.2, dev_share=0)
+    said = ['"test_share" without effect: the source names the splits of its entries']
+    assert division_without_effect(source, card) == ([] if division else said)
+    plain = ManifestSource(source="manifest", path=Path("list"))
+    assert division_without_effect(plain, card) == []
+
+
 @pytest.mark.parametrize("name", ["phi4", "qwen3-asr", "tiny", "whisper"])
 def test_all_that_a_shipped_recipe_says_has_an_effect(name: str) -> None:
     said: list[str] = []
-    load_experiment(Path(f"recipes/{name}-korean.yaml"), say=said.append)
+    load_experiment(SHIPPED / f"{name}-korean.yaml", say=said.append)
     assert not said
 
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 import soundfile
 from serving_server import WAIT_S, english_clips, wait_for, wav
@@ -29,6 +30,7 @@ from typer.testing import CliRunner
 
 from soritune.cli import app
 from soritune.errors import UserError
+from soritune.models.record import EXPORT_FILE
 from soritune.models.registry import family_named
 from soritune.models.speech_model import longest_answer
 from soritune.serving import vllm
@@ -193,8 +195,11 @@ def test_sigterm_and_the_end_of_vllm_end_all_of_it(there: Path, model: Path) -> 
     """One process after the other, since each takes seconds: asked, stopped, killed."""
     ((samples, _),) = english_clips(1)
     sound = wav(samples)
+    twice = wav(np.concatenate([samples, samples]))
+    trained = {"longest_trained_s": len(samples) / 16_000}
+    (model / EXPORT_FILE).write_text(json.dumps({"trained": trained}))
 
-    def ask(url: str, kind: str, **fields: str) -> httpx2.Response:
+    def ask(url: str, kind: str, sound: bytes = sound, **fields: str) -> httpx2.Response:
         file = {"file": ("a.wav", sound)}
         return httpx2.post(f"{url}/v1/audio/{kind}", files=file, data=fields, timeout=WAIT_S)
 
@@ -222,6 +227,11 @@ def test_sigterm_and_the_end_of_vllm_end_all_of_it(there: Path, model: Path) -> 
         assert [each["logprob"] for each in told["logprobs"]] == [
             each["logprob"] for each in logprobs
         ]
+        ask(url, "transcriptions", twice)  # in pieces as long as the clips of the training
+        *_, asked = (there / "asked").read_text().partition("\n")
+        clip, _ = json.loads(asked)["messages"][0]["content"]
+        last, _ = soundfile.read(io.BytesIO(b64decode(clip["input_audio"]["data"])))
+        assert 0 < len(last) <= len(samples) + 0.4 * 16_000
         kept = processes(there)
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_S) in (0, 143)

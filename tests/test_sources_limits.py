@@ -10,6 +10,8 @@ import tracemalloc
 from pathlib import Path
 from typing import Literal
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from soritune.errors import UserError
@@ -23,6 +25,7 @@ from soritune.sources.formats import tables
 from soritune.sources.formats.manifest import ManifestSource
 from soritune.sources.formats.tables import MAX_LINE_CHARACTERS, json_lines, table_lines
 from soritune.sources.formats.webdataset_shards import find_shards
+from soritune.sources.parquet import read_columns
 
 
 def read_all(path: Path) -> list[str]:
@@ -52,6 +55,27 @@ def test_a_packed_line_of_gigabytes_is_refused(tmp_path: Path, name: str) -> Non
         file.write(b"[" * (MAX_LINE_CHARACTERS + 10))
     with pytest.raises(UserError, match=r"line 2: has more than .* characters"):
         list(json_lines(path))
+
+
+def test_a_parquet_file_that_unpacks_to_far_more_than_speech_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, pipe = tmp_path / "list.parquet", tmp_path / "pipe.parquet"
+    for size in (2**20, 2**24 + 1):
+        column = pyarrow.array([b"a" * size], pyarrow.binary())
+        table = pyarrow.table({"audio": column, "text": ["네"]})
+        pyarrow.parquet.write_table(table, path, compression="zstd")
+        if size == 2**20:
+            assert len(list(read_columns(path, ["text"]))) == 1
+    with pytest.raises(
+        UserError, match=r"audio takes .* bytes in the file and 16,777,2.* in memory"
+    ):
+        list(read_columns(path, ["text"]))
+    monkeypatch.setenv("SORITUNE_LIMIT_FACTOR", "2")
+    assert len(list(read_columns(path, ["text"]))) == 1
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match="is a pipe or a device"):
+        list(read_columns(pipe, ["text"]))
 
 
 def test_a_table_of_one_endless_line_is_refused(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from soritune.decoding import inputs as job_inputs
 from soritune.decoding.formats import Format
-from soritune.decoding.inputs import find_inputs
+from soritune.decoding.inputs import counted, find_inputs
 from soritune.decoding.records import Segment, Transcript
 from soritune.decoding.results import RESULTS_FILE, Job
 from soritune.errors import UserError
@@ -78,3 +81,15 @@ def test_lists_name_recordings_and_parts(recordings: Path) -> None:
     (recordings / "empty").mkdir()
     with pytest.raises(UserError, match="has no recordings"):
         find_inputs([recordings / "empty"])
+
+
+def test_work_does_not_wait_for_the_length_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = threading.Event()
+    monkeypatch.setattr(job_inputs, "_total_s", lambda _: 12.0 if read.wait(5) else 0.0)
+    total = counted([])
+    assert total() is None
+    read.set()
+    end = time.monotonic() + 5
+    while total() is None and time.monotonic() < end:
+        time.sleep(0.001)
+    assert total() == 12.0

@@ -17,19 +17,19 @@ PLAIN_LINE_EVERY_S = 15.0
 
 Advance = Callable[[float], None]
 """Called with how much more is done, in the unit of the work."""
+Total = float | Callable[[], float | None] | None
+"""Amount of work; None where unknown, or what tells it once it is known."""
 Remark = Callable[[], str]
 """Gives words that stand at the end of a line of progress; "" for none."""
 
 
 @contextmanager
-def track(
-    label: str, total: float | None, unit: str, remark: Remark = lambda: ""
-) -> Iterator[Advance]:
+def track(label: str, total: Total, unit: str, remark: Remark = lambda: "") -> Iterator[Advance]:
     """Show the progress of one stage and yield the function that advances it.
 
     Args:
-        total: amount of work in `unit` (utterances, audio s, steps); None where unknown. Leave out
-            what was done before an interruption: the rate counts only what happens in this block.
+        total: in `unit` (utterances, audio s, steps). Leave out what was done before an
+            interruption: the rate counts only what happens in this block.
         remark: gives what else is to be shown, such as `loss 2.31`.
     """
     if sys.stderr.isatty():
@@ -70,7 +70,7 @@ class PlainProgress:
     def __init__(
         self,
         label: str,
-        total: float | None,
+        total: Total,
         unit: str,
         remark: Remark = lambda: "",
         *,
@@ -98,7 +98,8 @@ class PlainProgress:
         elapsed_s = now_s - self._started_s
         self._written_s = now_s
         rate = self.done / elapsed_s if elapsed_s > 0 else 0.0
-        of_total = "" if self._total is None else f"/{_amount(self._total)}"
+        total = _known(self._total)
+        of_total = "" if total is None else f"/{_amount(total)}"
         parts = [f"{_amount(self.done)}{of_total} {self._unit}"]
         if rate > 0:
             parts.append(f"{_rate(rate)} {self._unit}/s")
@@ -106,10 +107,14 @@ class PlainProgress:
             parts.append(f"{state} after {duration_text(elapsed_s)}")
         else:
             parts.append(f"{duration_text(elapsed_s)} elapsed")
-            if rate > 0 and self._total is not None and self._total >= self.done:
-                parts.append(f"{duration_text((self._total - self.done) / rate)} left")
+            if rate > 0 and total is not None and total >= self.done:
+                parts.append(f"{duration_text((total - self.done) / rate)} left")
         parts += filter(None, [self._remark()])
         self._write(f"{self._label}: {', '.join(parts)}")
+
+
+def _known(total: Total) -> float | None:
+    return total() if callable(total) else total
 
 
 def _amount(value: float) -> str:
@@ -125,7 +130,7 @@ def _to_stderr(line: str) -> None:
 
 
 @contextmanager
-def _bar(label: str, total: float | None, unit: str, remark: Remark) -> Iterator[Advance]:
+def _bar(label: str, total: Total, unit: str, remark: Remark) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -159,10 +164,10 @@ def _bar(label: str, total: float | None, unit: str, remark: Remark) -> Iterator
         Remarks(),
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60.0) as progress:
-        task_id = progress.add_task(visible(label), total=total)
+        task_id = progress.add_task(visible(label), total=_known(total))
 
         def advance(amount: float) -> None:
-            progress.advance(task_id, amount)
+            progress.update(task_id, advance=amount, total=_known(total))
 
         yield advance
         # Hide an empty bar: nothing was left to do.

@@ -13,6 +13,7 @@ import numpy as np
 
 from soritune.audio.decode import END_SLACK_S, FORMS, MAX_RATE_HZ, MIN_RATE_HZ
 from soritune.audio.errors import AudioError
+from soritune.audio.joined import check_container
 from soritune.audio.levels import Levels, Samples
 from soritune.audio.ogg import MAGIC as OGG_MAGIC
 from soritune.audio.ogg import check_ogg
@@ -49,6 +50,8 @@ def open_container(
     file.seek(0)
     if file.read(4) == OGG_MAGIC:  # what libsndfile does not decode, such as FLAC in Ogg
         check_ogg(file, num_bytes, where)
+    else:
+        check_container(file, num_bytes, where)
     passed = _passed(file, where)
     with _open(file, where) as container:
         tracks = container.streams.audio
@@ -181,13 +184,12 @@ def _blocks(
 ) -> Iterator[Samples]:
     import av
 
-    layout = "mono" if channel is None else track.codec_context.layout
-    resampler = av.AudioResampler(format="flt", layout=layout, rate=rate_hz)
     waiting: list[Samples] = []
     count = total = 0
     try:
-        for frame in _frames(container, track, resampler):
-            samples = _samples(frame)[:, channel or 0]
+        for frame in _frames(container, track, rate_hz, "mono" if channel is None else None):
+            samples = _samples(frame)
+            samples = samples[:, min(channel or 0, samples.shape[1] - 1)]
             waiting.append(samples)
             count += len(samples)
             if count >= BLOCK_S * rate_hz:
@@ -205,10 +207,24 @@ def _blocks(
         yield np.concatenate(waiting)
 
 
-def _frames(container: Any, track: Any, resampler: Any) -> Iterator[Any]:
+def _frames(container: Any, track: Any, rate_hz: int, layout: str | None) -> Iterator[Any]:
+    """Yield frames of float samples in a layout (None: their own).
+
+    Broadcasts change between mono, stereo and more, and files that were joined as well.
+    """
+    import av
+
+    resampler, form = None, None
     for frame in container.decode(track):
+        found = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or found != form:
+            if resampler is not None:
+                yield from resampler.resample(None)
+            resampler = av.AudioResampler("flt", layout or frame.layout, rate_hz)
+            form = found
         yield from resampler.resample(frame)
-    yield from resampler.resample(None)
+    if resampler is not None:
+        yield from resampler.resample(None)
 
 
 def _samples(frame: Any) -> Samples:

@@ -98,6 +98,8 @@ def doctor(
             continue
         if not path.parent.is_dir():
             raise UserError(f"{path}: folder {path.parent} does not exist; make it first")
+        if not os.access(path.parent, os.W_OK):
+            raise UserError(f"{path}: folder {path.parent} cannot be written; name another file")
         require_place(path)
     found = find_corpora(corpora, language, say, workers=workers)
     sources = open_sources(found.folders, found.outdated)
@@ -115,7 +117,6 @@ def doctor(
         recipe=found.recipe or RECIPE,
     )
     print_audit(PlainConsole(), audited.audit)
-    _keep(audited.audit, corpora)
     if not no_html:
         from soritune.doctor.page import write_page
 
@@ -128,6 +129,7 @@ def doctor(
         echo(f"findings: {json}")
     if checks:
         _write_lists(audited.audit, checks, lists)
+    _keep(audited.audit, corpora)
     if strict and audited.audit.errors:
         raise typer.Exit(EXIT_FOUND_ERRORS)
 
@@ -153,4 +155,7 @@ def _keep(audit: Audit, paths: list[Path]) -> None:
     from soritune.recipe import load_recipe
 
     path = Plan.of(load_recipe(paths[0])).audit_path
-    write_atomically(path, audit.model_dump_json(indent=1) + "\n")
+    try:
+        write_atomically(path, audit.model_dump_json(indent=1) + "\n")
+    except UserError as error:  # somebody else's run may be audited
+        say(f"note: not kept for the report: {error}")

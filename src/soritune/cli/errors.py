@@ -17,6 +17,7 @@ P = ParamSpec("P")
 
 EXIT_USER_ERROR = 2
 _FULL = "the disk is full. Free some space and run the same command again to continue."
+_LONGEST = 2000  # characters of a line
 _TROUBLES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -55,6 +56,8 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 def show_error(message: str) -> None:
     """Write one line to standard error, red on a terminal."""
     line = visible(" ".join(message.split()))
+    if len(line) > _LONGEST:  # a value of a damaged file
+        line = f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
     typer.secho(f"error: {line}", fg=typer.colors.RED, err=True)
 
 

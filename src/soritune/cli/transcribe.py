@@ -155,7 +155,7 @@ def transcribe(
             known_language(code)  # reports an unknown language before the model is loaded
 
     from soritune.decoding.engines import check_engine, open_engine
-    from soritune.decoding.inputs import find_inputs, total_s
+    from soritune.decoding.inputs import counted, find_inputs
     from soritune.decoding.results import Job
     from soritune.decoding.server import OPENAI
     from soritune.decoding.transcriber import Failure, Options
@@ -191,7 +191,7 @@ def transcribe(
         if not job.waiting:
             return
         run = open_engine(engine, model, base, workers=workers)
-        with track("transcribe", total_s(job.waiting), "audio s") as advance:
+        with track("transcribe", counted(job.waiting), "audio s") as advance:
             results = run([each.source for each in job.waiting], options, advance)
             for place, result in results:
                 each = job.waiting[place]

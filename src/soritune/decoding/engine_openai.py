@@ -64,6 +64,7 @@ class OpenAIEngine:
             wherever the family translates to.
         chat: how that vLLM is asked by chat; None asks its endpoints for sound.
         language: sent where a request names none.
+        longest_trained_s: see `ClipLimits`; None where nothing is known of the model.
         gone: set by another thread when nobody waits for answers any more.
     """
 
@@ -74,6 +75,7 @@ class OpenAIEngine:
     family: Family | None = None
     chat: Chat | None = None
     language: str | None = None
+    longest_trained_s: float | None = None
     gone: Event = field(default_factory=Event, repr=False, compare=False)
     # What the server was found to be, once it is known.
     known: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
@@ -84,7 +86,11 @@ class OpenAIEngine:
         if self.family is None:
             return ClipLimits(400, PIECE_S)
         limits = self.family.clip_limits
-        return replace(limits, max_duration_s=min(limits.max_duration_s, PIECE_S))
+        return replace(
+            limits,
+            max_duration_s=min(limits.max_duration_s, PIECE_S),
+            longest_trained_s=self.longest_trained_s,
+        )
 
     def until(self, gone: Event) -> OpenAIEngine:
         """Return the same engine, which gives up when `gone` is set."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -87,11 +89,12 @@ def _folder(folder: Path) -> Iterator[tuple[Path, Path]]:
     empty = True
     for parent, folders, names in os.walk(folder):
         folders.sort()
+        here = Path(parent)
+        inside = here.relative_to(folder)
         for name in sorted(names):
-            path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
                 empty = False
-                yield path, path.relative_to(folder)
+                yield here / name, inside / name
     if empty:
         raise UserError(
             f"{folder}: has no recordings ({' '.join(sorted(SUFFIXES))}). Give another folder, or "
@@ -138,15 +141,11 @@ def _place(source: Path | Excerpt, folder: Path) -> Path:
 
 def _apart(inputs: list[Input]) -> list[Input]:
     """Return inputs whose results never share a file: a.wav and a.mp3 keep their suffixes."""
-    stems: dict[Path, int] = {}
-    for each in inputs:
-        bare = each.place.with_suffix("")
-        stems[bare] = stems.get(bare, 0) + 1
+    bare = [each.place.with_suffix("") for each in inputs]
+    stems = Counter(bare)
     placed = [
-        each
-        if stems[each.place.with_suffix("")] > 1
-        else Input(each.source, each.place.with_suffix(""))
-        for each in inputs
+        each if stems[place] > 1 else Input(each.source, place)
+        for each, place in zip(inputs, bare, strict=True)
     ]
     taken: dict[Path, Input] = {}
     for each in placed:
@@ -159,7 +158,17 @@ def _apart(inputs: list[Input]) -> list[Input]:
     return placed
 
 
-def total_s(inputs: Sequence[Input]) -> float | None:
+def counted(inputs: Sequence[Input]) -> Callable[[], float | None]:
+    """Return what tells how long all recordings are: None until their headers have been read.
+
+    They are read beside the work, since those of 100,000 files take half a minute.
+    """
+    total_s: list[float | None] = []
+    threading.Thread(target=lambda: total_s.append(_total_s(inputs)), daemon=True).start()
+    return lambda: total_s[0] if total_s else None
+
+
+def _total_s(inputs: Sequence[Input]) -> float | None:
     """Return how long all recordings are, by their headers; None where one does not say."""
     import soundfile
 

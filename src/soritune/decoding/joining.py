@@ -33,8 +33,8 @@ def cut_apart(before: str, after: str, before_share: float, after_share: float) 
     They meet within the longest stretch of letters that both have, among those that the overlap
     can have; one that stands elsewhere in the overlap counts less, since phrases repeat. They are
     cut between two words where there are some, nearest to the middle of the stretch, since words
-    at the edges of a window are heard worst. Where they have none in common, each gives up the
-    half of the overlap at its edge.
+    at the edges of a window are heard worst. Where they have none in common, both stay whole: one
+    of them did not write the overlap.
 
     Args:
         before_share: share of the first window that the second has heard as well.
@@ -58,10 +58,7 @@ def cut_apart(before: str, after: str, before_share: float, after_share: float) 
         default=(0, 0, 0),
     )
     if weight(found) <= 0:
-        keep, skip = len(left) - _count(left, before_share / 2), _count(right, after_share / 2)
-        end = _word_start(before, left[keep]) if keep < len(left) else len(before)
-        start = _word_start(after, right[skip]) if skip < len(right) else len(after)
-        return before[:end].rstrip(), after[start:].lstrip()
+        return before, after
     first, second, size = found
     both = [
         (tail[first + place], head[second + place], abs(place - size / 2)) for place in range(size)
@@ -107,9 +104,3 @@ def _count(letters: list[int], share: float) -> int:
 
 def _starts(text: str, place: int) -> bool:
     return place == 0 or text[place - 1].isspace() or unspaced(text[place])
-
-
-def _word_start(text: str, place: int) -> int:
-    while not _starts(text, place):
-        place -= 1
-    return place

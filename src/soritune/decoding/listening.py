@@ -145,9 +145,15 @@ class _Hearing:
 
     def _counted(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         for block in blocks:
-            yield block
             self.duration_s += len(block) / SAMPLE_RATE_HZ
             self._check_duration()
+            yield block
+
+    def step_s(self, seconds: float) -> float:
+        """Count seconds as done, and return them; no more than the recording has."""
+        seconds = min(seconds, self.duration_s - self.advanced_s)
+        self.advanced_s += seconds
+        return seconds
 
     def pieces(
         self, index: int, cut: Iterable[Window], place: int | None = None
@@ -301,18 +307,17 @@ def _heard(
             first += 1
 
     again: deque[Piece] = deque()
-    for piece, outcome in _answers(engine, _pieces(engine, sources, asked, waiting), again):
+    pieces = _pieces(engine, sources, asked, waiting, advance)
+    for piece, outcome in _answers(engine, pieces, again):
         index, number = piece.key
         hearing = waiting[index]
         if isinstance(outcome, Refused):
-            hearing.error = hearing.error or outcome.error
+            hearing.error = hearing.error or f"{hearing.file}: {outcome.error}"
             hearing.answers[number] = None
         elif halved := hearing.take(piece, outcome):
             again += halved
             continue
-        step_s = min(piece.duration_s, hearing.duration_s - hearing.advanced_s)
-        hearing.advanced_s += step_s
-        advance(step_s)
+        advance(hearing.step_s(piece.duration_s))
         yield from ended()
     yield from ended()
 
@@ -341,6 +346,7 @@ def _pieces(
     sources: Iterable[Source],
     asked: Listening,
     waiting: dict[int, _Hearing],
+    advance: Advance,
 ) -> Iterator[Piece]:
     """Cut recordings into pieces for the engine; windows without speech are not asked about."""
     limits = engine.clip_limits
@@ -353,8 +359,11 @@ def _pieces(
             with open_recording(source) as recording:
                 hearing.notes += [recording.note] if recording.note else []
                 sound = hearing.measured(recording.read(unbroken_s), limits.min_samples)
-                cut = windows(sound, longest_s=longest_s, pause_s=pause_s)
-                yield from hearing.pieces(index, cut)
+                done_s = 0.0
+                for window in windows(sound, longest_s=longest_s, pause_s=pause_s):
+                    advance(hearing.step_s(max(0.0, window.start_s - done_s)))  # nobody speaks
+                    done_s = window.end_s
+                    yield from hearing.pieces(index, [window])
         except AudioError as error:
             hearing.error, hearing.reason = str(error), error.reason
         hearing.cut = True

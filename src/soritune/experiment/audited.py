@@ -113,6 +113,13 @@ def _prepare_raw(path: Path, language: str | None, say: Say, workers: int | None
         "corpora": {name or "recordings": _source(path)},
     }
     plan = Plan.of(Recipe.model_validate(settings))
+    try:
+        plan.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{_cache()}: the cache of raw recordings cannot be written ({error.strerror}). Set "
+            "XDG_CACHE_HOME to a folder that can."
+        ) from error
     with locked(plan.output):
         prepare_corpora(plan, (), say, workers=workers)
     return plan.corpus_folder(name or "recordings")

@@ -94,7 +94,7 @@ def check(recipe: Recipe, only: Sequence[str] = ()) -> RunCheck:
 
 def _state(plan: Plan, name: str) -> CorpusState:
     source = plan.recipe.corpora[name]
-    if plan.card(name) is None and published_source(source) is not None:
+    if not plan.is_prepared(name) and published_source(source) is not None:
         return CorpusState(None)  # not on this machine: nothing of it can be read
     return corpus_state(name, source, plan.corpus_folder(name))
 

@@ -158,6 +158,13 @@ class Plan:
             return None
         return read_card(self.corpus_folder(corpus))
 
+    def is_prepared(self, corpus: str) -> bool:
+        """Return whether a corpus has a card that can be read."""
+        try:
+            return self.card(corpus) is not None
+        except UserError:
+            return False
+
     def folders(self, corpora: Iterable[str]) -> Folders:
         """Return those of `corpora` that are prepared, with their cards."""
         cards = {name: self.card(name) for name in dict.fromkeys(corpora)}
@@ -255,7 +262,12 @@ class Plan:
         }
         stamp = path.with_suffix(".json")
         return Stage(
-            stamp, json_sha256(depends_on), DecodingOutcome, outputs=(path,), inputs=inputs
+            stamp,
+            json_sha256(depends_on),
+            DecodingOutcome,
+            outputs=(path,),
+            checked=(path,),
+            inputs=inputs,
         )
 
     def system(self, case: str, evaluation: str) -> str:
@@ -289,6 +301,7 @@ class Plan:
             json_sha256(depends_on),
             ScoringOutcome,
             outputs=(path,),
+            checked=(path,),
             inputs=inputs,
         )
 

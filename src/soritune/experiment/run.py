@@ -67,7 +67,7 @@ class Experiment:
         check_base(self.recipe)
         # 1. The speech of all cases and evaluations, so that a mistake in it shows at once.
         corpora = self.corpora_of(cases, list(self.recipe.evaluate))
-        if any(self.plan.card(name) is None for name in corpora):
+        if not all(map(self.plan.is_prepared, corpora)):
             ask_hub_for_base(self.recipe)
         self.prepare(corpora)
         self.check_evaluations()

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from soritune.experiment.differences import differences
-from soritune.files import json_sha256, read_regular, remove_files, write_atomically
+from soritune.files import file_sha256, json_sha256, read_regular, remove_files, write_atomically
 
 OutcomeT = TypeVar("OutcomeT")
 EARLIER_STAMP = "settings, data or this version changed; the earlier stamp does not say which"
@@ -43,6 +43,7 @@ class _Stamp(BaseModel):
     Attributes:
         inputs: what the fingerprint was made of, for the words of a later redo; None in stamps of
             earlier versions.
+        files: checksums of outputs, by name; None in stamps of earlier versions.
         checksum: of all the rest, so that no damage of the file goes unseen.
     """
 
@@ -53,6 +54,7 @@ class _Stamp(BaseModel):
     seconds: float | None = None
     outcome: object = None
     inputs: dict[str, Any] | None = None
+    files: dict[str, str] | None = None
     checksum: str | None = None
 
     def computed_checksum(self) -> str:
@@ -60,10 +62,11 @@ class _Stamp(BaseModel):
         return json_sha256(self.content())
 
     def content(self) -> dict[str, Any]:
-        """Return all but the checksum; stamps of earlier versions have no inputs."""
+        """Return all but the checksum; stamps of earlier versions have no inputs and files."""
         content = self.model_dump(exclude={"checksum"})
-        if self.inputs is None:
-            del content["inputs"]
+        for key in ("inputs", "files"):
+            if content[key] is None:
+                del content[key]
         return content
 
 
@@ -79,6 +82,7 @@ class Stage(Generic[OutcomeT]):
         fingerprint: of all that the result depends on.
         kind: type of the outcome, a record that is valid JSON.
         outputs: files and folders that exist when it is done.
+        checked: files among the outputs whose content the stamp vouches for.
         scratch: files, below the folder of the stamp, that are in folders among the outputs, or
             that it or later stages may leave besides.
         inputs: JSON values that the fingerprint stands for, shortened; they say why a stage is
@@ -89,6 +93,7 @@ class Stage(Generic[OutcomeT]):
     fingerprint: str
     kind: type[OutcomeT]
     outputs: Sequence[Path] = ()
+    checked: Sequence[Path] = ()
     scratch: Iterable[Path] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -97,7 +102,7 @@ class Stage(Generic[OutcomeT]):
         stamp = self._read()
         if stamp is None or stamp.state != "done":
             return None
-        if not all(path.exists() for path in self.outputs):
+        if not all(path.exists() for path in self.outputs) or self._changed(stamp):
             return None
         try:
             return Done(self._adapter.validate_python(stamp.outcome), stamp.seconds)
@@ -110,8 +115,14 @@ class Stage(Generic[OutcomeT]):
         if stamp is None:
             return []
         if stamp.fingerprint == self.fingerprint:
+            if stamp.state != "done":
+                return []
             lost = [path.name for path in self.outputs if not path.exists()]
-            return [f"{', '.join(lost)} missing"] if lost and stamp.state == "done" else []
+            changed = [name for name in self._changed(stamp) if name not in lost]
+            return [
+                *([f"{', '.join(lost)} missing"] if lost else []),
+                *([f"{', '.join(changed)} changed after it was written"] if changed else []),
+            ]
         if stamp.inputs is None:
             return [EARLIER_STAMP]
         return differences(stamp.inputs, self.inputs) or [EARLIER_STAMP]
@@ -142,7 +153,8 @@ class Stage(Generic[OutcomeT]):
         What an interrupted run of the same fingerprint left in the outputs is still there for
         `work` to continue from.
         """
-        resumed = self._read() is not None
+        before = self._read()
+        resumed = before is not None and not self._changed(before)
         if not resumed:
             # Stamp first: after a kill, half-removed outputs do not count as finished.
             remove_files([self.stamp, *self.scratch, *self.outputs], self.stamp.parent)
@@ -159,9 +171,19 @@ class Stage(Generic[OutcomeT]):
                 seconds=seconds,
                 outcome=self._adapter.dump_python(outcome, mode="json"),
                 inputs=inputs,
+                files={path.name: file_sha256(path) for path in self.checked} or None,
             )
         )
         return Done(outcome, seconds)
+
+    def _changed(self, stamp: _Stamp) -> list[str]:
+        """Return the names of checked files that are not as they were when it was done."""
+        known = stamp.files or {}
+        return [
+            path.name
+            for path in self.checked
+            if path.name in known and not (path.is_file() and file_sha256(path) == known[path.name])
+        ]
 
     @property
     def _adapter(self) -> TypeAdapter[OutcomeT]:

@@ -40,7 +40,7 @@ def without_effect(file: RecipeFile, family: Family) -> list[str]:
 def division_without_effect(source: BaseModel, card: CorpusCard) -> list[str]:
     """Return a line where settings of a division are given, but the source names its splits."""
     whole = all(split.content for split in card.splits.values())  # earlier versions did not say
-    given = source.model_fields_set & set(DIVISION)
+    given = {key for key in source.model_fields_set & set(DIVISION) if getattr(source, key) != 0}
     if card.division is not None or not whole or not given:
         return []
     keys = ", ".join(f'"{key}"' for key in DIVISION if key in given)

@@ -124,14 +124,20 @@ def configured_lora(folder: Path, entries: Sequence[Entry]) -> Lora:
         raise UserError(f'{where}: bias is {config["bias"]!r}; soritune reads "none" only')
     try:
         r, alpha = int(config["r"]), float(config["lora_alpha"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f'{where}: needs numbers "r" and "lora_alpha"; is it a LoRA?') from None
+        dropout = float(config.get("lora_dropout") or 0.0)
+        if r < 1 or r != float(config["r"]) or not (math.isfinite(alpha) and 0 <= dropout < 1):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UserError(
+            f'{where}: needs a whole number "r" and numbers "lora_alpha" and "lora_dropout" '
+            "(0 to 1); is it a LoRA?"
+        ) from None
     targets = config.get("target_modules")
     lora = lora_of_entries(
         entries,
         r=r,
         alpha=alpha,
-        dropout=float(config.get("lora_dropout") or 0.0),
+        dropout=dropout,
         where=folder,
         target_modules=tuple(targets) if isinstance(targets, list) else targets,
     )

@@ -6,7 +6,6 @@ chain is followed by reading settings and headers; `load`, `describe` and `expor
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -355,13 +354,8 @@ def adapter_base(adapter: Path) -> tuple[str, str | None]:
     Raises UserError where neither is there.
     """
     path = adapter / ADAPTER_CONFIG_FILE
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        named, revision = settings.get("base_model_name_or_path"), settings.get("revision")
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not JSON ({error}); take the adapter from where it came from"
-        ) from None
+    settings = read_json(path)
+    named, revision = settings.get("base_model_name_or_path"), settings.get("revision")
     # For other programs it names the folder of the built-in base, which another machine lacks.
     exported = read_json(adapter / EXPORT_FILE) if (adapter / EXPORT_FILE).is_file() else {}
     if str(exported.get("base")).startswith(BUILTIN_PREFIX):

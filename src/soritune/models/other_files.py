@@ -112,3 +112,5 @@ def _check_link(path: Path, base: Path) -> None:
             f"{path}: leads to {target}, outside the model; put the file itself there, or remove "
             "the link"
         )
+    if path.is_symlink() and path.is_dir():  # it may lead around in a circle
+        raise UserError(f"{path}: is a link to a folder; put the folder itself there")

@@ -16,12 +16,20 @@ from typing import Any
 from soritune.errors import UserError
 from soritune.files import write_atomically
 from soritune.hub import is_hub_id
-from soritune.models.checkpoint import ADAPTER_FOLDER, ADAPTER_WEIGHTS_FILE, Entry, read_header
+from soritune.models.checkpoint import (
+    ADAPTER_FOLDER,
+    ADAPTER_WEIGHTS_FILE,
+    Entry,
+    read_header,
+    read_json,
+)
 
 RECORD_FILE = "soritune.json"
 EXPORT_FILE = "soritune-export.json"  # of a complete model that soritune wrote
 TRAINED_FILE = "trained.safetensors"
 BUILTIN_PREFIX = "builtin:"
+_LORA_STARTS = ("base", "merge", "fresh")  # `LoraStart`
+_LISTED = (TRAINED_FILE, f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS_FILE}")
 
 
 def stable_name(source: str) -> str:
@@ -66,12 +74,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     path = folder / RECORD_FILE
     if not path.is_file():
         return None
-    try:
-        record: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); train or download the model again") from None
-    if not isinstance(record, dict):
-        raise UserError(f"{path}: not a JSON object; train or download the model again")
+    record = read_json(path)
     from soritune.models.registry import family_named  # imports this module
 
     family_named(record.get("family"), str(path))
@@ -79,6 +82,14 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         raise UserError(f'{path}: names no "base"; train or download the model again')
     if not isinstance(record.get("tensors"), Mapping):
         raise UserError(f'{path}: lists no "tensors"; train or download the model again')
+    for key in ("revision", "base_beside"):
+        if not isinstance(record.get(key, ""), str):
+            raise UserError(f'{path}: its "{key}" is no text; train or download the model again')
+    if record.get("lora_start", "base") not in _LORA_STARTS:
+        raise UserError(
+            f'{path}: its "lora_start" is none of {", ".join(_LORA_STARTS)}; train or '
+            "download the model again"
+        )
     _check_tensors(folder, record["tensors"])
     return record
 
@@ -93,8 +104,8 @@ def longest_trained_s(folder: Path, record: Mapping[str, Any]) -> float | None:
     path = folder / EXPORT_FILE
     if not record and path.is_file():
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))["trained"]
-        except (ValueError, KeyError, TypeError):
+            record = read_json(path).get("trained", {})
+        except UserError:
             return None  # `check_export` reports it where it matters
     value = record.get("longest_trained_s") if isinstance(record, Mapping) else None
     return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
@@ -125,20 +136,23 @@ def check_export(folder: Path, *, has_lora: bool) -> None:
     path = folder / EXPORT_FILE
     if has_lora or not path.is_file():
         return
-    try:
-        lora = json.loads(path.read_text(encoding="utf-8")).get("lora")
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not JSON ({error}); export the model again") from None
+    lora = read_json(path).get("lora")
     if lora:
+        rank = lora.get("r") if isinstance(lora, Mapping) else "?"
         raise UserError(
             f"{folder}: no {ADAPTER_FOLDER}/, though {EXPORT_FILE} says that it was exported with "
-            f"a LoRA of rank {lora.get('r')}; copy or export the model again"
+            f"a LoRA of rank {rank}; copy or export the model again"
         )
 
 
 def _check_tensors(folder: Path, listed: Mapping[str, Any]) -> None:
     """Raise UserError where a tensor that a record lists is not there."""
     for name, tensors in listed.items():
+        if name not in _LISTED or not isinstance(tensors, Mapping):
+            raise UserError(
+                f"{folder / RECORD_FILE}: lists tensors of {name[:80]}, which no training writes; "
+                "train or download the model again"
+            )
         found = {entry.native.name: _shape(entry) for entry in read_header(folder / name)}
         for tensor, shape in tensors.items():
             if found.get(tensor) != shape:
@@ -152,10 +166,9 @@ def _check_tensors(folder: Path, listed: Mapping[str, Any]) -> None:
 
 def _listed(folder: Path) -> dict[str, dict[str, str]]:
     """Return native names and shapes of the tensors of a trained model, by file."""
-    files = (TRAINED_FILE, f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS_FILE}")
     return {
         name: {entry.native.name: _shape(entry) for entry in read_header(folder / name)}
-        for name in files
+        for name in _LISTED
         if (folder / name).is_file()
     }
 

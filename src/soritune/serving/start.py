@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from soritune.decoding.engine_openai import OpenAIEngine
 from soritune.decoding.server import OPENAI
 from soritune.errors import UserError, visible
+from soritune.models.record import longest_trained_s
 from soritune.serving.app import make_app
 from soritune.serving.batcher import Batcher
 from soritune.serving.metrics import Metrics
@@ -61,7 +62,11 @@ def run_server(
             problem = vllm.problem
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
-                return [_of_vllm(vllm, Path(model), name) for name in names]
+                folders = map(Path, [model, *adapters.values()])
+                return [
+                    _of_vllm(vllm, Path(model), name, trained)
+                    for name, trained in zip(names, folders, strict=True)
+                ]
         elif engine.startswith(OPENAI):
 
             def make_models(metrics: Metrics) -> Sequence[ServedModel]:
@@ -108,10 +113,18 @@ def _local(
     ]
 
 
-def _of_vllm(vllm: RunningVllm, folder: Path, name: str) -> ServedModel:
+def _of_vllm(vllm: RunningVllm, folder: Path, name: str, trained: Path) -> ServedModel:
+    """Return the model of `folder`, or the adapter in `trained` on it, that vLLM calls `name`."""
     family = vllm.family
     chat, language = family.vllm_chat(folder), family.default_language(folder)
-    engine = OpenAIEngine(vllm.url, name, family=family, chat=chat, language=language)
+    engine = OpenAIEngine(
+        vllm.url,
+        name,
+        family=family,
+        chat=chat,
+        language=language,
+        longest_trained_s=longest_trained_s(trained, {}),
+    )
     return remote_model(name, engine, None if chat is None else chat.decode)
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from soritune.errors import UserError
+from soritune.files import open_regular
+from soritune.sources.limits import LIFTED_BY, lifted
 
 BATCH_ROWS = 50
+MAX_PACKED = 100
+MAX_UNPACKED_BYTES = 2**24
+"""A column that is larger in memory, and a hundredth of that in the file, holds no speech: sound
+does not shrink, and transcripts shrink to a tenth."""
 
 
 def read_rows(
@@ -79,15 +86,46 @@ def describe_files(files: Iterable[Path], folder: Path) -> str:
     )
 
 
+def check_packing(path: Path) -> None:
+    """Raise UserError for a Parquet file of which a part would fill the memory.
+
+    One that cannot be read is left to its reader.
+    """
+    import pyarrow.parquet as pq
+
+    if path.is_file():
+        with suppress(OSError, ValueError):
+            _check_packing(pq.read_metadata(path), path)
+
+
+def _check_packing(metadata: Any, path: Path) -> None:
+    limit = lifted(MAX_UNPACKED_BYTES)
+    for group in range(metadata.num_row_groups):
+        for number in range(metadata.num_columns):
+            column = metadata.row_group(group).column(number)
+            unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
+            if unpacked > limit and unpacked > MAX_PACKED * packed:
+                raise UserError(
+                    f"{path}: {column.path_in_schema} takes {packed:,} bytes in the file and "
+                    f"{unpacked:,} in memory, as no recordings do; {LIFTED_BY}"
+                )
+
+
 def _open(path: Path, required: Set[str], origin: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
+        open_regular(path).close()
         file = pq.ParquetFile(path)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path}: no Parquet file that can be read ({error}); download it again"
         ) from error
+    try:
+        _check_packing(file.metadata, path)
+    except UserError:
+        file.close()
+        raise
     lacking = required - set(file.schema_arrow.names)
     if lacking:
         file.close()

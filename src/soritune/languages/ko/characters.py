@@ -28,6 +28,7 @@ _CHARACTERS = {
     "\u00a0": " ",
     **SAME_MARKS,
     "°C": "℃",
+    "\u00b5": "μ",  # the sign on keyboards
     "￦": "₩",
     "￠": "¢",
     "￡": "£",

@@ -41,6 +41,11 @@ UNITS = {
     **{"μg": "마이크로그램", "μL": "마이크로리터", "μl": "마이크로리터"},
     **{"μm": "마이크로미터", "nm": "나노미터", "dL": "데시리터", "dl": "데시리터"},
     **{"kV": "킬로볼트", "kWh": "킬로와트시", "mAh": "밀리암페어시", "Ω": "옴"},
+    **{"ms": "밀리초", "μs": "마이크로초", "ns": "나노초", "ng": "나노그램", "yd": "야드"},
+    **{"mW": "밀리와트", "MW": "메가와트", "GW": "기가와트", "Wh": "와트시", "MWh": "메가와트시"},
+    **{"mA": "밀리암페어", "Ah": "암페어시", "mV": "밀리볼트", "kΩ": "킬로옴", "kJ": "킬로줄"},
+    **{"hPa": "헥토파스칼", "kPa": "킬로파스칼", "MPa": "메가파스칼", "PB": "페타바이트"},
+    **{"px": "픽셀", "dpi": "디피아이", "bpm": "비피엠"},
     **{"ft": "피트", "oz": "온스", "lb": "파운드", "min": "분", "sec": "초"},
     **{"bps": "비피에스", "Kbps": "킬로비피에스", "Mbps": "메가비피에스", "Gbps": "기가비피에스"},
     **{"rpm": "알피엠", "fps": "에프피에스", "ppm": "피피엠"},
@@ -63,6 +68,7 @@ _UNIT_END = r"(?![A-Za-z²³]|/[A-Za-z])"
 _SIGN = rf"(?: ?(?P<sign>{_UNIT}){_UNIT_END})?"
 _DAY = "|".join(map(re.escape, _NAMED_DAYS))
 _DOTTED_DAY = "|".join(re.escape(day.replace("·", ".")) for day in _NAMED_DAYS)
+_MONTH, _DAY_OF_MONTH = "0?[1-9]|1[0-2]", r"0?[1-9](?!\d)|[12]\d|3[01]"
 _EVENT = "절|운동|혁명|민주|전쟁|사변|광복|사태|항쟁|쿠데타|만세"
 Rule = Callable[[re.Match[str]], str]
 
@@ -90,6 +96,10 @@ def _date(found: re.Match[str]) -> str:
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return found.group()
     return f"{year}년 {month}월 {day}일"
+
+
+def _short_date(found: re.Match[str]) -> str:
+    return f"{int(found[1])}월 {int(found[2])}일"
 
 
 def _time(found: re.Match[str]) -> str:
@@ -162,6 +172,10 @@ _RULES: list[tuple[re.Pattern[str], Rule]] = [
     # Cards, accounts and registration numbers.
     (re.compile(r"(?<![\d-])(?:\d{6}-\d{7}|\d{3,6}(?:-\d{2,6}){2,3})(?![\d-])(?<!-\d\d)"), _digits),
     (re.compile(r"(?<![\d.])(\d{4})(?:-|/|\. ?)(\d{1,2})(?:-|/|\. ?)(\d{1,2})(?![\d])\.?"), _date),
+    # 6/3(월) and 06/03 are dates; 6/3 alone is a fraction.
+    (re.compile(rf"(?<![\d./])({_MONTH})/({_DAY_OF_MONTH})(?= ?\([월화수목금토일])"), _short_date),
+    (re.compile(rf"(?<![\d./])(0[1-9])/({_DAY_OF_MONTH})(?![\d./])"), _short_date),
+    (re.compile(rf"(?<![\d./])({_MONTH})/(0[1-9])(?![\d./])"), _short_date),
     (re.compile(r"(?<![\d:])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])"), _time),
     (re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{1,2})+(?![\d,])"), _listed),
     (re.compile(r"(?<=\d) ?: ?(?=\d)"), lambda found: " 대 "),

@@ -22,7 +22,7 @@ from soritune.models.qwen3_asr import constants as c
 from soritune.models.qwen3_asr import prompts
 from soritune.models.qwen3_asr.features import log_mel
 from soritune.models.speech_model import Batch, ModelInput
-from soritune.models.tokenizers import special_ids, text_ids
+from soritune.models.tokenizers import rendered, special_ids, text_ids
 from soritune.tasks import Answer, Request
 
 _MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "audio"}]}]
@@ -78,8 +78,7 @@ class Qwen3AsrProcessor(CausalProcessor):
                 "the tokenizer has no chat template. Take chat_template.jinja from the base "
                 "model's folder"
             )
-        turns = tokenizer.apply_chat_template(_MESSAGES, tokenize=False, add_generation_prompt=True)
-        self._turns = str(turns)
+        self._turns = rendered(tokenizer, _MESSAGES)
         self._prompts: dict[str, tuple[list[int], list[int]]] = {}
 
     def prompt_ids(self, request: Request, num_audio_tokens: int) -> list[int]:
@@ -100,11 +99,7 @@ class Qwen3AsrProcessor(CausalProcessor):
 
         What looks like a special token in it stays plain text.
         """
-        turns = str(
-            self.tokenizer.apply_chat_template(
-                [_CONTEXT, *_MESSAGES], tokenize=False, add_generation_prompt=True
-            )
-        )
+        turns = rendered(self.tokenizer, [_CONTEXT, *_MESSAGES])
         head, place, tail = turns.partition(_PLACE)
         if not place:
             raise UserError(

@@ -31,6 +31,7 @@ from soritune.sources.formats.hub_rows import (
 from soritune.sources.formats.manifest import SPLITS
 from soritune.sources.hub_tables import HubOr, Published
 from soritune.sources.limits import lifted
+from soritune.sources.parquet import check_packing
 from soritune.utterance import Rejected, Split, Utterance
 
 NEEDED: tuple[Meaning, ...] = ("audio", "text")
@@ -133,6 +134,8 @@ def _dataset(source: HubSource) -> Dataset:
         raise UserError(
             f"hub: {source.path} is neither a folder nor an id such as owner/name; fix path"
         )
+    for file in sorted(Path(source.path).rglob("*.parquet")) if local else ():
+        check_packing(file)
     streaming = local if source.streaming is None else source.streaming
     return Dataset(source.path, source.config, source.revision, streaming)
 

@@ -9,6 +9,7 @@ those of the model in transformers; a family whose checkpoints have other names 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,11 @@ class Entry:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises UserError where the file does not hold one."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        record = json.loads(
+            path.read_text(encoding="utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path.parent}: no readable {path.name} ({error}); is it a model?"
@@ -109,6 +114,14 @@ def read_json(path: Path) -> dict[str, Any]:
 def _refuse_constant(name: str) -> NoReturn:
     """Refuse what Python's json writes and reads, but JSON has not: NaN would load and be heard."""
     raise ValueError(f"{name} is not a number of JSON")
+
+
+def _finite(text: str) -> float:
+    """Return a number; 1e999, which is infinite for Python, is refused as well."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is too large a number")
+    return value
 
 
 def weight_files(folder: Path) -> dict[str, tuple[str, ...]]:
