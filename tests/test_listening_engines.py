@@ -215,7 +215,7 @@ def test_what_the_server_never_answers_costs_its_recording_alone(
     asked = Listening(ASR, keep_unsure=True)
     first, *others = listen(OpenAIEngine(url, "m", concurrency=1), sounds, asked)
     assert isinstance(first, Failure)
-    assert "500 down; asked 6 times" in first.error
+    assert first.error == f"0.wav: {url}: 500 down; asked 6 times"
     assert all(isinstance(each, Transcript) and each.text for each in others)
 
 

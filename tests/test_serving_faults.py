@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import httpx2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 pytest.importorskip("fastapi", reason="the server needs soritune[serve]")
@@ -33,7 +34,7 @@ from soritune.decoding.guard import Guard
 from soritune.decoding.listening import Listening, hear
 from soritune.errors import UserError
 from soritune.interrupts import Terminated
-from soritune.serving import connections, running
+from soritune.serving import connections, running, transcriptions
 from soritune.serving.batcher import Batcher
 from soritune.serving.served import ServedModel, remote_model
 from soritune.serving.settings import ServerSettings, read_keys
@@ -63,8 +64,10 @@ def serve(engine: HeldEngine) -> Iterator[Callable[..., Any]]:
         yield start
 
 
-def post(address: str, client: Any = httpx2) -> httpx2.Response:
-    files = {"file": ("a.wav", wav(NOISE))}
+def post(
+    address: str, client: Any = httpx2, sound: npt.NDArray[np.float32] = NOISE
+) -> httpx2.Response:
+    files = {"file": ("a.wav", wav(sound))}
     answer: httpx2.Response = client.post(
         f"{address}/v1/audio/transcriptions", files=files, timeout=WAIT_S
     )
@@ -318,6 +321,15 @@ def test_a_recording_is_counted_whatever_its_header_says(engine: HeldEngine, sec
     with pytest.raises(AudioError, match="lasts more than") as refused:
         list(hear(engine, Sound(np.tile(NOISE, seconds), 16_000), asked))
     assert refused.value.reason == "too-long"
+
+
+def test_a_length_that_the_header_tells_costs_no_work(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcriptions, "hear", lambda *_: 1 / 0)
+    address, *_ = serve(max_audio_s=99)
+    answer = post(address, sound=np.tile(NOISE, 100))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "audio_too_long")
 
 
 def start(port: int, model: str = "nowhere", host: str = "127.0.0.1") -> None:

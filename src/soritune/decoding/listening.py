@@ -312,7 +312,7 @@ def _heard(
         index, number = piece.key
         hearing = waiting[index]
         if isinstance(outcome, Refused):
-            hearing.error = hearing.error or outcome.error
+            hearing.error = hearing.error or f"{hearing.file}: {outcome.error}"
             hearing.answers[number] = None
         elif halved := hearing.take(piece, outcome):
             again += halved
