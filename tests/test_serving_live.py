@@ -92,7 +92,17 @@ def test_turns_are_found_at_every_rate(clip: Any, rate_hz: int) -> None:
     second = 1000 + 1000 * len(clip) / 16_000 + 1500
     assert events[2].at_ms == pytest.approx(second - 300, abs=200)
     assert isinstance(events[1], Stopped)
-    assert len(events[1].samples) / 16_000 == pytest.approx(len(clip) / 16_000 + 0.8, abs=0.5)
+    assert len(events[1].samples) / 16_000 == pytest.approx(len(clip) / 16_000 + 0.5, abs=0.5)
+
+
+def test_the_silence_that_ends_a_turn_is_not_heard(clip: Any) -> None:
+    sound = np.concatenate([silence(0.6), clip, silence(1.5)])
+    short, long = (
+        next(event for event in detector.feed(sound) if isinstance(event, Stopped))
+        for ms in (500, 1000)
+        for detector in [TurnDetector(TurnDetection(silence_duration_ms=ms), 30.0)]
+    )
+    assert np.array_equal(short.samples, long.samples)
 
 
 def test_speech_without_pause_is_cut_and_nothing_is_lost(clip: Any) -> None:

@@ -11,6 +11,7 @@ import soxr
 
 from soritune.audio import SAMPLE_RATE_HZ, Samples
 from soritune.audio.voice import FRAME_SAMPLES, VoiceDetector
+from soritune.decoding.cutting import PAD_S
 
 FULL_SCALE = 32_768.0
 CUT_WITHIN_S = 5.0
@@ -44,7 +45,7 @@ class Stopped:
     """A turn ended.
 
     Attributes:
-        samples: of the turn, 16 kHz mono.
+        samples: of the turn, 16 kHz mono, with 0.2 s of the silence that ended it.
         goes_on: whether it was only cut for its length, in the middle of speech.
     """
 
@@ -157,7 +158,10 @@ class TurnDetector:
             return [Started(self._ms(0))]
         self._quiet = self._quiet + 1 if probability < self.detection.threshold - 0.15 else 0
         if self._quiet >= self._num_frames(self.detection.silence_duration_ms):
-            samples, at_ms = np.concatenate(self._frames), self._ms(len(self._frames))
+            at_ms = self._ms(len(self._frames))
+            # As around speech in recordings; a model trained on clips errs where silence follows.
+            heard = len(self._frames) - self._quiet + self._num_frames(round(PAD_S * 1000))
+            samples = np.concatenate(self._frames[:heard])
             padding = self._num_frames(self.detection.prefix_padding_ms)
             self._drop(len(self._frames) - padding)
             self.speaking = False
