@@ -6,8 +6,9 @@ python benchmarks/full_size.py [--folder DIR] [--device cuda|cpu] [--tiny]
 2. load     without vision, as for transcribing
 3. step     one optimizer step on the base's own speech LoRA (r 320), then saved
 4. again    what was saved, on its base: the logits of a clip
-5. export   to the original layout
-6. compare  the export loaded, its logits beside those of step 4
+5. generate 16 clips, 32 tokens each, together and one at a time
+6. export   to the original layout
+7. compare  the export loaded, its logits beside those of step 4
 
 Each in a process of its own, so that peaks are its own. It takes 30 GB of disk and, without a GPU,
 20 GB of memory. `--tiny` does all of it at the size of the small base.
@@ -54,6 +55,7 @@ TINY_LORA = LoraShape(4, 8, 0.0)
 # channels are tensors, but no parameters.
 OFFICIAL_VALUES = 5_574_460_224 + 2 * 80
 CLIP_S = 4.0
+CLIPS, TOKENS = 16, 32
 TEXT = "i would like a table for two please"
 SEED = 7
 Found = dict[str, float]
@@ -147,15 +149,29 @@ def again(folder: Path, device: str, tiny: bool) -> Found:
     return {"seconds": seconds}
 
 
+def generate(folder: Path, device: str, tiny: bool) -> Found:
+    """Step 5; the seconds are those of all clips together."""
+    model, _ = timed_load(folder / "trained", device)
+    clip = example(model, None)
+    model.generate([clip], [TOKENS])  # kernels are loaded
+    seconds = []
+    for batches in ([[clip]] * CLIPS, [[clip] * CLIPS]):
+        start = time.perf_counter()
+        for batch in batches:
+            model.generate(batch, [TOKENS] * len(batch))
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds[1], "ratio": seconds[0] / seconds[1]}
+
+
 def write_export(folder: Path, device: str, tiny: bool) -> Found:
-    """Step 5."""
+    """Step 6."""
     start = time.perf_counter()
     export(str(folder / "trained"), "original", folder / "exported")
     return {"seconds": time.perf_counter() - start, "bytes": size_of(folder / "exported")}
 
 
 def compare(folder: Path, device: str, tiny: bool) -> Found:
-    """Step 6; raises AssertionError where the logits differ, or the step changed none."""
+    """Step 7; raises AssertionError where the logits differ, or the step changed none."""
     model, seconds = timed_load(folder / "exported", device)
     before = torch.load(folder / "logits.pt", weights_only=True)
     found = logits(model)
@@ -173,6 +189,7 @@ STEPS: Mapping[str, Callable[[Path, str, bool], Found]] = {
     "load": load_base,
     "step": step,
     "again": again,
+    "generate": generate,
     "export": write_export,
     "compare": compare,
 }
@@ -229,6 +246,7 @@ def row(name: str, found: Found) -> str:
             ("loss", "loss"),
             ("difference", "largest difference of logits"),
             ("moved", "the step moved logits by up to"),
+            ("ratio", "times as fast as one at a time:"),
         )
         if key in found
     ]
