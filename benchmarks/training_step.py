@@ -161,13 +161,8 @@ def reference_pass(settings: Settings, corpus: Corpus) -> Callable[[], None]:
         found = extractor(
             [corpus.samples(example.record)], sampling_rate=16_000, return_tensors="pt"
         )
-        processor = model.processor
-        tokens = int(found["audio_embed_sizes"][0])
-        return ModelInput(
-            found["audio_input_features"][0].float(),
-            processor.prompt_ids(example.instruction, tokens),
-            processor.target_ids(example.target),
-        )
+        features = found["audio_input_features"][0].float()
+        return model.processor.encode_features(features, example.request, example.answer)
 
     def run() -> None:
         order = random.permutation(len(examples))
