@@ -10,7 +10,7 @@ CANCELLED = 0.2
 """Of what the mean of unlike channels would have: below, one is the other turned over (two
 microphones wired the wrong way round)."""
 LOST_SHARE = 0.01
-"""Of all amplitudes: so much in windows that cancel is no chance of quiet noise."""
+"""Of all amplitudes: quiet noise does not reach it in windows that cancel by chance."""
 WINDOW = 8_192
 """Samples, about half a second: channels may cancel each other in a part of a recording."""
 

@@ -4,7 +4,7 @@ An MP3 has no header. libsndfile (mpg123) takes its length from the Xing or LAME
 frame, and without one guesses it from the first frame's bit rate and the size of the file: too
 short where the bit rate varies, too long where a picture or a tag is in the file. It never reads
 beyond its guess. So the frame headers are walked here (ISO/IEC 11172-3, 2.4.2.3), and where there
-is no right count, one is put in front. Layers I and II have no such tag: they are read where
+is not a right count, one is put in front. Layers I and II have no such tag: they are read where
 what is between the frames is left out and the guess is right.
 """
 

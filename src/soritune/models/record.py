@@ -87,7 +87,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{path}: is of another version of soritune; load the model with that one")
     for key in ("revision", "base_beside"):
         if not isinstance(record.get(key, ""), str):
-            raise UserError(f'{path}: its "{key}" is no text; train or download the model again')
+            raise UserError(f'{path}: its "{key}" is not text; train or download the model again')
     if record.get("lora_start", "base") not in _LORA_STARTS:
         raise UserError(
             f'{path}: its "lora_start" is none of {", ".join(_LORA_STARTS)}; train or '
