@@ -42,8 +42,8 @@ class DataChunk:
 def data_chunk(file: BinaryIO, num_bytes: int) -> DataChunk | None:
     """Return where the sound of a RIFF, RIFX or RF64 file is; None where the file is none.
 
-    A size of 0 with something behind that is not a further chunk was never filled in: then the sound
-    reaches to the end of the file.
+    A size of 0 with something behind that is not a further chunk was never filled in: then the
+    sound reaches to the end of the file.
     """
     file.seek(0)
     head = file.read(12)
