@@ -152,11 +152,17 @@ def killed(clips: list[bytes]) -> None:
 
 def starts_that_fail() -> None:
     """Each ends with one line."""
-    for number, name, wanted in [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]:
+    # A shell sees 130 for both: `python -m` ends itself by SIGINT if that came inside exec(text),
+    # as in the making of a dataclass.
+    ctrl_c = (130, -signal.SIGINT)
+    for number, name, wanted in [
+        (signal.SIGINT, "Ctrl-C", ctrl_c),
+        (signal.SIGTERM, "SIGTERM", (143,)),
+    ]:
         server = start()
         time.sleep(4)
         server.send_signal(number)
-        report(f"{name} while it loads", (status := end(server))[0] == wanted, status)
+        report(f"{name} while it loads", (status := end(server))[0] in wanted, status)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "config.json").write_text('{"model_type": "whisper"}')
