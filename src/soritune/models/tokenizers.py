@@ -18,7 +18,7 @@ from soritune.errors import UserError
 
 TOKENIZER_FILE = "tokenizer.json"
 TEMPLATE_TIMEOUT_S = 5.0  # a usual one takes a millisecond
-PATTERN_TIMEOUT_S = 1.0
+PATTERN_TIMEOUT_S = 10.0  # a good one takes milliseconds, but a busy machine may pause meanwhile
 Tokenizer = TypeVar("Tokenizer", bound=PreTrainedTokenizerBase)
 
 # On some of these, each of 60 characters, a pattern that backtracks takes years.
